@@ -1,0 +1,27 @@
+"""The only clock the core knows: a moment handed to every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment: monotonic milliseconds since this boot, and UTC milliseconds since 1970 when they are known."""
+
+    mono_ms: int
+    utc_ms: int | None = None
+
+
+def rfc3339(utc_ms: int) -> str:
+    """The moment as OCPP wants it on the wire: UTC with Z, no fraction (Part 2, generic data rules)."""
+    return datetime.fromtimestamp(utc_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_rfc3339(text: str) -> int:
+    """UTC milliseconds of an RFC 3339 date-time; raises ValueError when it is none or has no zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; expected RFC 3339 such as 2026-01-31T12:00:00Z")
+    return round(moment.timestamp() * 1000)

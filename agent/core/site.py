@@ -1,0 +1,54 @@
+"""What this station is made of: told by the installer in board.toml, fixed for the life of a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One outlet of an EVSE. `kind` is an OCPP ConnectorType value such as cType2 or sType2."""
+
+    id: int
+    kind: str = "cType2"
+    cable: Literal["fixed", "socket"] = "fixed"
+    max_amps: float = 32.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvseSite:
+    """One EVSE: nameplate current (A per phase), wired phases (1 or 3), nominal phase voltage (V)."""
+
+    id: int
+    max_amps: float
+    phases: int
+    volts: float = 230.0
+    connectors: tuple[Connector, ...] = (Connector(1),)
+    has_meter: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The initial network profile (B09 slot 1); None in `Site.network` means standalone."""
+
+    url: str
+    identity: str
+    password: str | None = field(repr=False, default=None)
+    security_profile: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The whole station."""
+
+    vendor: str
+    model: str
+    serial: str
+    firmware: str
+    evses: tuple[EvseSite, ...]
+    network: Network | None = None
+
+    def evse(self, evse_id: int) -> EvseSite | None:
+        """The EVSE with this id, or None."""
+        return next((e for e in self.evses if e.id == evse_id), None)

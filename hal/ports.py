@@ -1,0 +1,304 @@
+"""What the core may know of hardware: commands down, events up, and the protocols of the drivers.
+
+Everything here is a plain value. Units are in the names: amps (A per phase), volts, watts, Wh, ms, degC, mA.
+A command is a wish; only an event from the hardware is a fact (the core believes feedback).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, Protocol
+
+Pilot = Literal["A", "B", "C", "D", "E", "F"]
+"""IEC 61851-1 control pilot state, without the PWM digit. A smart controller's state is mapped onto it."""
+
+# ------------------------------------------------------------------------------------------------ commands
+# Every command carries its EVSE and the number of the step that made it. The guard refuses a command that is
+# older than the newest one it has seen for that EVSE.
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The contactor may close now; offer `amps` per phase on `phases` phases. Board and guard may still say no."""
+
+    evse: int
+    step: int
+    amps: float
+    phases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Change the offered current to `amps` per phase; 0 signals a pause and leaves the permission as it is."""
+
+    evse: int
+    step: int
+    amps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """No permission: offer 0 A and open the contactor now, under load if need be."""
+
+    evse: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPhases:
+    """Phases (1 or 3) for the next closing; refused by the device unless its contacts are open."""
+
+    evse: int
+    step: int
+    phases: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetLock:
+    """Lock or release the connector's plug retention; refused while the contactor is closed."""
+
+    evse: int
+    step: int
+    connector: int
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetFailsafe:
+    """The current the device falls to by itself when it no longer hears from us (A per phase; 0 pauses)."""
+
+    evse: int
+    step: int
+    amps: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFault:
+    """Ask the device to clear a latched fault after its clear rule has been met."""
+
+    evse: int
+    step: int
+    code: str
+
+
+Command = Permit | Offer | Withdraw | SetPhases | SetLock | SetFailsafe | ResetFault
+
+# ------------------------------------------------------------------------------------------------ events
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the device behind an EVSE said of itself at start or after its own reboot.
+
+    `independent` tells whether a layer below us opens the contactor without us (invariant 3); without it the
+    station refuses to energise. `fallback_s` is the time after which the device acts alone.
+    """
+
+    evse: int
+    independent: bool
+    max_amps: float
+    phases: int
+    phase_switch: bool = False
+    lock: bool = False
+    fallback_s: float = 0.0
+    vendor: str = ""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PilotChanged:
+    """The control pilot reached a stable state (or was first seen)."""
+
+    evse: int
+    pilot: Pilot
+
+
+@dataclass(frozen=True, slots=True)
+class ContactorReported:
+    """Feedback of the contactor: mirror contacts of a raw board, derived state of a smart controller."""
+
+    evse: int
+    closed: bool
+    phases: int = 0
+    """Phases whose contacts are closed; 0 when open or unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CableRated:
+    """Proximity pilot: what the cable carries (A per phase); None when no cable or not measurable."""
+
+    evse: int
+    connector: int
+    amps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LockReported:
+    """State of the plug retention lock."""
+
+    evse: int
+    connector: int
+    locked: bool
+
+
+Quantity = Literal[
+    "energy_import_wh", "energy_export_wh", "power_w", "current_a", "voltage_v", "frequency_hz", "power_factor"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One good sample of a meter; a value that could not be read is absent, never zero.
+
+    `values` maps (quantity, phase) to a Decimal; phase 0 is the total or the only value, 1 to 3 are L1 to L3.
+    `mono_ms` is when the answer arrived; a reading is never given a newer time (bug 6 of real chargers).
+    `evse` 0 is the station's main meter. `serial` is the meter's own number, to notice a swap.
+    """
+
+    evse: int
+    mono_ms: int
+    values: Mapping[tuple[Quantity, int], Decimal]
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPresented:
+    """A card was held to a reader: UID in upper-case hex, byte 0 first, and the EVSEs this reader serves."""
+
+    reader: str
+    uid: str
+    kind: Literal["ISO14443", "ISO15693"] = "ISO14443"
+    evses: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureMeasured:
+    """A temperature sensor of an EVSE; `where` is socket, cable, pcb, ambient or psu."""
+
+    evse: int
+    where: str
+    celsius: float
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A device has not answered for its grace; `device` is meter, controller, board or reader."""
+
+    evse: int
+    device: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A silent device answers again (also sent once when it is first heard)."""
+
+    evse: int
+    device: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRaised:
+    """The hardware reports a fault. `code` is a key of `hal.faults.FAULTS`; `detail` is the vendor's own code."""
+
+    evse: int
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCleared:
+    """The hardware no longer reports the fault."""
+
+    evse: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBooted:
+    """The controller or board restarted by itself; its permission is gone and settings are written again."""
+
+    evse: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A command reached the device and was confirmed there (read back or acknowledged)."""
+
+    evse: int
+    step: int
+    what: str
+    """Lower-case name of the command's type: permit, offer, withdraw, setphases, setlock, setfailsafe, resetfault."""
+    amps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The guard or the device refused a command."""
+
+    evse: int
+    step: int
+    what: str
+    reason: str
+
+
+HardwareEvent = (
+    Capabilities
+    | PilotChanged
+    | ContactorReported
+    | CableRated
+    | LockReported
+    | Reading
+    | TokenPresented
+    | TemperatureMeasured
+    | Silent
+    | Alive
+    | FaultRaised
+    | FaultCleared
+    | DeviceBooted
+    | Applied
+    | Refused
+)
+
+Emit = Callable[[HardwareEvent], None]
+"""How a driver tells what happened. Called on the event loop's thread only."""
+
+# ------------------------------------------------------------------------------------------------ drivers
+
+
+class PowerStage(Protocol):
+    """One EVSE's power path: a raw board or a smart controller. All calls queue and return at once."""
+
+    evse: int
+
+    def permit(self, command: Permit) -> None: ...
+    def offer(self, command: Offer) -> None: ...
+    def withdraw(self, command: Withdraw) -> None: ...
+    def set_phases(self, command: SetPhases) -> None: ...
+    def set_lock(self, command: SetLock) -> None: ...
+    def set_failsafe(self, command: SetFailsafe) -> None: ...
+    def reset_fault(self, command: ResetFault) -> None: ...
+
+    def feed(self) -> None:
+        """Renew the device's own watchdog. Only the guard calls this, and only while its lease is live."""
+
+    def rest(self) -> None:
+        """The lease lapsed: stop every poll that would feed the device's watchdog by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nameplate:
+    """What the hardware of an EVSE can carry at most; the guard clamps to it whatever it is told."""
+
+    evse: int
+    amps: float
+    phases: int
+    volts: float = 230.0
+    connectors: tuple[int, ...] = field(default=(1,))
