@@ -1,0 +1,53 @@
+# Each target sets up what it needs by itself; nothing has to be installed first but python3.11 (and npm for the
+# Node CSMS, whose tests are skipped with a reason where npm is missing).
+
+PYTHON ?= python3.11
+BIN    := .venv/bin
+VENV   := .venv/.installed
+NODE   := tests/interop/node_modules/.installed
+
+.PHONY: demo test soak docs check stale bench lint types tools clean
+
+demo: $(VENV)
+	$(BIN)/python -m hil demo $(if $(CSMS),--csms "$(CSMS)")
+
+test: $(VENV) $(NODE) tools
+	$(BIN)/pytest -n 2 --dist loadfile
+
+soak: $(VENV) $(NODE) tools
+	$(BIN)/pytest -n 2 --dist loadfile -m soak
+
+docs: $(VENV)
+	$(BIN)/python -m docs.build
+
+check: lint types stale
+
+lint: $(VENV)
+	$(BIN)/ruff check .
+
+types: $(VENV)
+	$(BIN)/mypy
+
+stale: $(VENV)
+	$(BIN)/python -m docs.build --check
+
+bench: $(VENV)
+	$(BIN)/python -m benchmarks
+
+# mbpoll, an independent Modbus client; its test is skipped with a reason where it cannot be installed.
+tools:
+	@command -v mbpoll >/dev/null || [ "$$(id -u)" != 0 ] || \
+	  { apt-get update -qq && apt-get install -y -qq mbpoll >/dev/null; } || echo "mbpoll could not be installed"
+
+$(VENV): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench,test]' --config-settings editable_mode=compat
+	touch $@
+
+$(NODE): tests/interop/package-lock.json
+	@if command -v npm >/dev/null; then cd tests/interop && npm ci --no-audit --no-fund --silent; \
+	  else echo "npm is missing: the Node CSMS tests will be skipped"; mkdir -p tests/interop/node_modules; fi
+	touch $@
+
+clean:
+	rm -rf .venv tests/interop/node_modules build *.egg-info
