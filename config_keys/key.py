@@ -1,0 +1,168 @@
+"""What one setting is: a variable of the OCPP device model with everything that is known about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Literal, TypeVar
+
+from config_keys.registry import REGISTRY
+from config_keys.types import ValueType
+
+T = TypeVar("T")
+Scope = Literal["station", "evse", "connector"]
+
+
+class Access(Enum):
+    """OCPP's mutability."""
+
+    RO = "ReadOnly"
+    RW = "ReadWrite"
+    WO = "WriteOnly"
+
+
+RO, RW, WO = Access.RO, Access.RW, Access.WO
+
+UNITS = frozenset({"", "A", "V", "W", "Wh", "Hz", "s", "ms", "B", "Percent", "Celsius", "dBm", "mA"})
+
+STANDARD_COMPONENTS = frozenset(
+    {
+        "AlignedDataCtrlr",
+        "AuthCacheCtrlr",
+        "AuthCtrlr",
+        "ChargingStation",
+        "ClockCtrlr",
+        "Connector",
+        "ConnectorPlugRetentionLock",
+        "CustomizationCtrlr",
+        "DeviceDataCtrlr",
+        "DisplayMessageCtrlr",
+        "EVSE",
+        "FiscalMetering",
+        "ISO15118Ctrlr",
+        "LocalAuthListCtrlr",
+        "MonitoringCtrlr",
+        "OCPPCommCtrlr",
+        "ReservationCtrlr",
+        "SampledDataCtrlr",
+        "SecurityCtrlr",
+        "SmartChargingCtrlr",
+        "TariffCostCtrlr",
+        "TokenReader",
+        "TxCtrlr",
+    }
+)
+
+_NAME = re.compile(
+    r"(?P<component>\w{1,50})\.(?P<variable>\w{1,50})(\[(?P<instance>[\w.]{1,50})\])?", re.ASCII
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Key(Generic[T]):
+    """One declared variable. Keys are compared by identity: each is declared exactly once.
+
+    `default` None means "no value" (an empty string on the wire). `locked` says why a variable that people expect
+    to be writable is not. `alias16` is the OCPP 1.6 configuration key it answers to; `aliases` are vendors' names
+    for it, kept for searching. `monitored` is OCPP's supportsMonitoring. A `secret` is never shown.
+    """
+
+    component: str
+    variable: str
+    instance: str | None
+    type: ValueType[T]
+    default: T | None
+    access: Access
+    doc: str
+    unit: str
+    reboot: bool
+    scope: Scope
+    persistent: bool
+    alias16: str | None
+    aliases: tuple[str, ...]
+    standard: bool
+    since: str
+    locked: str | None
+    monitored: bool
+    secret: bool
+
+    @property
+    def name(self) -> str:
+        """The wire name, for instance `OCPPCommCtrlr.MessageAttempts[TransactionEvent]`."""
+        tail = f"[{self.instance}]" if self.instance else ""
+        return f"{self.component}.{self.variable}{tail}"
+
+    def __repr__(self) -> str:
+        return f"<Key {self.name}>"
+
+
+def key(
+    name: str,
+    type: ValueType[T],
+    *,
+    doc: str,
+    access: Access,
+    default: T | int | str | None = None,
+    unit: str = "",
+    reboot: bool = False,
+    scope: Scope = "station",
+    persistent: bool | None = None,
+    alias16: str | None = None,
+    aliases: tuple[str, ...] = (),
+    standard: bool | None = None,
+    since: str = "0.1",
+    locked: str | None = None,
+    monitored: bool = False,
+    secret: bool = False,
+) -> Key[T]:
+    """Declare a variable and register it. A wrong or second declaration raises ValueError at import.
+
+    A default given as text is parsed. What may be written is persistent unless said otherwise.
+    """
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise ValueError(f"{name}: expected Component.Variable or Component.Variable[Instance]")
+    declared = Key(
+        parts["component"],
+        parts["variable"],
+        parts["instance"],
+        type=type,
+        default=_checked_default(name, type, default),
+        access=access,
+        doc=doc,
+        unit=unit,
+        reboot=reboot,
+        scope=scope,
+        persistent=access is not RO if persistent is None else persistent,
+        alias16=alias16,
+        aliases=aliases,
+        standard=parts["component"] in STANDARD_COMPONENTS if standard is None else standard,
+        since=since,
+        locked=locked,
+        monitored=monitored,
+        secret=secret,
+    )
+    _check(declared)
+    REGISTRY.add(declared)
+    return declared
+
+
+def _checked_default(name: str, type: ValueType[T], default: T | int | str | None) -> T | None:
+    if default is None:
+        return None
+    try:
+        return type.parse(default if isinstance(default, str) else type.format(type.typed(default)))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: default: {error}") from error
+
+
+def _check(declared: Key[T]) -> None:
+    if not declared.doc or "\n" in declared.doc or not declared.doc.endswith("."):
+        raise ValueError(f"{declared.name}: expected one line of meaning that ends with a full stop")
+    if declared.unit not in UNITS:
+        raise ValueError(f"{declared.name}: unit {declared.unit!r} is not one of {sorted(UNITS)}")
+    if declared.locked and declared.access is not RO:
+        raise ValueError(f"{declared.name}: what is locked is read-only")
+    if declared.access is WO and not declared.secret:
+        raise ValueError(f"{declared.name}: what is write-only is secret")

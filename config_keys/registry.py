@@ -1,0 +1,69 @@
+"""All declared keys, in the order of their declaration, and how to find one.
+
+Names are compared without regard to case, as OCPP's identifier strings are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from config_keys.key import Key
+
+
+class Registry:
+    """The declared keys by wire name and by OCPP 1.6 name."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Key[Any]] = {}
+        self._by_alias: dict[str, Key[Any]] = {}
+
+    def add(self, key: Key[Any]) -> None:
+        """Register a declaration; raises ValueError when its name or 1.6 name is taken."""
+        if key.name.lower() in self._by_name:
+            raise ValueError(f"{key.name} is declared twice")
+        if key.alias16 is not None:
+            if key.alias16.lower() in self._by_alias:
+                raise ValueError(f"{key.name}: the 1.6 name {key.alias16} is taken")
+            self._by_alias[key.alias16.lower()] = key
+        self._by_name[key.name.lower()] = key
+
+    def all_keys(self) -> tuple[Key[Any], ...]:
+        """Every key in the order of declaration."""
+        return tuple(self._by_name.values())
+
+    def find(self, component: str, variable: str, instance: str | None = None) -> Key[Any] | None:
+        """The key of an OCPP component, variable and variable instance."""
+        tail = f"[{instance}]" if instance else ""
+        return self._by_name.get(f"{component}.{variable}{tail}".lower())
+
+    def by_name(self, text: str) -> Key[Any] | None:
+        """The key of a wire name such as `TxCtrlr.TxStartPoint`, or of a 1.6 name such as `HeartbeatInterval`."""
+        wanted = text.strip().lower()
+        return self._by_name.get(wanted) or self._by_alias.get(wanted)
+
+    def components(self) -> tuple[str, ...]:
+        """The names of all components, in the order of declaration."""
+        return tuple(dict.fromkeys(key.component for key in self._by_name.values()))
+
+    def of_component(self, component: str) -> tuple[Key[Any], ...]:
+        """The keys of one component; empty when there is no such component."""
+        return tuple(key for key in self._by_name.values() if key.component.lower() == component.lower())
+
+    def search(self, text: str) -> tuple[Key[Any], ...]:
+        """The keys whose name, 1.6 name, vendor name or meaning contains the text."""
+        wanted = text.strip().lower()
+        return tuple(
+            key
+            for key in self._by_name.values()
+            if any(wanted in part.lower() for part in (key.name, key.alias16 or "", key.doc, *key.aliases))
+        )
+
+
+REGISTRY = Registry()
+all_keys = REGISTRY.all_keys
+find = REGISTRY.find
+by_name = REGISTRY.by_name
+components = REGISTRY.components
+of_component = REGISTRY.of_component
+search = REGISTRY.search

@@ -1,0 +1,222 @@
+"""The values in force on one station: defaults, then presets of board.toml, then what was stored.
+
+A value lives at a slot: a key and its place, which is the station, an EVSE or a connector. In presets and in the
+store the place follows the wire name: `EVSE.Power@1`, `Connector.AvailabilityState@1.1`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from config_keys.key import RO, Access, Key
+from config_keys.registry import REGISTRY
+from config_keys.types import BadValue, Number, ValueType
+
+T = TypeVar("T")
+Place = tuple[int | None, int | None]
+Slot = tuple[Key[Any], int | None, int | None]
+
+_SCOPED = re.compile(r"(?P<name>[^@]*)(@(?P<evse>[1-9]\d{0,3})(\.(?P<connector>[1-9]\d{0,3}))?)?", re.ASCII)
+MAX_INFO = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a value is not taken: OCPP's statusInfo."""
+
+    reason_code: str
+    info: str
+
+
+def parse_name(text: str) -> Slot:
+    """The key and place of a scoped name; raises ValueError that names near misses."""
+    match = _SCOPED.fullmatch(text.strip())
+    key = REGISTRY.by_name(match["name"]) if match else None
+    if match is None or key is None:
+        raise ValueError(f"{text}: no such variable{_near(text)}")
+    evse, connector = (None if part is None else int(part) for part in match.group("evse", "connector"))
+    return key, evse, connector
+
+
+def format_name(key: Key[Any], evse: int | None = None, connector: int | None = None) -> str:
+    """The scoped name, for instance `EVSE.Power@1`."""
+    if evse is None:
+        return key.name
+    return f"{key.name}@{evse}" if connector is None else f"{key.name}@{evse}.{connector}"
+
+
+def _near(text: str) -> str:
+    names = {key.name.lower(): key.name for key in REGISTRY.all_keys()}
+    close = difflib.get_close_matches(text.partition("@")[0].lower(), names, n=3)
+    return f"; did you mean {', '.join(names[name] for name in close)}?" if close else ""
+
+
+class Values:
+    """Typed access to every variable of one station.
+
+    `values[KEY]` and `values.at(KEY, evse, connector)` are for keys that always have a value; `values.get(...)`
+    gives None for "no value". Asking at a place that the key does not have is a bug (AssertionError).
+    """
+
+    def __init__(self, evses: Mapping[int, Sequence[int]], presets: Mapping[str, str]) -> None:
+        """`evses` maps each EVSE id to its connector ids. Wrong presets raise one ValueError naming them all."""
+        self._evses = {evse: tuple(connectors) for evse, connectors in evses.items()}
+        self._types: dict[Slot, ValueType[Any]] = {}
+        self._locks: dict[Key[Any], str] = {}
+        self._given: set[Slot] = set()
+        self._values: dict[Slot, Any] = {
+            (key, *place): key.default for key in REGISTRY.all_keys() for place in self.places(key)
+        }
+        if wrong := list(self._take(presets)):
+            raise ValueError("; ".join(wrong))
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def __getitem__(self, key: Key[T]) -> T:
+        """The value of a station-wide key."""
+        return self.at(key)
+
+    def at(self, key: Key[T], evse: int | None = None, connector: int | None = None) -> T:
+        """The value at a place; AssertionError when there is none."""
+        value = self.get(key, evse, connector)
+        assert value is not None, f"{format_name(key, evse, connector)} has no value"
+        return value
+
+    def get(self, key: Key[T], evse: int | None = None, connector: int | None = None) -> T | None:
+        """The value at a place, or None when it has none."""
+        slot = (key, evse, connector)
+        assert slot in self._values, f"{format_name(key, evse, connector)} does not exist here"
+        value: T | None = self._values[slot]
+        return value
+
+    def text(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> str:
+        """The canonical text of the value, empty when there is none. Secrets are not hidden here."""
+        value = self.get(key, evse, connector)
+        return "" if value is None else key.type.format(value)
+
+    def has(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> bool:
+        """Whether the key exists at this place."""
+        return (key, evse, connector) in self._values
+
+    def places(self, key: Key[Any]) -> tuple[Place, ...]:
+        """Where the key exists: (None, None) for the station, (evse, None), or (evse, connector)."""
+        if key.scope == "station":
+            return ((None, None),)
+        if key.scope == "evse":
+            return tuple((evse, None) for evse in self._evses)
+        return tuple((evse, c) for evse, connectors in self._evses.items() for c in connectors)
+
+    def type_of(self, key: Key[T], evse: int | None = None, connector: int | None = None) -> ValueType[T]:
+        """The type with the bounds that hold on this station (see `narrow`)."""
+        return self._types.get((key, evse, connector), key.type)
+
+    def access(self, key: Key[Any]) -> Access:
+        """The access that holds on this station (see `lock`)."""
+        return RO if key in self._locks else key.access
+
+    # ------------------------------------------------------------------------------------------ writing
+
+    def check(
+        self, key: Key[Any], text: str, evse: int | None = None, connector: int | None = None
+    ) -> Refusal | None:
+        """Why `text` would not be taken from outside, or None when it would."""
+        if self.access(key) is RO:
+            return Refusal(
+                "ReadOnly", (self._locks.get(key) or key.locked or f"{key.name} is read-only.")[:MAX_INFO]
+            )
+        try:
+            self.type_of(key, evse, connector).parse(text)
+        except BadValue as error:
+            info = f"expected {error.expected}" if key.secret else str(error)
+            return Refusal(error.reason_code, info[:MAX_INFO])
+        return None
+
+    def set(self, key: Key[Any], text: str, evse: int | None = None, connector: int | None = None) -> None:
+        """Take a value that `check` has passed; AssertionError otherwise."""
+        refusal = self.check(key, text, evse, connector)
+        assert refusal is None, f"{format_name(key, evse, connector)}: {refusal}"
+        self._write((key, evse, connector), self.type_of(key, evse, connector).parse(text))
+
+    def put(
+        self, key: Key[T], value: T | None, evse: int | None = None, connector: int | None = None
+    ) -> None:
+        """The station's own update of any key. The type is checked, bounds are not: a measured fact may exceed them."""
+        self._write((key, evse, connector), None if value is None else key.type.typed(value))
+
+    def load(self, stored: Mapping[str, str]) -> list[str]:
+        """Take what was stored. What no longer fits is complained of and the value in force stays."""
+        return list(self._take(stored, kept_only=True))
+
+    # ------------------------------------------------------------------------------------------ narrowing
+
+    def narrow(
+        self,
+        key: Key[Any],
+        min: Number | None = None,
+        max: Number | None = None,
+        values: Sequence[str] | None = None,
+        evse: int | None = None,
+        connector: int | None = None,
+    ) -> list[str]:
+        """Tighten what fits to what this station's hardware can do, at every place or at one.
+
+        Values in force are moved to the nearest that fits; the complaints returned name those that somebody had
+        chosen (by preset or from the store). TypeError when the key's type has no such bounds.
+        """
+        complaints = []
+        for place in self.places(key) if evse is None else ((evse, connector),):
+            slot = (key, *place)
+            narrowed = self._types[slot] = self.type_of(*slot).narrowed(min, max, values)
+            before = self.get(*slot)
+            if before is None:
+                continue
+            self._values[slot] = narrowed.fit(before)
+            if slot in self._given and self._values[slot] != before:
+                complaints.append(
+                    f"{format_name(*slot)}: {key.type.format(before)} became {self.text(*slot)}: "
+                    f"here it must be {narrowed.expected}"
+                )
+        return complaints
+
+    def lock(self, key: Key[Any], reason: str) -> None:
+        """Make a writable key read-only on this station, for instance because a cable is fixed."""
+        self._locks[key] = reason
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _write(self, slot: Slot, value: Any) -> None:
+        assert slot in self._values, f"{format_name(*slot)} does not exist here"
+        self._values[slot] = value
+        self._given.add(slot)
+
+    def _take(self, texts: Mapping[str, str], kept_only: bool = False) -> Iterator[str]:
+        """Write what fits and yield a complaint for each that does not."""
+        for name, text in sorted(texts.items(), key=lambda item: "@" in item[0]):
+            try:
+                for slot in self._slots(name):
+                    if kept_only and not slot[0].persistent:
+                        raise ValueError(f"{name}: this variable is not kept across restarts")
+                    self._write(slot, self._parsed(slot, text))
+            except ValueError as error:
+                yield str(error)
+
+    def _slots(self, name: str) -> list[Slot]:
+        """The slots a name means: without a place, every place of its key."""
+        key, evse, connector = parse_name(name)
+        if evse is None:
+            return [(key, *place) for place in self.places(key)]
+        if not self.has(key, evse, connector):
+            places = ", ".join(format_name(key, *place) for place in self.places(key)) or "none"
+            raise ValueError(f"{name}: does not exist here; expected one of {places}")
+        return [(key, evse, connector)]
+
+    def _parsed(self, slot: Slot, text: str) -> Any:
+        try:
+            return self.type_of(*slot).parse(text)
+        except BadValue as error:
+            what = f"expected {error.expected}" if slot[0].secret else str(error)
+            raise ValueError(f"{format_name(*slot)}: {what}") from None
