@@ -1,0 +1,326 @@
+"""The durable store: what the station must still know after a power cut (DESIGN.md section 3).
+
+One sqlite3 connection in WAL mode with synchronous=FULL, owned by one writer thread; the event loop only
+hands batches over and hears of them again. Batches that come during a commit share the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.core.effects import Persist, Put, Record
+from agent.core.events import StoreReported
+from agent.io import store_file
+from agent.io.store_file import Damaged, Tables
+from agent.io.values import Values, to_json
+
+COMPANION_WAIT_S = 0.005
+"""Under load (a batch came during the previous commit) a commit waits this long for more to join it."""
+LAZY_WAIT_S = 5.0
+GROUP_MOST = 64
+RESERVE_BYTES = 256 * 1024
+"""Preallocated next to the store and given up when the disk is full, so that what matters still fits."""
+SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+_UNUSABLE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
+
+
+class Outcomes(Protocol):
+    """Who hears what became of the batches; every call is made on the event loop."""
+
+    def committed(self, step: int) -> None: ...
+    def failed(self, step: int, reason: str) -> None: ...
+    def reported(self, report: StoreReported) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One Persist, already as text, so that nothing of the core is touched on the writer thread."""
+
+    step: int
+    rows: tuple[tuple[int, str, str], ...]
+    drop: tuple[tuple[int], ...]
+    puts: tuple[Put, ...]
+    lazy: bool
+    due: float
+
+
+class Journal:
+    """`open` (blocking) before anything else, `start` on the loop, `append` per step, `close` at the end."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection | None, size_limit: int, lazy_wait_s: float
+    ) -> None:
+        self.commits = 0
+        """Commits since start, for the flash budget."""
+        self._path = path
+        self._reserve = path.with_name(path.name + ".reserve")
+        self._connection = connection
+        self._pages = size_limit // store_file.PAGE_BYTES
+        self._mappings: dict[str, Values] = {}
+        self._state = "ok" if connection else "dead"
+        self._trouble = ""
+        self._lazy_wait_s = lazy_wait_s
+        self._wake = threading.Condition()
+        self._pending: deque[_Batch] = deque()
+        self._closing = False
+        self._crowded = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._outcomes: Outcomes | None = None
+
+    @classmethod
+    def open(
+        cls, path: Path, size_limit: int = SIZE_LIMIT_BYTES, lazy_wait_s: float = LAZY_WAIT_S
+    ) -> tuple[Journal, list[Record], Tables, StoreReported]:
+        """Open, check and read the store. A bad one does not raise: the report is restored, full or dead.
+
+        `size_limit` (bytes) bounds the file; at the bound the store behaves as on a full disk.
+        `lazy_wait_s` is how long a lazy batch may wait for another commit.
+        """
+        try:
+            connection, records, tables, report = _open(path, path.with_name(path.name + ".reserve"))
+        except (OSError, sqlite3.Error) as error:
+            journal = cls(path, None, size_limit, lazy_wait_s)
+            journal._trouble = f"{path}: {error}"
+            return journal, [], {}, StoreReported("dead", journal._trouble)
+        journal = cls(path, connection, size_limit, lazy_wait_s)
+        if not journal._reserve_made():
+            journal._state = "full"
+            report = StoreReported("full", report.detail or "no room for the reserve file")
+        return journal, records, tables, report
+
+    def start(self, outcomes: Outcomes) -> None:
+        """Begin writing. Call on the event loop's thread; `outcomes` is called there too."""
+        self._loop = asyncio.get_running_loop()
+        self._outcomes = outcomes
+        self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._thread.start()
+
+    def append(self, step: int, persist: Persist) -> None:
+        """Hand over the batch of a step; returns at once. Raises TypeError or ValueError for no JSON."""
+        rows = tuple((r.id, r.kind, to_json(r.data)) for r in persist.records)
+        puts = tuple(_copy(put) for put in persist.puts)
+        due = time.monotonic() + (self._lazy_wait_s if persist.lazy else 0.0)
+        drop = tuple((number,) for number in persist.drop)
+        with self._wake:
+            self._pending.append(_Batch(step, rows, drop, puts, persist.lazy, due))
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Write what is pending, then close. Blocks until the writer is done (at most 10 s)."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread:
+            self._thread.join(10.0)
+        elif self._connection:
+            self._connection.close()
+
+    # ------------------------------------------------------------------------------- on the writer thread
+
+    def _write(self) -> None:
+        while group := self._next_group():
+            try:
+                self._store(group)
+            except Exception as error:  # the charger must hear of it, and the thread must outlive it
+                reason = f"the writer failed: {error!r}"
+                self._report("dead", reason)
+                self._tell([], [(batch.step, reason) for batch in group])
+        if self._connection:
+            self._connection.close()
+
+    def _next_group(self) -> list[_Batch]:
+        """Wait until something is due; return what is pending, oldest first. Empty: closing, nothing left."""
+        with self._wake:
+            while not self._closing:
+                due = min((b.due for b in self._pending), default=None)
+                wait = None if due is None else due - time.monotonic()
+                if wait is not None and wait <= 0:
+                    break
+                self._wake.wait(wait)
+            if self._crowded and not self._closing and len(self._pending) < GROUP_MOST:
+                self._wake.wait_for(self._enough, COMPANION_WAIT_S)
+            return [self._pending.popleft() for _ in range(min(GROUP_MOST, len(self._pending)))]
+
+    def _enough(self) -> bool:
+        return self._closing or len(self._pending) >= GROUP_MOST
+
+    def _store(self, group: list[_Batch]) -> None:
+        try:
+            refused = self._commit(group)
+        except sqlite3.Error as error:
+            refused = self._second_try(group, error)
+        good = [b.step for b in group if b.step not in refused]
+        with self._wake:
+            self._crowded = any(not b.lazy for b in self._pending)
+        self._tell(good, sorted(refused.items()))
+        if good and self._state != "ok" and self._recovered():
+            self._report("ok", "the store takes records again")
+
+    def _second_try(self, group: list[_Batch], error: sqlite3.Error) -> dict[int, str]:
+        """After a failed commit: on a full disk give the reserve up and try once more; else all is lost."""
+        full = _is_full(error)
+        if full and self._reserve.exists():
+            self._reserve.unlink(missing_ok=True)
+            try:
+                refused = self._commit(group)
+            except sqlite3.Error as again:
+                error = again
+            else:
+                self._report("full", "no room; the reserve was used for the last records")
+                return refused
+        self._report("full" if full else "dead", str(error))
+        return {b.step: str(error) for b in group}
+
+    def _commit(self, group: list[_Batch]) -> dict[int, str]:
+        """One transaction for all; only a batch with an id that exists is left out. Raises sqlite3.Error."""
+        if self._connection is None:
+            raise sqlite3.OperationalError(self._trouble)
+        refused: dict[int, str] = {}
+        self._bound_size()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for batch in group:
+                self._connection.execute("SAVEPOINT batch")
+                try:
+                    self._apply(batch)
+                except sqlite3.IntegrityError as error:
+                    self._connection.execute("ROLLBACK TO batch")
+                    self._mappings.clear()
+                    refused[batch.step] = str(error)
+                self._connection.execute("RELEASE batch")
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._mappings.clear()
+            with contextlib.suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
+        self.commits += 1
+        return refused
+
+    def _apply(self, batch: _Batch) -> None:
+        assert self._connection is not None
+        if batch.rows:
+            self._connection.executemany("INSERT INTO journal VALUES (?, ?, ?)", batch.rows)
+        if batch.drop:
+            self._connection.executemany("DELETE FROM journal WHERE id = ?", batch.drop)
+        for put in batch.puts:
+            if put.table not in self._mappings:
+                self._mappings[put.table] = Values(self._connection, put.table)
+            self._mappings[put.table].put(put.key, put.value)
+
+    def _bound_size(self) -> None:
+        assert self._connection is not None
+        spare = 0 if self._reserve.exists() else RESERVE_BYTES // store_file.PAGE_BYTES
+        self._connection.execute(f"PRAGMA max_page_count={self._pages + spare}")
+
+    def _recovered(self) -> bool:
+        """After trouble: is there room again, so that the reserve can be put back?"""
+        assert self._connection is not None
+        with contextlib.suppress(sqlite3.Error):
+            used = int(self._connection.execute("PRAGMA page_count").fetchone()[0])
+            free = int(self._connection.execute("PRAGMA freelist_count").fetchone()[0])
+            return used - free < self._pages and self._reserve_made()
+        return False
+
+    def _reserve_made(self) -> bool:
+        return self._reserve.exists() or _preallocated(self._reserve)
+
+    def _report(self, state: str, detail: str) -> None:
+        if state == self._state:
+            return
+        self._state = state
+        self._on_loop(lambda outcomes: outcomes.reported(StoreReported(state, detail)))
+
+    def _tell(self, good: list[int], lost: list[tuple[int, str]]) -> None:
+        def tell(outcomes: Outcomes) -> None:
+            for step, reason in lost:
+                outcomes.failed(step, reason)
+            for step in good:
+                outcomes.committed(step)
+
+        self._on_loop(tell)
+
+    def _on_loop(self, call: Callable[[Outcomes], None]) -> None:
+        assert self._loop is not None
+        assert self._outcomes is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+            self._loop.call_soon_threadsafe(call, self._outcomes)
+
+
+def _copy(put: Put) -> Put:
+    """The entry as it is now, whatever the core does to its value before the writer gets there."""
+    if put.table == "journal" or put.table.startswith("sqlite_"):
+        raise ValueError(f"{put.table!r} cannot be the name of a mapping")
+    return Put(put.table, put.key, json.loads(to_json(put.value)))
+
+
+def _open(path: Path, reserve: Path) -> tuple[sqlite3.Connection, list[Record], Tables, StoreReported]:
+    """The healthy path, or a fresh store with what could be saved of a damaged one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    vanished = reserve.exists() and (not path.exists() or path.stat().st_size == 0)
+    try:
+        if vanished:
+            raise Damaged("the file is missing or empty although it was in use")
+        connection = _connect(path, reserve)
+        try:
+            records, tables = store_file.load(connection)
+        except Damaged:
+            connection.close()
+            raise
+        return connection, records, tables, StoreReported("ok")
+    except Damaged as damage:
+        return _restore(path, reserve, str(damage))
+
+
+def _connect(path: Path, reserve: Path) -> sqlite3.Connection:
+    try:
+        return store_file.connect(path)
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") in _UNUSABLE:
+            raise Damaged(str(error)) from error
+        if not _is_full(error):
+            raise
+        reserve.unlink(missing_ok=True)
+        return store_file.connect(path)
+
+
+def _restore(
+    path: Path, reserve: Path, damage: str
+) -> tuple[sqlite3.Connection, list[Record], Tables, StoreReported]:
+    aside = store_file.set_aside(path)
+    connection = _connect(path, reserve)
+    saved = store_file.salvage(aside, connection)
+    records, tables = store_file.load(connection)
+    detail = f"{damage}; set aside as {aside.name}, {saved} rows saved" if aside.exists() else damage
+    return connection, records, tables, StoreReported("restored", detail)
+
+
+def _preallocated(reserve: Path) -> bool:
+    """Make the reserve file unless the disk has no room for twice its size."""
+    try:
+        disk = os.statvfs(reserve.parent)
+        if disk.f_bavail * disk.f_frsize < 2 * RESERVE_BYTES:
+            return False
+        with open(reserve, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+    except OSError:
+        reserve.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
