@@ -1,0 +1,1 @@
+"""Simulated instruments of the bench, at register and byte level."""
