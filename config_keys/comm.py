@@ -1,7 +1,7 @@
 """OCPPCommCtrlr: the link to the CSMS."""
 
 from config_keys.key import RO, RW, key
-from config_keys.types import Boolean, Integer, MemberList, SequenceList
+from config_keys.types import Boolean, Integer, MemberList, OptionList, SequenceList
 
 SLOTS = ("0", "1", "2", "3")
 """Configuration slots for network profiles."""
@@ -92,7 +92,7 @@ UNLOCK_ON_EV_SIDE_DISCONNECT = key(
     access=RW,
     default=True,
     alias16="UnlockConnectorOnEVSideDisconnect",
-    doc="Unlock the plug at the station when the cable is unplugged at the EV; false and read-only with fixed cables.",
+    doc="Unlock the plug at the station when the cable is unplugged at the EV; false with fixed cables.",
 )
 WEB_SOCKET_PING_INTERVAL = key(
     "OCPPCommCtrlr.WebSocketPingInterval",
@@ -142,4 +142,11 @@ MINIMUM_STATUS_DURATION = key(
     default=0,
     alias16="MinimumStatusDuration",
     doc="Time a connector status must be stable before it is reported.",
+)
+PUBLIC_KEY_WITH_SIGNED_METER_VALUE = key(
+    "OCPPCommCtrlr.PublicKeyWithSignedMeterValue",
+    OptionList(("Never", "OncePerTransaction", "EveryMeterValue")),
+    access=RW,
+    default="OncePerTransaction",
+    doc="When the public key of the meter is sent with a signed meter value.",
 )

@@ -63,9 +63,10 @@ _NAME = re.compile(
 class Key(Generic[T]):
     """One declared variable. Keys are compared by identity: each is declared exactly once.
 
-    `default` None means "no value" (an empty string on the wire). `locked` says why a variable that people expect
-    to be writable is not. `alias16` is the OCPP 1.6 configuration key it answers to; `aliases` are vendors' names
-    for it, kept for searching. `monitored` is OCPP's supportsMonitoring. A `secret` is never shown.
+    `default` None means "no value" (an empty string on the wire). `reboot`: a new value is used from the next
+    start on. `locked` says why a variable that people expect to be writable is not. `alias16` is the OCPP 1.6
+    configuration key it answers to; `aliases` are vendors' names for it, kept for searching. `monitored` is
+    OCPP's supportsMonitoring. A `secret` is never shown. `since` is our release that knew it first.
     """
 
     component: str

@@ -38,7 +38,7 @@ class Registry:
         return self._by_name.get(f"{component}.{variable}{tail}".lower())
 
     def by_name(self, text: str) -> Key[Any] | None:
-        """The key of a wire name such as `TxCtrlr.TxStartPoint`, or of a 1.6 name such as `HeartbeatInterval`."""
+        """The key of a wire name (`TxCtrlr.TxStartPoint`) or of a 1.6 name (`HeartbeatInterval`)."""
         wanted = text.strip().lower()
         return self._by_name.get(wanted) or self._by_alias.get(wanted)
 

@@ -154,7 +154,7 @@ OUTBOX_LIMIT = key(
     Integer(min=100, max=1_000_000),
     access=RW,
     default=20_000,
-    doc="Most transaction events kept while offline; beyond it Updated events are thinned, never Started or Ended.",
+    doc="Most transaction events kept while offline; then Updated events are thinned, no Started or Ended.",
 )
 
 # ------------------------------------------------------------------------------------------------ people

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, Self, TypeVar
 
 T = TypeVar("T")
-Number = int | float | decimal.Decimal
+Bound = int | decimal.Decimal
+Number = Bound | float
+N = TypeVar("N", int, decimal.Decimal)
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
@@ -60,12 +63,12 @@ class ValueType(ABC, Generic[T]):
         """The value itself when its Python type is right (bounds are not looked at); raises TypeError."""
 
     @property
-    def min_limit(self) -> Number | None:
+    def min_limit(self) -> Bound | None:
         """OCPP's minLimit of a number."""
         return None
 
     @property
-    def max_limit(self) -> Number | None:
+    def max_limit(self) -> Bound | None:
         """OCPP's maxLimit: the bound of a number, the greatest length of a text or list."""
         return None
 
@@ -77,7 +80,7 @@ class ValueType(ABC, Generic[T]):
     def narrowed(
         self, min: Number | None = None, max: Number | None = None, values: Sequence[str] | None = None
     ) -> Self:
-        """The same type with tighter bounds; it never becomes wider. Raises TypeError where that means nothing."""
+        """The same type with tighter bounds, never wider ones; raises TypeError where that means nothing."""
         raise TypeError(f"{self.name} cannot be narrowed")
 
     def fit(self, value: T) -> T:
@@ -98,10 +101,6 @@ class Boolean(ValueType[bool]):
     def expected(self) -> str:
         return "true or false"
 
-    @property
-    def values_list(self) -> tuple[str, ...]:
-        return ()
-
     def parse(self, text: str) -> bool:
         if text.lower() not in ("true", "false"):
             raise self._wrong(text)
@@ -116,12 +115,24 @@ class Boolean(ValueType[bool]):
         return value
 
 
-def _between(low: Number | None, high: Number | None) -> str:
+def _between(low: Bound | None, high: Bound | None) -> str:
     if low is None and high is None:
         return ""
     if high is None:
         return f", {low} or more"
     return f", {high} or less" if low is None else f" from {low} to {high}"
+
+
+def _tighter(own: N | None, given: N | None, which: int) -> N | None:
+    """The greater (which = -1) or lesser (which = 0) of two bounds, either of which may be missing."""
+    bounds = sorted(bound for bound in (own, given) if bound is not None)
+    return bounds[which] if bounds else None
+
+
+def _clamped(value: N, low: N | None, high: N | None) -> N:
+    if low is not None and value < low:
+        return low
+    return high if high is not None and value > high else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +148,11 @@ class Integer(ValueType[int]):
         return "a whole number" + _between(self.min, self.max)
 
     @property
-    def min_limit(self) -> Number | None:
+    def min_limit(self) -> Bound | None:
         return self.min
 
     @property
-    def max_limit(self) -> Number | None:
+    def max_limit(self) -> Bound | None:
         return self.max
 
     def parse(self, text: str) -> int:
@@ -169,48 +180,45 @@ class Integer(ValueType[int]):
     ) -> Self:
         if values is not None:
             raise TypeError("an integer has no list of values")
-        low = [n for n in (self.min, None if min is None else int(min)) if n is not None]
-        high = [n for n in (self.max, None if max is None else int(max)) if n is not None]
-        return replace(self, min=sorted(low)[-1] if low else None, max=sorted(high)[0] if high else None)
+        low = _tighter(self.min, None if min is None else math.ceil(min), -1)
+        return replace(self, min=low, max=_tighter(self.max, None if max is None else math.floor(max), 0))
 
     def fit(self, value: int) -> int:
-        if self.min is not None and value < self.min:
-            return self.min
-        return self.max if self.max is not None and value > self.max else value
+        return _clamped(value, self.min, self.max)
 
 
-def exact(number: Number | str) -> decimal.Decimal:
+def _exact(number: Number | None) -> decimal.Decimal | None:
     """A number as the Decimal that its shortest text means (0.1 is 0.1)."""
-    return decimal.Decimal(str(number))
+    return None if number is None else decimal.Decimal(str(number))
 
 
 @dataclass(frozen=True, slots=True)
 class Decimal(ValueType[decimal.Decimal]):
-    """A decimal number in plain notation; NaN, infinity and exponents are refused. Bounds may be ints or texts."""
+    """A decimal number in plain notation; NaN, infinity and exponents are refused."""
 
     name: ClassVar[str] = "decimal"
-    min: Number | None = None
-    max: Number | None = None
+    min: Bound | None = None
+    max: Bound | None = None
 
     @property
     def expected(self) -> str:
         return "a number" + _between(self.min, self.max)
 
     @property
-    def min_limit(self) -> Number | None:
+    def min_limit(self) -> Bound | None:
         return self.min
 
     @property
-    def max_limit(self) -> Number | None:
+    def max_limit(self) -> Bound | None:
         return self.max
 
     def parse(self, text: str) -> decimal.Decimal:
         if not _DECIMAL.fullmatch(text) or len(text) > MAX_DECIMAL_CHARS:
             raise self._wrong(text)
         value = decimal.Decimal(text)
-        if self.min is not None and value < exact(self.min):
+        if self.min is not None and value < self.min:
             raise self._wrong(text, "ValueTooLow")
-        if self.max is not None and value > exact(self.max):
+        if self.max is not None and value > self.max:
             raise self._wrong(text, "ValueTooHigh")
         return value.copy_abs() if value.is_zero() else value
 
@@ -232,19 +240,16 @@ class Decimal(ValueType[decimal.Decimal]):
     ) -> Self:
         if values is not None:
             raise TypeError("a decimal has no list of values")
-        low = [exact(n) for n in (self.min, min) if n is not None]
-        high = [exact(n) for n in (self.max, max) if n is not None]
-        return replace(self, min=sorted(low)[-1] if low else None, max=sorted(high)[0] if high else None)
+        low = _tighter(_exact(self.min), _exact(min), -1)
+        return replace(self, min=low, max=_tighter(_exact(self.max), _exact(max), 0))
 
     def fit(self, value: decimal.Decimal) -> decimal.Decimal:
-        if self.min is not None and value < exact(self.min):
-            return exact(self.min)
-        return exact(self.max) if self.max is not None and value > exact(self.max) else value
+        return _clamped(value, _exact(self.min), _exact(self.max))
 
 
 @dataclass(frozen=True, slots=True)
 class String(ValueType[str]):
-    """Text without control characters. `pattern` binds any text but the empty one; `form` says it in words."""
+    """Text without control characters. `pattern` binds all but the empty text; `form` says it in words."""
 
     name: ClassVar[str] = "string"
     max_len: int = 1000
@@ -258,11 +263,11 @@ class String(ValueType[str]):
         return f"{self.form + ', ' if self.form else ''}text of {size} characters without control characters"
 
     @property
-    def max_limit(self) -> Number | None:
+    def max_limit(self) -> Bound | None:
         return self.max_len
 
     @property
-    def min_limit(self) -> Number | None:
+    def min_limit(self) -> Bound | None:
         return self.min_len or None
 
     def parse(self, text: str) -> str:
@@ -281,16 +286,6 @@ class String(ValueType[str]):
         if not isinstance(value, str):
             raise TypeError(f"expected a str, found {value!r}")
         return value
-
-    def narrowed(
-        self, min: Number | None = None, max: Number | None = None, values: Sequence[str] | None = None
-    ) -> Self:
-        if values is not None or min is not None:
-            raise TypeError("of a string only the greatest length can be narrowed")
-        return self if max is None or max > self.max_len else replace(self, max_len=int(max))
-
-    def fit(self, value: str) -> str:
-        return value[: self.max_len]
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +377,7 @@ class MemberList(ValueType[tuple[str, ...]]):
         return f"a comma separated list of {least} of {', '.join(self.values)}, each once"
 
     @property
-    def max_limit(self) -> Number | None:
+    def max_limit(self) -> Bound | None:
         return len(",".join(self.values))
 
     @property

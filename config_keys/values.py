@@ -1,7 +1,7 @@
 """The values in force on one station: defaults, then presets of board.toml, then what was stored.
 
-A value lives at a slot: a key and its place, which is the station, an EVSE or a connector. In presets and in the
-store the place follows the wire name: `EVSE.Power@1`, `Connector.AvailabilityState@1.1`.
+A value lives at a slot: a key and its place, which is the station, an EVSE or a connector. In presets and in
+the store the place follows the wire name: `EVSE.Power@1`, `Connector.AvailabilityState@1.1`.
 """
 
 from __future__ import annotations
@@ -58,16 +58,18 @@ def _near(text: str) -> str:
 class Values:
     """Typed access to every variable of one station.
 
-    `values[KEY]` and `values.at(KEY, evse, connector)` are for keys that always have a value; `values.get(...)`
+    `values[KEY]` and `values.at(KEY, evse, connector)` are for keys that always have a value; `values.get`
     gives None for "no value". Asking at a place that the key does not have is a bug (AssertionError).
+    A key that needs a reboot keeps its value until the next start, though `text` already shows the new one.
     """
 
     def __init__(self, evses: Mapping[int, Sequence[int]], presets: Mapping[str, str]) -> None:
-        """`evses` maps each EVSE id to its connector ids. Wrong presets raise one ValueError naming them all."""
+        """`evses` maps EVSE ids to connector ids. Wrong presets raise one ValueError that names them all."""
         self._evses = {evse: tuple(connectors) for evse, connectors in evses.items()}
         self._types: dict[Slot, ValueType[Any]] = {}
         self._locks: dict[Key[Any], str] = {}
         self._given: set[Slot] = set()
+        self._pending: dict[Slot, Any] = {}
         self._values: dict[Slot, Any] = {
             (key, *place): key.default for key in REGISTRY.all_keys() for place in self.places(key)
         }
@@ -95,7 +97,7 @@ class Values:
 
     def text(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> str:
         """The canonical text of the value, empty when there is none. Secrets are not hidden here."""
-        value = self.get(key, evse, connector)
+        value = self._pending.get((key, evse, connector), self.get(key, evse, connector))
         return "" if value is None else key.type.format(value)
 
     def has(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> bool:
@@ -139,15 +141,23 @@ class Values:
         """Take a value that `check` has passed; AssertionError otherwise."""
         refusal = self.check(key, text, evse, connector)
         assert refusal is None, f"{format_name(key, evse, connector)}: {refusal}"
-        self._write((key, evse, connector), self.type_of(key, evse, connector).parse(text))
+        slot = (key, evse, connector)
+        value = self.type_of(*slot).parse(text)
+        if key.reboot:
+            self._pending[slot] = value
+        else:
+            self._write(slot, value)
 
     def put(
         self, key: Key[T], value: T | None, evse: int | None = None, connector: int | None = None
     ) -> None:
-        """The station's own update of any key. The type is checked, bounds are not: a measured fact may exceed them."""
+        """The station's own update of any key. Bounds are not checked: a measured fact may exceed them.
+
+        TypeError when the value's Python type is wrong.
+        """
         self._write((key, evse, connector), None if value is None else key.type.typed(value))
 
-    def load(self, stored: Mapping[str, str]) -> list[str]:
+    def load(self, stored: Mapping[str, object]) -> list[str]:
         """Take what was stored. What no longer fits is complained of and the value in force stays."""
         return list(self._take(stored, kept_only=True))
 
@@ -164,8 +174,8 @@ class Values:
     ) -> list[str]:
         """Tighten what fits to what this station's hardware can do, at every place or at one.
 
-        Values in force are moved to the nearest that fits; the complaints returned name those that somebody had
-        chosen (by preset or from the store). TypeError when the key's type has no such bounds.
+        Values in force are moved to the nearest that fits; the complaints returned name those that somebody
+        had chosen (by preset or from the store). TypeError when the key's type has no such bounds.
         """
         complaints = []
         for place in self.places(key) if evse is None else ((evse, connector),):
@@ -192,8 +202,9 @@ class Values:
         assert slot in self._values, f"{format_name(*slot)} does not exist here"
         self._values[slot] = value
         self._given.add(slot)
+        self._pending.pop(slot, None)
 
-    def _take(self, texts: Mapping[str, str], kept_only: bool = False) -> Iterator[str]:
+    def _take(self, texts: Mapping[str, object], kept_only: bool = False) -> Iterator[str]:
         """Write what fits and yield a complaint for each that does not."""
         for name, text in sorted(texts.items(), key=lambda item: "@" in item[0]):
             try:
@@ -214,7 +225,9 @@ class Values:
             raise ValueError(f"{name}: does not exist here; expected one of {places}")
         return [(key, evse, connector)]
 
-    def _parsed(self, slot: Slot, text: str) -> Any:
+    def _parsed(self, slot: Slot, text: object) -> Any:
+        if not isinstance(text, str):
+            raise ValueError(f"{format_name(*slot)}: expected a text, found {type(text).__name__}")
         try:
             return self.type_of(*slot).parse(text)
         except BadValue as error:

@@ -1,0 +1,1 @@
+"""Generators of everything in the repository that is derived from something else."""

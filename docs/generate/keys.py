@@ -1,0 +1,146 @@
+"""Write docs/config-keys.md and docs/config-keys.json from the declarations in `config_keys`.
+
+`python -m docs.generate.keys` writes them; with `--check` it exits 1 when one is stale.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from config_keys import registry
+from config_keys.key import Key
+from config_keys.types import MemberList, String
+
+DOCS = Path(__file__).resolve().parent.parent
+
+INTRODUCTION = """\
+# Configuration keys
+
+Every setting of chargerd, generated from `config_keys/` by `python -m docs.generate.keys`. Each is a variable
+of the OCPP 2.0.1 device model: a CSMS reads and writes it with GetVariables and SetVariables, a field engineer
+with `chargerctl config`; an installer presets any of them, read-only ones too, in `[keys]` of `board.toml`.
+
+- **Name** is Component.Variable[Instance]. Keys of an EVSE or connector take its number in presets and on the
+  command line: `EVSE.Power@1`, `Connector.AvailabilityState@1.1`; a preset without it counts for all.
+- **Origin**: *OCPP* is a name of the standard, *own* is ours.
+- **Default** is what holds without a preset; a dash means no value.
+- **Access**: RO read-only, RW read and write, WO write-only.
+- **Reboot**: a new value is used from the next start on. **Kept**: the value survives a restart.
+- **Also known as** lists the OCPP 1.6 key (it is understood wherever a name is) and names that vendors use.
+"""
+
+HEAD = (
+    "Name", "Origin", "Meaning", "Unit", "Type", "Range", "Default", "Access", "Reboot", "Kept", "Scope",
+    "Also known as", "Since",
+)  # fmt: skip
+
+
+def value_range(key: Key[Any]) -> str:
+    """What values fit, short enough for a table cell."""
+    if isinstance(key.type, String):
+        size = (
+            f"{key.type.min_len} to {key.type.max_len}" if key.type.min_len else f"up to {key.type.max_len}"
+        )
+        return f"{key.type.form + ', ' if key.type.form else ''}{size} characters"
+    if key.type.values_list:
+        least = (
+            f" (at least {key.type.min_items})"
+            if isinstance(key.type, MemberList) and key.type.min_items
+            else ""
+        )
+        return ", ".join(key.type.values_list) + least
+    low, high = key.type.min_limit, key.type.max_limit
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"{low} or more"
+    return f"up to {high}" if low is None else f"{low} to {high}"
+
+
+def describe(key: Key[Any]) -> dict[str, Any]:
+    """One key as plain data, for the JSON document."""
+    return {
+        "name": key.name,
+        "component": key.component,
+        "variable": key.variable,
+        "instance": key.instance,
+        "standard": key.standard,
+        "description": key.doc,
+        "unit": key.unit,
+        "type": key.type.name,
+        "min": key.type.min_limit,
+        "max": key.type.max_limit,
+        "values": list(key.type.values_list),
+        "range": value_range(key),
+        "default": None if key.default is None else key.type.format(key.default),
+        "access": key.access.value,
+        "locked": key.locked,
+        "reboot": key.reboot,
+        "persistent": key.persistent,
+        "scope": key.scope,
+        "monitored": key.monitored,
+        "secret": key.secret,
+        "alias16": key.alias16,
+        "aliases": list(key.aliases),
+        "since": key.since,
+    }
+
+
+def _row(key: Key[Any]) -> str:
+    default = "-" if key.default is None else key.type.format(key.default) or "(empty)"
+    cells = (
+        f"`{key.name}`",
+        "OCPP" if key.standard else "own",
+        f"{key.doc} {key.locked}" if key.locked else key.doc,
+        key.unit,
+        key.type.name,
+        value_range(key),
+        default,
+        key.access.name,
+        "yes" if key.reboot else "",
+        "yes" if key.persistent else "",
+        key.scope,
+        ", ".join([f"1.6 {key.alias16}"] * bool(key.alias16) + list(key.aliases)),
+        key.since,
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def markdown() -> str:
+    """The whole reference, one table per component."""
+    lines = [INTRODUCTION]
+    for component in sorted(registry.components(), key=str.lower):
+        lines += [f"## {component}", "", "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
+        lines += [_row(key) for key in registry.of_component(component)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def documents() -> dict[Path, str]:
+    """Path and text of each document."""
+    keys = [describe(key) for key in registry.all_keys()]
+    return {
+        DOCS / "config-keys.md": markdown(),
+        DOCS / "config-keys.json": json.dumps(keys, indent=1, default=float) + "\n",
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the documents, or with --check only tell which are stale; the exit code."""
+    stale = [
+        path for path, text in documents().items() if not path.exists() or path.read_text("utf-8") != text
+    ]
+    for path in stale:
+        if "--check" in arguments:
+            print(f"{path.name} is stale: run python -m docs.generate.keys")
+        else:
+            path.write_text(documents()[path], "utf-8")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
