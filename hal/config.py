@@ -64,7 +64,7 @@ class ReaderConfig:
 
 @dataclass(frozen=True, slots=True)
 class HardwareConfig:
-    """All of it. `profiles` is a directory of further device profiles; they win over ours of the same name."""
+    """All of it. `profiles` is a directory of more device profiles; they win over ours of the same name."""
 
     buses: tuple[BusConfig, ...] = ()
     evses: tuple[EvseConfig, ...] = ()

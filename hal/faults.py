@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["warning", "derate", "pause", "stop", "trip"]
-"""warning: go on; derate: lower the current; pause: 0 A, keep the session; stop: end it; trip: open at once."""
+"""warning: go on; derate: lower the current; pause: 0 A, keep the session; stop: end it; trip: open now."""
 
 ClearRule = Literal["gone", "unplug", "reset", "service"]
-"""When a latched fault may go: its cause is gone, and for the others also an unplug, an operator, a technician."""
+"""When it may go: its cause is gone, and for the others also an unplug, an operator, a technician."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ FAULTS: dict[str, Fault] = {
     "diode": Fault("DiodeFault", 14, "trip", True, "unplug", _CAR,
                    "Try another vehicle; then check pilot wiring and plug for water."),
     "pilot": Fault("PilotFault", 14, "trip", False, "gone", _CAR, "Check the pilot line for a short to PE."),
-    "ground": Fault("GroundFailure", 2, "trip", False, "gone", _CALL, "Check protective earth at the supply."),
+    "ground": Fault("GroundFailure", 2, "trip", False, "gone", _CALL, "Check protective earth first."),
     "residual_current": Fault("ResidualCurrent", 2, "trip", True, "unplug",
                               "Residual current found. Please unplug the car.",
                               "Measure insulation of the cable; try another vehicle; check the RCM."),
@@ -70,7 +70,7 @@ FAULTS: dict[str, Fault] = {
     "proximity": Fault("ProximityFault", 23, "stop", False, "gone", "The cable is not recognised.",
                        "Check the proximity resistor of cable and socket."),
     "power_loss": Fault("PowerLoss", 15, "stop", False, "gone", "Power failure.", "Check the supply."),
-    "board_internal": Fault("BoardInternal", None, "trip", True, "service", _CALL, "Replace the controller board."),
+    "board_internal": Fault("BoardInternal", None, "trip", True, "service", _CALL, "Replace the board."),
     "device_error": Fault("DeviceError", None, "stop", False, "gone", _CALL,
                           "Read the controller's own error display; see the detail."),
     "heartbeat_lost": Fault("HeartbeatLost", None, "pause", False, "gone", "Charging is paused.",
@@ -83,7 +83,7 @@ FAULTS: dict[str, Fault] = {
                                "Check the controller's supply, bus wiring, termination and unit id."),
     "meter_silent": Fault("MeterSilent", None, "pause", False, "gone", "The meter does not answer.",
                           "Check the meter's bus wiring, baud rate and unit id."),
-    "meter_implausible": Fault("MeterImplausible", None, "stop", False, "reset", "The meter is not plausible.",
+    "meter_implausible": Fault("MeterImplausible", None, "stop", False, "reset", "The meter has a fault.",
                                "The energy counter went back: check for a swapped or reset meter."),
     "meter_frozen": Fault("MeterFrozen", None, "warning", False, "gone", "",
                           "The meter shows power but its counter stands still: replace it."),
