@@ -76,7 +76,10 @@ class Unit:
                 self.registers.write(address, [int(value) for value in new])
             else:
                 at = address - start
-                current[at : at + count] = self.registers.read(function, address, count)
+                space = (
+                    READ_INPUT if function == READ_INPUT else READ_HOLDING
+                )  # 6: pymodbus reads back its write
+                current[at : at + count] = self.registers.read(space, address, count)
         except IllegalAddress:
             return ExcCodes.ILLEGAL_ADDRESS
         except IllegalValue:

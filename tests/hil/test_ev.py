@@ -42,12 +42,11 @@ def test_no_duty_cycle_offers_more_than_was_asked(tenths: int) -> None:
 
 def test_the_car_wakes_on_pwm_and_draws_only_when_mains_is_there() -> None:
     plug = Plug(CarModel(wake_s=1))
-    plug.runs(5, duty=100, live=NONE)
-    assert plug.car.load == "B"
-    plug.runs(0.9, duty_of_amps(16), NONE)
-    assert plug.car.load == "B"
-    plug.runs(0.2, duty_of_amps(16), NONE)
-    assert plug.car.load == "C"
+    loads = []
+    for seconds, amps in ((5, 0), (0.9, 16), (0.2, 16)):
+        plug.runs(seconds, duty_of_amps(amps), NONE)
+        loads.append(plug.car.load)
+    assert loads == ["B", "B", "C"]
     assert plug.car.amps == (0, 0, 0)
     plug.runs(3, duty_of_amps(16))
     assert plug.car.amps == pytest.approx((16, 16, 16))
