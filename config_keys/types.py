@@ -228,9 +228,9 @@ class Decimal(ValueType[decimal.Decimal]):
         return "0" if text == "-0" else text
 
     def typed(self, value: object) -> decimal.Decimal:
-        """A finite Decimal; an int is converted, a float is refused (its digits are an accident)."""
-        if isinstance(value, int) and not isinstance(value, bool):
-            return decimal.Decimal(value)
+        """A finite Decimal; ints and floats become the Decimal that their shortest text means."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = _exact(value)
         if not isinstance(value, decimal.Decimal) or not value.is_finite():
             raise TypeError(f"expected a finite Decimal, found {value!r}")
         return value

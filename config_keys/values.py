@@ -149,11 +149,11 @@ class Values:
             self._write(slot, value)
 
     def put(
-        self, key: Key[T], value: T | None, evse: int | None = None, connector: int | None = None
+        self, key: Key[T], value: T | float | None, evse: int | None = None, connector: int | None = None
     ) -> None:
         """The station's own update of any key. Bounds are not checked: a measured fact may exceed them.
 
-        TypeError when the value's Python type is wrong.
+        A decimal may be given as a float. TypeError when the value's Python type is wrong.
         """
         self._write((key, evse, connector), None if value is None else key.type.typed(value))
 

@@ -21,8 +21,9 @@ INTRODUCTION = """\
 # Configuration keys
 
 Every setting of chargerd, generated from `config_keys/` by `python -m docs.generate.keys`. Each is a variable
-of the OCPP 2.0.1 device model: a CSMS reads and writes it with GetVariables and SetVariables, a field engineer
-with `chargerctl config`; an installer presets any of them, read-only ones too, in `[keys]` of `board.toml`.
+of the OCPP 2.0.1 device model: a CSMS reads and writes it with GetVariables and SetVariables, a field
+engineer with `chargerctl config`; an installer presets any of them, read-only ones too, in `[keys]` of
+`board.toml`.
 
 - **Name** is Component.Variable[Instance]. Keys of an EVSE or connector take its number in presets and on the
   command line: `EVSE.Power@1`, `Connector.AvailabilityState@1.1`; a preset without it counts for all.
