@@ -5,6 +5,7 @@ PYTHON ?= python3.11
 BIN    := .venv/bin
 VENV   := .venv/.installed
 NODE   := tests/interop/node_modules/.installed
+GENERATORS := $(filter-out __init__,$(basename $(notdir $(wildcard docs/generate/*.py))))
 
 .PHONY: demo test soak docs check stale bench lint types tools clean
 
@@ -18,7 +19,7 @@ soak: $(VENV) $(NODE) tools
 	$(BIN)/pytest -n 2 --dist loadfile -m soak
 
 docs: $(VENV)
-	$(BIN)/python -m docs.build
+	for name in $(GENERATORS); do $(BIN)/python -m docs.generate.$$name || exit 1; done
 
 check: lint types stale
 
@@ -29,7 +30,7 @@ types: $(VENV)
 	$(BIN)/mypy
 
 stale: $(VENV)
-	$(BIN)/python -m docs.build --check
+	for name in $(GENERATORS); do $(BIN)/python -m docs.generate.$$name --check || exit 1; done
 
 bench: $(VENV)
 	$(BIN)/python -m benchmarks

@@ -11,51 +11,19 @@ from typing import Any
 from jsonschema import Draft6Validator, FormatChecker
 
 FROM_STATION = frozenset(
-    [
-        "Authorize",
-        "BootNotification",
-        "ClearedChargingLimit",
-        "DataTransfer",
-        "FirmwareStatusNotification",
-        "Get15118EVCertificate",
-        "GetCertificateStatus",
-        "Heartbeat",
-        "LogStatusNotification",
-        "MeterValues",
-        "NotifyChargingLimit",
-        "NotifyCustomerInformation",
-        "NotifyDisplayMessages",
-        "NotifyEVChargingNeeds",
-        "NotifyEVChargingSchedule",
-        "NotifyEvent",
-        "NotifyMonitoringReport",
-        "NotifyReport",
-        "PublishFirmwareStatusNotification",
-        "ReportChargingProfiles",
-        "ReservationStatusUpdate",
-        "SecurityEventNotification",
-        "SignCertificate",
-        "StatusNotification",
-        "TransactionEvent",
-    ]
+    """Authorize BootNotification ClearedChargingLimit DataTransfer FirmwareStatusNotification
+    Get15118EVCertificate GetCertificateStatus Heartbeat LogStatusNotification MeterValues
+    NotifyChargingLimit NotifyCustomerInformation NotifyDisplayMessages NotifyEVChargingNeeds
+    NotifyEVChargingSchedule NotifyEvent NotifyMonitoringReport NotifyReport
+    PublishFirmwareStatusNotification ReportChargingProfiles ReservationStatusUpdate
+    SecurityEventNotification SignCertificate StatusNotification TransactionEvent""".split()
 )
 """The actions that a station may call (OCPP 2.0.1 Part 2)."""
 
 ERROR_CODES = frozenset(
-    [
-        "FormatViolation",
-        "GenericError",
-        "InternalError",
-        "MessageTypeNotSupported",
-        "NotImplemented",
-        "NotSupported",
-        "OccurrenceConstraintViolation",
-        "PropertyConstraintViolation",
-        "ProtocolError",
-        "RpcFrameworkError",
-        "SecurityError",
-        "TypeConstraintViolation",
-    ]
+    """FormatViolation GenericError InternalError MessageTypeNotSupported NotImplemented NotSupported
+    OccurrenceConstraintViolation PropertyConstraintViolation ProtocolError RpcFrameworkError
+    SecurityError TypeConstraintViolation""".split()
 )
 """The error codes of a CALLERROR (OCPP 2.0.1 Part 4, 4.3)."""
 
