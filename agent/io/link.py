@@ -1,0 +1,173 @@
+"""The websocket to the CSMS (OCPP 2.0.1 Part 4): dials, sends, receives, and says what became of it.
+
+It keeps no policy: when to dial again, how often to ping and what to say is the core's business. Each attempt
+ends in exactly one LinkDown whose reason a person can act on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from agent.core.effects import Connect, Disconnect, Say, SetPing
+from agent.core.events import Event, FrameReceived, LinkDown, LinkUp
+from agent.io.dial import ClientConnection, ConnectionClosed, dial, reason_of, status_of
+
+OUTGOING_MOST = 1024
+"""Frames that wait for a CSMS that reads too slowly; one more and the connection is given up."""
+OUTGOING_PAUSE = 64
+"""With so many waiting to go out nothing more is read, so that a flood of CALLs cannot pile up answers."""
+
+Watch = Callable[[str, int, str], None]
+"""Sees every text frame: direction (">" to the CSMS, "<" from it), connection, text."""
+
+
+class Link:
+    """Executes Connect, Disconnect, Say and SetPing; events go to `emit`, frames also to `watch`."""
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        watch: Watch,
+        *,
+        open_timeout_s: float = 20.0,
+        close_timeout_s: float = 3.0,
+        pong_wait_s: float = 20.0,
+    ) -> None:
+        self.emit = emit
+        self.watch = watch
+        self.open_timeout_s = open_timeout_s
+        self.close_timeout_s = close_timeout_s
+        self.pong_wait_s = pong_wait_s
+        self._wires: dict[int, _Wire] = {}
+
+    def execute(self, effect: Connect | Disconnect | Say | SetPing) -> None:
+        """Queue the effect and return; what is meant for a connection that is gone is dropped."""
+        if isinstance(effect, Connect):
+            self._wires[effect.connection] = _Wire(self, effect)
+        elif wire := self._wires.get(effect.connection):
+            if isinstance(effect, Say):
+                wire.say(effect.text)
+            elif isinstance(effect, Disconnect):
+                wire.disconnect(effect.reason)
+            else:
+                wire.set_ping(effect.ping_s)
+
+    def ended(self, connection: int, reason: str, status: int | None) -> None:
+        """A wire tells its end."""
+        self._wires.pop(connection, None)
+        self.emit(LinkDown(connection, reason, status))
+
+    async def close(self, reason: str = "agent stops") -> None:
+        """Send what is queued, close every connection properly and wait for it (a few seconds at most)."""
+        wires = list(self._wires.values())
+        for wire in wires:
+            wire.disconnect(reason)
+        if wires:
+            await asyncio.wait([wire.task for wire in wires], timeout=3 * self.close_timeout_s)
+
+
+class _Wire:
+    """One connection, from dialling to its LinkDown."""
+
+    def __init__(self, link: Link, order: Connect) -> None:
+        self._link = link
+        self._order = order
+        self._ping_s = order.ping_s
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue(OUTGOING_MOST)
+        self._socket: ClientConnection | None = None
+        self._ending = ""
+        self.task = asyncio.get_running_loop().create_task(self._talk())
+        self.task.add_done_callback(self._ended)
+
+    def say(self, text: str) -> None:
+        if self._socket is None or self._ending:
+            return
+        try:
+            self._queue.put_nowait(text)
+        except asyncio.QueueFull:
+            self._ending = f"the CSMS does not take frames: {OUTGOING_MOST} are waiting"
+            self.task.cancel()
+
+    def disconnect(self, reason: str) -> None:
+        if self._ending:
+            return
+        self._ending = reason
+        if self._socket is None or self._queue.full():
+            self.task.cancel()
+            return
+        self._queue.put_nowait(None)
+        asyncio.get_running_loop().call_later(2 * self._link.close_timeout_s, self.task.cancel)
+
+    def set_ping(self, ping_s: int) -> None:
+        self._ping_s = ping_s
+        if self._socket is None:
+            return
+        if self._socket.keepalive_task:
+            self._socket.keepalive_task.cancel()
+        self._socket.ping_interval = ping_s or None
+        self._socket.ping_timeout = self._pong_wait_s()
+        self._socket.start_keepalive()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Whatever a peer or the library did, it ended this connection only."""
+        if self._socket:
+            self._socket.transport.abort()
+        error = None if task.cancelled() else task.exception()
+        reason = reason_of(error, self._link.open_timeout_s) if error else "agent stops"
+        status = status_of(error) if error else None
+        self._link.ended(self._order.connection, self._ending or reason, status)
+
+    async def _talk(self) -> None:
+        """Dial and exchange frames; raises what ended it."""
+        link, dialled_ping_s = self._link, self._ping_s
+        websocket = await dial(
+            self._order,
+            ping_s=dialled_ping_s,
+            pong_wait_s=self._pong_wait_s(),
+            open_timeout_s=link.open_timeout_s,
+            close_timeout_s=link.close_timeout_s,
+        )
+        self._socket = websocket
+        if self._ping_s != dialled_ping_s:
+            self.set_ping(self._ping_s)
+        link.emit(LinkUp(self._order.connection, websocket.subprotocol or ""))
+        writer = asyncio.create_task(self._write(websocket))
+        writer.add_done_callback(self._writer_ended)
+        try:
+            await self._read(websocket, writer)
+        finally:
+            writer.cancel()
+
+    async def _read(self, websocket: ClientConnection, writer: asyncio.Task[None]) -> None:
+        connection = self._order.connection
+        while True:
+            message = await websocket.recv()
+            text = message if isinstance(message, str) else None
+            self._link.watch("<", connection, "(binary frame)" if text is None else text)
+            self._link.emit(FrameReceived(connection, text))
+            await asyncio.sleep(0)
+            if self._queue.qsize() > OUTGOING_PAUSE:
+                await self._room(writer)
+
+    async def _room(self, writer: asyncio.Task[None]) -> None:
+        empty = asyncio.create_task(self._queue.join())
+        await asyncio.wait({empty, writer}, return_when=asyncio.FIRST_COMPLETED)
+        empty.cancel()
+
+    def _writer_ended(self, writer: asyncio.Task[None]) -> None:
+        if not writer.cancelled() and (error := writer.exception()):
+            self._ending = f"sending failed: {error!r}"
+            self.task.cancel()
+
+    async def _write(self, websocket: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while (text := await self._queue.get()) is not None:
+                await websocket.send(text.encode("utf-8", "replace"), text=True)
+                self._link.watch(">", self._order.connection, text)
+                self._queue.task_done()
+            await websocket.close(1000, self._ending[:100])
+
+    def _pong_wait_s(self) -> float:
+        return min(self._link.pong_wait_s, float(self._ping_s or self._link.pong_wait_s))
