@@ -41,12 +41,12 @@ class Wire:
 
 @asynccontextmanager
 async def station(
-    csms: BenchCsms, identity: str = "CD-1", password: str | None = None, subprotocol: str = "ocpp2.0.1"
+    port: int, identity: str = "CD-1", password: str | None = None, subprotocol: str = "ocpp2.0.1"
 ) -> AsyncIterator[Wire]:
     headers = {}
     if password is not None:
         headers["Authorization"] = "Basic " + base64.b64encode(f"{identity}:{password}".encode()).decode()
-    url = f"ws://127.0.0.1:{csms.port}/ocpp/{identity}"
+    url = f"ws://127.0.0.1:{port}/ocpp/{identity}"
     names = [Subprotocol(subprotocol)]
     async with connect(url, subprotocols=names, additional_headers=headers, proxy=None) as socket:
         yield Wire(socket)

@@ -17,7 +17,7 @@ def rules_broken_by(*frames: Any, behaviour: dict[str, Any] | None = None) -> li
 
     async def story(csms: BenchCsms) -> None:
         csms.behaviour.update(behaviour or {})
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             await wire.calls("BootNotification", BOOT)
             for frame in frames:
                 await wire.says(frame)
@@ -73,7 +73,7 @@ def test_an_event_repeated_with_other_content() -> None:
 def test_who_is_not_accepted_may_only_boot_and_only_in_time() -> None:
     async def story(csms: BenchCsms) -> None:
         csms.behaviour.update({"boot": ["Rejected"], "retry_s": 60})
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             assert (await wire.calls("Heartbeat", {}))[2] == "SecurityError"
             await wire.calls("BootNotification", BOOT)
             assert (await wire.calls("Heartbeat", {}))[2] == "SecurityError"
@@ -89,7 +89,7 @@ def test_who_is_not_accepted_may_only_boot_and_only_in_time() -> None:
 )
 def test_a_bad_answer_to_a_call(rule: str, answer: list[Any]) -> None:
     async def story(csms: BenchCsms) -> None:
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             await wire.calls("BootNotification", BOOT)
             call = asyncio.create_task(csms.call("CD-1", "ClearCache", {}))
             answer[1] = (await wire.hears())[1]
@@ -104,7 +104,7 @@ def test_a_bad_answer_to_a_call(rule: str, answer: list[Any]) -> None:
 
 def test_answers_to_hostile_frames_are_not_held_against_the_station() -> None:
     async def story(csms: BenchCsms) -> None:
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             await wire.calls("BootNotification", BOOT)
             await csms.send_text("CD-1", '[2,"h1","NoSuchAction",{}]')
             assert await wire.hears() == [2, "h1", "NoSuchAction", {}]
@@ -126,7 +126,7 @@ def test_answers_to_hostile_frames_are_not_held_against_the_station() -> None:
 )
 def test_a_bad_handshake(rule: str, how: dict[str, str]) -> None:
     async def connects(csms: BenchCsms, **how: str) -> Wire:
-        async with station(csms, **how) as wire:
+        async with station(csms.port, **how) as wire:
             return wire
 
     async def story(csms: BenchCsms) -> None:

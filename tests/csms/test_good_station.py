@@ -17,7 +17,7 @@ from tests.csms.station import BOOT, TOKEN, event, station, with_csms
 def test_a_session_is_recorded_and_reconciled() -> None:
     async def story(csms: BenchCsms) -> None:
         csms.behaviour.tokens = {"04aabbcc": TokenAnswer(group="FAMILY")}
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             boot = await wire.calls("BootNotification", BOOT)
             assert boot[2]["status"] == "Accepted" and boot[2]["interval"] == 300
             answer = await wire.calls("Authorize", {"idToken": TOKEN})
@@ -57,7 +57,7 @@ def test_every_answer_is_valid_by_the_schema(action: str) -> None:
 
 def test_the_csms_calls_the_station() -> None:
     async def story(csms: BenchCsms) -> None:
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             await wire.calls("BootNotification", BOOT)
             call = asyncio.create_task(csms.call("CD-1", "ClearCache", {}))
             frame = await wire.hears()
@@ -83,7 +83,7 @@ def test_the_csms_calls_the_station() -> None:
 def test_pending_then_accepted_and_what_is_asked_for_while_pending() -> None:
     async def story(csms: BenchCsms) -> None:
         csms.behaviour.update({"boot": ["Pending", "Accepted"], "retry_s": 0})
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             assert (await wire.calls("BootNotification", BOOT))[2]["status"] == "Pending"
             trigger = {"requestedMessage": "Heartbeat"}
             asked = asyncio.create_task(csms.call("CD-1", "TriggerMessage", trigger))
@@ -101,7 +101,7 @@ def test_told_to_fail_to_be_slow_and_to_be_silent() -> None:
         csms.behaviour.known = ["CD-1"]
         csms.behaviour.errors = {"Heartbeat": ErrorAnswer("InternalError", "broken", times=1)}
         csms.behaviour.message_timeout_s = 0
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             assert (await wire.calls("Heartbeat", {}))[0] == 4
             assert (await wire.calls("Heartbeat", {}))[0] == 3
             csms.behaviour.silent_actions = ["StatusNotification"]
@@ -118,7 +118,7 @@ def test_told_to_fail_to_be_slow_and_to_be_silent() -> None:
 
 def test_a_dropped_connection_and_a_csms_that_comes_back_on_its_port() -> None:
     async def story(csms: BenchCsms) -> None:
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             await wire.calls("BootNotification", BOOT)
             await csms.drop("CD-1")
             with pytest.raises(ConnectionClosed):
@@ -127,7 +127,7 @@ def test_a_dropped_connection_and_a_csms_that_comes_back_on_its_port() -> None:
         port = csms.port
         await csms.stop()
         assert await csms.start() == port
-        async with station(csms) as wire:
+        async with station(csms.port) as wire:
             assert (await wire.calls("Heartbeat", {}))[0] == 3
 
     assert with_csms(story).violations == []
