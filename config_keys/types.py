@@ -1,6 +1,7 @@
 """The data types of the OCPP device model: how a value is read from text, checked, narrowed and written.
 
 `parse` raises `BadValue` (a ValueError) that says what was expected and carries the OCPP reason code for it.
+The types are plain classes, not dataclasses, because every start of the agent pays for their creation.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Final, Generic, Self, TypeVar
 
 T = TypeVar("T")
 Bound = int | decimal.Decimal
@@ -21,10 +21,8 @@ N = TypeVar("N", int, decimal.Decimal)
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
-_DATE_TIME = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
-)
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_DATE_TIME = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
+_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 INT32 = (-(2**31), 2**31 - 1)
 MAX_DECIMAL_CHARS = 30
 SHOWN_CHARS = 40
@@ -91,7 +89,6 @@ class ValueType(ABC, Generic[T]):
         return BadValue(reason_code, self.expected, str(found))
 
 
-@dataclass(frozen=True, slots=True)
 class Boolean(ValueType[bool]):
     """true or false, upper or lower case when read."""
 
@@ -135,13 +132,14 @@ def _clamped(value: N, low: N | None, high: N | None) -> N:
     return high if high is not None and value > high else value
 
 
-@dataclass(frozen=True, slots=True)
 class Integer(ValueType[int]):
     """A whole number of at most 32 bits, without plus sign or leading zeros."""
 
     name: ClassVar[str] = "integer"
-    min: int | None = None
-    max: int | None = None
+
+    def __init__(self, min: int | None = None, max: int | None = None) -> None:
+        self.min: Final = min
+        self.max: Final = max
 
     @property
     def expected(self) -> str:
@@ -181,7 +179,7 @@ class Integer(ValueType[int]):
         if values is not None:
             raise TypeError("an integer has no list of values")
         low = _tighter(self.min, None if min is None else math.ceil(min), -1)
-        return replace(self, min=low, max=_tighter(self.max, None if max is None else math.floor(max), 0))
+        return type(self)(low, _tighter(self.max, None if max is None else math.floor(max), 0))
 
     def fit(self, value: int) -> int:
         return _clamped(value, self.min, self.max)
@@ -192,13 +190,14 @@ def _exact(number: Number | None) -> decimal.Decimal | None:
     return None if number is None else decimal.Decimal(str(number))
 
 
-@dataclass(frozen=True, slots=True)
 class Decimal(ValueType[decimal.Decimal]):
     """A decimal number in plain notation; NaN, infinity and exponents are refused."""
 
     name: ClassVar[str] = "decimal"
-    min: Bound | None = None
-    max: Bound | None = None
+
+    def __init__(self, min: Bound | None = None, max: Bound | None = None) -> None:
+        self.min: Final = min
+        self.max: Final = max
 
     @property
     def expected(self) -> str:
@@ -241,21 +240,22 @@ class Decimal(ValueType[decimal.Decimal]):
         if values is not None:
             raise TypeError("a decimal has no list of values")
         low = _tighter(_exact(self.min), _exact(min), -1)
-        return replace(self, min=low, max=_tighter(_exact(self.max), _exact(max), 0))
+        return type(self)(low, _tighter(_exact(self.max), _exact(max), 0))
 
     def fit(self, value: decimal.Decimal) -> decimal.Decimal:
         return _clamped(value, _exact(self.min), _exact(self.max))
 
 
-@dataclass(frozen=True, slots=True)
 class String(ValueType[str]):
     """Text without control characters. `pattern` binds all but the empty text; `form` says it in words."""
 
     name: ClassVar[str] = "string"
-    max_len: int = 1000
-    min_len: int = 0
-    pattern: str = ""
-    form: str = ""
+
+    def __init__(self, max_len: int = 1000, min_len: int = 0, pattern: str = "", form: str = "") -> None:
+        self.max_len: Final = max_len
+        self.min_len: Final = min_len
+        self.pattern: Final = pattern
+        self.form: Final = form
 
     @property
     def expected(self) -> str:
@@ -273,7 +273,7 @@ class String(ValueType[str]):
     def parse(self, text: str) -> str:
         if len(text) > self.max_len:
             raise self._wrong(text, "TooLargeElement")
-        if len(text) < self.min_len or _CONTROL.search(text):
+        if len(text) < self.min_len or (not text.isprintable() and re.search(_CONTROL, text)):
             raise self._wrong(text)
         if text and self.pattern and not re.fullmatch(self.pattern, text):
             raise self._wrong(text)
@@ -288,7 +288,6 @@ class String(ValueType[str]):
         return value
 
 
-@dataclass(frozen=True, slots=True)
 class DateTime(ValueType[datetime.datetime]):
     """RFC 3339 with a zone; kept in UTC to the millisecond and written with Z."""
 
@@ -299,7 +298,7 @@ class DateTime(ValueType[datetime.datetime]):
         return "a date and time such as 2026-11-20T14:32:07Z"
 
     def parse(self, text: str) -> datetime.datetime:
-        if not _DATE_TIME.fullmatch(text):
+        if not re.fullmatch(_DATE_TIME, text, re.ASCII):
             raise self._wrong(text)
         try:
             return self.typed(datetime.datetime.fromisoformat(text.upper()))
@@ -324,12 +323,13 @@ def _fewer(values: tuple[str, ...], kept: Sequence[str] | None) -> tuple[str, ..
     return left
 
 
-@dataclass(frozen=True, slots=True)
 class OptionList(ValueType[str]):
     """Exactly one of the listed values."""
 
     name: ClassVar[str] = "OptionList"
-    values: tuple[str, ...]
+
+    def __init__(self, values: tuple[str, ...]) -> None:
+        self.values: Final = values
 
     @property
     def expected(self) -> str:
@@ -357,19 +357,20 @@ class OptionList(ValueType[str]):
     ) -> Self:
         if min is not None or max is not None:
             raise TypeError("an OptionList has no bounds")
-        return replace(self, values=_fewer(self.values, values))
+        return type(self)(_fewer(self.values, values))
 
     def fit(self, value: str) -> str:
         return value if value in self.values else self.values[0]
 
 
-@dataclass(frozen=True, slots=True)
 class MemberList(ValueType[tuple[str, ...]]):
     """Any of the listed values, each at most once, separated by commas; spaces around them are tolerated."""
 
     name: ClassVar[str] = "MemberList"
-    values: tuple[str, ...]
-    min_items: int = 0
+
+    def __init__(self, values: tuple[str, ...], min_items: int = 0) -> None:
+        self.values: Final = values
+        self.min_items: Final = min_items
 
     @property
     def expected(self) -> str:
@@ -406,14 +407,13 @@ class MemberList(ValueType[tuple[str, ...]]):
     ) -> Self:
         if min is not None or max is not None:
             raise TypeError(f"a {self.name} has no bounds")
-        return replace(self, values=_fewer(self.values, values))
+        return type(self)(_fewer(self.values, values), self.min_items)
 
     def fit(self, value: tuple[str, ...]) -> tuple[str, ...]:
         kept = tuple(item for item in value if item in self.values)
         return kept if len(kept) >= self.min_items else self.values[: self.min_items]
 
 
-@dataclass(frozen=True, slots=True)
 class SequenceList(MemberList):
     """A MemberList whose order means something, for instance priority."""
 

@@ -6,7 +6,6 @@ the store the place follows the wire name: `EVSE.Power@1`, `Connector.Availabili
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +49,8 @@ def format_name(key: Key[Any], evse: int | None = None, connector: int | None = 
 
 
 def _near(text: str) -> str:
+    import difflib  # only for a complaint, so that no start pays for it
+
     names = {key.name.lower(): key.name for key in REGISTRY.all_keys()}
     close = difflib.get_close_matches(text.partition("@")[0].lower(), names, n=3)
     return f"; did you mean {', '.join(names[name] for name in close)}?" if close else ""
