@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from config_keys.registry import REGISTRY
 from config_keys.types import ValueType
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Scope = Literal["station", "evse", "connector"]
 
 
@@ -60,7 +61,7 @@ _NAME = re.compile(
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Key(Generic[T]):
+class Key(Generic[T_co]):
     """One declared variable. Keys are compared by identity: each is declared exactly once.
 
     `default` None means "no value" (an empty string on the wire). `reboot`: a new value is used from the next
@@ -72,8 +73,8 @@ class Key(Generic[T]):
     component: str
     variable: str
     instance: str | None
-    type: ValueType[T]
-    default: T | None
+    type: ValueType[Any]
+    default: T_co | None
     access: Access
     doc: str
     unit: str
@@ -124,7 +125,7 @@ def key(
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise ValueError(f"{name}: expected Component.Variable or Component.Variable[Instance]")
-    declared = Key(
+    declared: Key[T] = Key(
         parts["component"],
         parts["variable"],
         parts["instance"],

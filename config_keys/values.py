@@ -113,7 +113,7 @@ class Values:
             return tuple((evse, None) for evse in self._evses)
         return tuple((evse, c) for evse, connectors in self._evses.items() for c in connectors)
 
-    def type_of(self, key: Key[T], evse: int | None = None, connector: int | None = None) -> ValueType[T]:
+    def type_of(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> ValueType[Any]:
         """The type with the bounds that hold on this station (see `narrow`)."""
         return self._types.get((key, evse, connector), key.type)
 
