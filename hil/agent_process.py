@@ -1,0 +1,79 @@
+"""The agent as a process of its own, to be started, stopped, frozen and killed by the bench."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parents[1]
+
+
+class AgentProcess:
+    """`python -m agent --config BOARD` with its output appended to `log`."""
+
+    def __init__(self, board: Path, log: Path) -> None:
+        self.board = board
+        self.log = log
+        self.starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """It was started and has not ended (a stopped process counts as running)."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the last process, negative for a signal; None while it runs or before the first start."""
+        return None if self._process is None else self._process.poll()
+
+    def start(self) -> None:
+        """Start it; does nothing while it runs."""
+        if self.running:
+            return
+        environment = os.environ | {"PYTHONPATH": str(SOURCES), "PYTHONUNBUFFERED": "1"}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "agent", "--config", str(self.board)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
+            )  # fmt: skip
+        self.starts += 1
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the kernel to have it gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: the process stays but does nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    async def terminate(self, timeout_s: float = 15.0) -> int | None:
+        """SIGTERM, and the exit code; SIGKILL when it does not end within `timeout_s`."""
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.running:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            self.kill()
+        return self.exit_code
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self.running:
+            self._process.send_signal(number)

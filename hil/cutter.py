@@ -1,0 +1,129 @@
+"""A TCP proxy between the agent and the CSMS, to take the network away in the ways in which networks go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["open", "cut", "blackhole"]
+
+
+@dataclass(frozen=True)
+class Address:
+    """A TCP end point."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """From `host:port`; raises ValueError."""
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 0xFFFF:
+            raise ValueError(f"{text!r} is no address; expected host:port")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Cutter:
+    """Forwards connections to `target`. `cut` resets and refuses; `blackhole` lets nothing pass, in silence.
+
+    What is sent into a black hole stays in the senders' buffers, as with TCP's retransmission, and passes
+    after `restore` if the connection still lives then.
+    """
+
+    def __init__(self, target: Address, listen: Address) -> None:
+        self.target = target
+        self.listen = listen
+        self.mode: Mode = "open"
+        self.connections = 0
+        """Connections accepted since the start, refused ones excluded."""
+        self._server: asyncio.Server | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+        self._pairs: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        """Listen; `listen` tells the real port afterwards."""
+        self._server = await asyncio.start_server(self._accept, self.listen.host, self.listen.port)
+        self.listen = Address(self.listen.host, self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and drop everything."""
+        if self._server is not None:
+            self._server.close()
+        tasks = list(self._pairs)
+        for task in tasks:
+            task.cancel()
+        self._reset(self._writers)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Reset every connection and refuse new ones."""
+        self.mode = "cut"
+        self._open.set()
+        self._reset(self._writers)
+
+    def blackhole(self) -> None:
+        """Let no byte pass any more, and say nothing."""
+        self.mode = "blackhole"
+        self._open.clear()
+
+    def restore(self) -> None:
+        """Forward again."""
+        self.mode = "open"
+        self._open.set()
+
+    def _reset(self, writers: Iterable[asyncio.StreamWriter]) -> None:
+        """End connections with RST instead of FIN."""
+        for writer in list(writers):
+            peer = writer.get_extra_info("socket")
+            if peer is not None:
+                with contextlib.suppress(OSError):
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._pairs.add(task)
+        self._writers.add(writer)
+        try:
+            await self._join(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            self._reset([writer])
+        finally:
+            self._writers.discard(writer)
+            self._pairs.discard(task)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Connect to the target and pump both ways until both have ended."""
+        await self._open.wait()
+        if self.mode == "cut":
+            raise ConnectionResetError
+        self.connections += 1
+        far_reader, far_writer = await asyncio.open_connection(self.target.host, self.target.port)
+        self._writers.add(far_writer)
+        try:
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        finally:
+            self._writers.discard(far_writer)
+            far_writer.close()
+            writer.close()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            await self._open.wait()
+            sink.write(data)
+            await sink.drain()
+        await self._open.wait()
+        if sink.can_write_eof():
+            sink.write_eof()

@@ -1,0 +1,276 @@
+"""The bench itself: wires, instruments, network and power, in real time on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hil.agent_process import AgentProcess
+from hil.boardfile import render
+from hil.cutter import Address, Cutter
+from hil.instruments.board import RawBoard
+from hil.instruments.ev import CarModel
+from hil.instruments.meter import EastronSdm630
+from hil.instruments.reader import RfidReader
+from hil.instruments.smart import HeidelbergEnergyControl
+from hil.modbus import RtuBus, TcpBus, Unit
+from hil.outlet import Outlet, Sample
+from hil.plan import BenchPlan, EvsePlan, WirePlan
+from hil.wire import RtuWire, SerialFormat, SerialLine
+
+KEPT_SAMPLES = 200_000
+RECORD_EVERY_S = 0.2
+Ailment = Literal["mute", "garble", "freeze", "heal"]
+
+
+class Unknown(ValueError):
+    """No such EVSE, device, reader or fault at this bench; the text says what there is."""
+
+
+class Rig:
+    """All of a bench. `open` offers the ports and writes board.toml; `close` takes everything away."""
+
+    def __init__(self, plan: BenchPlan, csms: Address | None = None) -> None:
+        target = csms or plan.network.target
+        if target is None:
+            raise ValueError("the bench knows no CSMS: set network.target in the bench file")
+        self.plan = plan
+        self.home = plan.directory or Path(tempfile.mkdtemp(prefix="hil-"))
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.cutter = Cutter(target, plan.network.listen)
+        self.outlets: dict[int, Outlet] = {}
+        self.readers: dict[str, RfidReader] = {}
+        self.history: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
+        self.powered = True
+        self.agent = AgentProcess(self.board_file, self.home / "agent.log")
+        self._restart_agent = False
+        self._units: dict[tuple[int, str], Unit] = {}
+        self._lines: dict[str, SerialLine] = {}
+        self._buses: dict[str, RtuBus | TcpBus] = {}
+        self._last: dict[int, Sample] = {}
+        self._physics: asyncio.Task[None] | None = None
+
+    @property
+    def board_file(self) -> Path:
+        """The board.toml that `open` writes for the agent."""
+        return self.home / "board.toml"
+
+    # ------------------------------------------------------------------------------------------ life
+
+    async def open(self) -> None:
+        """Offer every port and start the physics."""
+        clock = asyncio.get_running_loop().time
+        for plan in self.plan.evses:
+            self._build(plan)
+        for reader in self.plan.readers:
+            self._reader(reader.name, reader.baud)
+        for wire in self.plan.wires:
+            self._buses[wire.name] = self._bus(wire)
+            await self._buses[wire.name].open()
+        await self.cutter.open()
+        self._write_board()
+        self._physics = asyncio.create_task(self._run(clock()), name="physics")
+
+    async def close(self) -> None:
+        """Stop the agent, close every port."""
+        self.agent.kill()
+        if self._physics is not None:
+            self._physics.cancel()
+            await asyncio.gather(self._physics, return_exceptions=True)
+        await self.cutter.close()
+        for bus in self._buses.values():
+            await bus.close()
+        for line in self._lines.values():
+            line.close()
+
+    def _build(self, plan: EvsePlan) -> None:
+        clock = asyncio.get_running_loop().time
+        meter = EastronSdm630(plan.meter.serial, plan.meter.import_kwh)
+        self._units[plan.id, "meter"] = Unit(plan.meter.unit, meter)
+        if plan.controller is not None:
+            box = HeidelbergEnergyControl(clock, int(plan.max_amps))
+            self._units[plan.id, "controller"] = Unit(plan.controller.unit, box)
+            self.outlets[plan.id] = Outlet(plan.id, box, meter)
+            return
+        board = RawBoard(clock, plan.board)
+        name = f"board{plan.id}"
+        self._lines[name] = SerialLine(self.home / name, SerialFormat(plan.board_baud), board.receive)
+        board.send = self._lines[name].send
+        self.outlets[plan.id] = Outlet(plan.id, board, meter)
+
+    def _reader(self, name: str, baud: int) -> None:
+        reader = self.readers[name] = RfidReader()
+        line = SerialLine(self.home / f"reader-{name}", SerialFormat(baud), reader.receive)
+        self._lines[name] = reader.line = line
+
+    def _bus(self, wire: WirePlan) -> RtuBus | TcpBus:
+        units = [
+            unit
+            for plan in self.plan.evses
+            for device, place in (("meter", plan.meter), ("controller", plan.controller))
+            if place is not None and place.wire == wire.name and (unit := self._units[plan.id, device])
+        ]
+        if wire.kind == "tcp":
+            return TcpBus(wire.host, wire.port, units)
+        return RtuBus(RtuWire(self.home / wire.name, wire.line), units)
+
+    def _write_board(self) -> None:
+        ports: dict[str, str | tuple[str, int]] = {name: str(line.path) for name, line in self._lines.items()}
+        for name, bus in self._buses.items():
+            ports[name] = str(bus.wire.serial.path) if isinstance(bus, RtuBus) else (bus.host, bus.port)
+        url = f"ws://{self.cutter.listen}{self.plan.network.path}"
+        self.board_file.write_text(render(self.plan, url, ports, str(self.home / "state")), encoding="utf-8")
+
+    async def _run(self, last: float) -> None:
+        """The physics: each outlet at the bench's rate, by the time that really passed."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(1 / self.plan.step_hz)
+            now = clock()
+            for outlet in self.outlets.values():
+                self._record(outlet.step(now, now - last))
+            last = now
+
+    def _record(self, sample: Sample) -> None:
+        """Keep what differs from the last line, and one line each 200 ms anyway."""
+        before = self._last.get(sample.evse)
+        if before is not None and sample.t - before.t < RECORD_EVERY_S:
+            same = replace(sample, t=before.t, energy_wh=before.energy_wh) == before
+            if same:
+                return
+        self._last[sample.evse] = sample
+        self.history.append(sample)
+
+    # ------------------------------------------------------------------------------------------ verbs
+
+    def outlet(self, evse: int) -> Outlet:
+        """The outlet of an EVSE; raises Unknown."""
+        if evse not in self.outlets:
+            raise Unknown(f"no EVSE {evse}; there are {sorted(self.outlets)}")
+        return self.outlets[evse]
+
+    def plug(self, evse: int, **car: Any) -> None:
+        """A car arrives: fields of CarModel that differ from those of the bench file."""
+        plan = next((plan for plan in self.plan.evses if plan.id == evse), None)
+        if plan is None:
+            raise Unknown(f"no EVSE {evse}; there are {sorted(self.outlets)}")
+        self.outlets[evse].car.plug(CarModel(**{**plan.car, **car}))
+
+    def unplug(self, evse: int) -> None:
+        """The plug is pulled."""
+        self.outlet(evse).car.unplug()
+
+    def pause(self, evse: int, paused: bool = True) -> None:
+        """The car stops wanting energy, or wants it again."""
+        self.outlet(evse).car.paused = paused
+
+    def present(self, uid: str, evse: int | None = None, reader: str | None = None) -> None:
+        """Hold a card to the named reader, to the one that serves `evse`, or to the first."""
+        names = [plan.name for plan in self.plan.readers if evse is None or evse in plan.evses]
+        if reader is not None:
+            names = [name for name in names if name == reader]
+        if not names:
+            raise Unknown(f"no reader {reader or ''} for EVSE {evse}; there are {sorted(self.readers)}")
+        self.readers[names[0]].present(uid)
+
+    def raise_fault(self, evse: int, code: str, raised: bool = True) -> None:
+        """Begin or end a fault; raises Unknown with the codes that this EVSE can have."""
+        outlet = self.outlet(evse)
+        if code not in outlet.faults_known:
+            raise Unknown(f"no fault {code!r} at EVSE {evse}; there are {', '.join(outlet.faults_known)}")
+        outlet.raise_fault(code) if raised else outlet.clear_fault(code)
+
+    def power_cut(self) -> None:
+        """The mains fails: agent killed, contactors fall, every device off; cars stay plugged."""
+        if not self.powered:
+            return
+        self.powered = False
+        self._restart_agent = self.agent.running
+        self.agent.kill()
+        self._power(False)
+
+    def power_restore(self) -> None:
+        """Mains is back: devices boot, and the agent is started again if it ran before."""
+        if self.powered:
+            return
+        self.powered = True
+        self._power(True)
+        if self._restart_agent:
+            self.start_agent()
+
+    def _power(self, on: bool) -> None:
+        for unit in self._units.values():
+            unit.powered = on
+        for reader in self.readers.values():
+            reader.powered = on
+        for outlet in self.outlets.values():
+            outlet.stage.power(on)
+
+    def start_agent(self) -> None:
+        """Start the agent on the board file; what nobody fetched from the serial lines is gone."""
+        for line in self._lines.values():
+            line.flush()
+        self.agent.start()
+
+    # ------------------------------------------------------------------------------------------ ailments
+
+    def devices(self) -> list[str]:
+        """Names that `ail` takes: meter1, controller1, board2, reader names, wires."""
+        modbus = [f"{device}{evse}" for evse, device in self._units]
+        wires = [name for name, bus in self._buses.items() if isinstance(bus, RtuBus)]
+        return sorted([*modbus, *self._lines, *wires])
+
+    def ail(self, device: str, ailment: Ailment) -> None:
+        """Mute, garble, freeze (meters) or heal a device; raises Unknown."""
+        if device not in self.devices():
+            raise Unknown(f"no device {device!r}; there are {', '.join(self.devices())}")
+        unit = next((u for (evse, name), u in self._units.items() if f"{name}{evse}" == device), None)
+        if unit is not None:
+            self._ail_unit(unit, ailment)
+            return
+        bus = self._buses.get(device)
+        faults = bus.wire.faults if isinstance(bus, RtuBus) else self._lines[device].faults
+        if ailment == "freeze":
+            raise Unknown(f"{device} cannot freeze; meters can")
+        faults.mute, faults.garble = ailment == "mute", float(ailment == "garble")
+
+    def _ail_unit(self, unit: Unit, ailment: Ailment) -> None:
+        meter = unit.registers if isinstance(unit.registers, EastronSdm630) else None
+        if ailment == "freeze" and meter is None:
+            raise Unknown("a controller cannot freeze; meters can")
+        unit.muted, unit.garbled = ailment == "mute", ailment == "garble"
+        if meter is not None:
+            meter.freeze(ailment == "freeze")
+
+    # ------------------------------------------------------------------------------------------ looking
+
+    def describe(self) -> dict[str, Any]:
+        """The whole state as JSON."""
+        now = asyncio.get_running_loop().time()
+        return {
+            "t": now,
+            "powered": self.powered,
+            "link": {
+                "mode": self.cutter.mode, "connections": self.cutter.connections,
+                "listen": str(self.cutter.listen), "target": str(self.cutter.target),
+            },
+            "agent": {
+                "running": self.agent.running, "pid": self.agent.pid, "starts": self.agent.starts,
+                "exit_code": self.agent.exit_code, "board": str(self.agent.board),
+                "log": str(self.agent.log),
+            },
+            "home": str(self.home),
+            "devices": self.devices(),
+            "evses": [outlet.describe(now) for outlet in self.outlets.values()],
+            "readers": {name: reader.presented[-5:] for name, reader in self.readers.items()},
+        }  # fmt: skip
+
+    def since(self, t: float, limit: int = 10_000) -> list[Sample]:
+        """The recorded samples after `t` (seconds of the bench's clock), oldest first."""
+        newer = itertools.takewhile(lambda sample: sample.t > t, reversed(self.history))
+        return list(itertools.islice(newer, limit))[::-1]
