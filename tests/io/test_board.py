@@ -1,0 +1,189 @@
+"""board.toml: what is read, and how every mistake is told: place, what was found, what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.core.site import Connector, EvseSite, Network
+from agent.io.board import Board, BoardError, check_presets, load_board
+from hal.config import BoardRef, BusConfig, DeviceRef, EvseConfig, ReaderConfig
+from hal.ports import Nameplate
+
+GOOD = """
+[station]
+vendor = "Example"
+model = "Duo"
+serial = "SN-1"
+state_dir = "state"
+
+[network]
+url = "ws://127.0.0.1:9000/ocpp"
+identity = "CD-0001"
+password = "secret secret secret"
+
+[keys]
+"SampledDataCtrlr.TxUpdatedInterval" = "10"
+"FreeCharging.Enabled" = true
+"FallbackCtrlr.OfflineLimit" = 8.5
+
+[[bus]]
+name = "rs485"
+kind = "rtu"
+port = "/dev/ttyUSB0"
+baud = 19200
+parity = "E"
+
+[[bus]]
+name = "lan"
+kind = "tcp"
+host = "10.0.0.5"
+
+[[evse]]
+id = 1
+kind = "smart"
+max_amps = 16
+phases = 3
+connectors = [{id = 1, type = "sType2", cable = "socket", max_amps = 20}]
+controller = {profile = "heidelberg-ec", bus = "rs485", unit = 1}
+meter = {profile = "eastron-sdm630", bus = "rs485", unit = 11}
+
+[[evse]]
+id = 2
+kind = "raw"
+max_amps = 32
+phases = 1
+volts = 240
+board = {port = "/dev/ttyS2"}
+
+[[reader]]
+name = "front"
+port = "/dev/ttyS3"
+evses = [1, 2]
+"""
+
+
+def load(tmp_path: Path, text: str) -> Board:
+    file = tmp_path / "board.toml"
+    file.write_text(text)
+    return load_board(file, "1.2.3")
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    board = load(tmp_path, GOOD)
+    assert (board.site.vendor, board.site.model, board.site.serial) == ("Example", "Duo", "SN-1")
+    assert board.site.firmware == "1.2.3"
+    assert board.site.network == Network("ws://127.0.0.1:9000/ocpp", "CD-0001", "secret secret secret", 1)
+    assert board.site.evses == (
+        EvseSite(1, 16.0, 3, 230.0, (Connector(1, "sType2", "socket", 20.0),), True),
+        EvseSite(2, 32.0, 1, 240.0, (Connector(1),), False),
+    )
+    assert board.hardware.buses == (
+        BusConfig("rs485", "rtu", "/dev/ttyUSB0", 19200, "E", 1),
+        BusConfig("lan", "tcp", host="10.0.0.5", tcp_port=502),
+    )
+    controller = DeviceRef("heidelberg-ec", "rs485", 1)
+    meter = DeviceRef("eastron-sdm630", "rs485", 11)
+    assert board.hardware.evses == (
+        EvseConfig(1, "smart", Nameplate(1, 16.0, 3, 230.0, (1,)), controller, None, meter),
+        EvseConfig(2, "raw", Nameplate(2, 32.0, 1, 240.0, (1,)), None, BoardRef("/dev/ttyS2", 115200), None),
+    )
+    assert board.hardware.readers == (ReaderConfig("front", "/dev/ttyS3", 9600, (1, 2)),)
+    assert board.state_dir == tmp_path / "state"
+    assert board.control_socket == Path("/run/chargerd/control.sock")
+    assert board.presets == {
+        "SampledDataCtrlr.TxUpdatedInterval": "10",
+        "FreeCharging.Enabled": "true",
+        "FallbackCtrlr.OfflineLimit": "8.5",
+    }
+    check_presets(board)
+
+
+def test_without_a_network_the_station_is_standalone(tmp_path: Path) -> None:
+    start, end = GOOD.index("[network]"), GOOD.index("[keys]")
+    assert load(tmp_path, GOOD[:start] + GOOD[end:]).site.network is None
+
+
+def test_more_profiles_lie_in_a_directory_next_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "ours").mkdir()
+    board = load(tmp_path, GOOD + '[hardware]\nprofiles = "ours"\n')
+    assert board.hardware.profiles == tmp_path / "ours"
+
+
+MISTAKES = [
+    ('model = "Duo"', "", "[station]: model is missing; expected a text"),
+    ('model = "Duo"', "model = 7", "[station]: model: found 7 (number), expected a text"),
+    ('model = "Duo"', f'model = "{"x" * 21}"', "expected at most 20 characters"),
+    ('model = "Duo"', 'model = ""', "[station]: model: found '' (text), expected a text that is not empty"),
+    ('serial = "SN-1"', 'serail = "SN-1"', "[station]: serail is not known; did you mean serial?"),
+    ('state_dir = "state"', f'control_socket = "{"s" * 108}"', "is longer than 107 bytes"),
+    ('url = "ws://127.0.0.1:9000/ocpp"', 'url = "http://x"', "expected ws://host:port/path or wss://"),
+    ('url = "ws://127.0.0.1:9000/ocpp"', 'url = "ws://a:b@x/"', "without credentials"),
+    ('identity = "CD-0001"', 'identity = "CD:1"', "[network]: identity: found 'CD:1'"),
+    ('identity = "CD-0001"', "", "[network]: identity is missing"),
+    ('password = "secret secret secret"', "password = 1234", "password: found something, expected a text"),
+    ('identity = "CD-0001"', 'identity = "CD-1"\nsecurity_profile = 2', "needs a url that begins"),
+    ('identity = "CD-0001"', 'identity = "CD-1"\nsecurity_profile = 4', "a whole number from 1 to 3"),
+    ('"FreeCharging.Enabled" = true', '"FreeCharging.Enabled" = [1]', "[keys]: FreeCharging.Enabled: found"),
+    ('kind = "rtu"', 'kind = "serial"', "[[bus]] rs485: kind: found 'serial' (text), expected one of"),
+    ("baud = 19200", "baud = 19201", "[[bus]] rs485: baud: found 19201, expected one of 1200,"),
+    ('parity = "E"', 'parity = "even"', "expected one of N, E, O"),
+    ('host = "10.0.0.5"', "", "[[bus]] lan: host is missing"),
+    ('host = "10.0.0.5"', 'host = "h"\nbaud = 9600', "[[bus]] lan: baud is not known"),
+    ('name = "lan"', 'name = "rs485"', "[[bus]]: name rs485 is used twice"),
+    ("id = 1\nkind", "id = 3\nkind", "[[evse]]: found ids [3, 2], expected 1, 2, ... without gaps"),
+    ('kind = "raw"', 'kind = "dumb"', "[[evse]] 2: kind: found 'dumb' (text), expected one of smart, raw"),
+    ("max_amps = 16", 'max_amps = "16"', "[[evse]] 1: max_amps: found '16' (text), expected a number from 6"),
+    ("max_amps = 16", "max_amps = true", "[[evse]] 1: max_amps: found True (truth value)"),
+    ("max_amps = 16", "max_amps = 5", "[[evse]] 1: max_amps: found 5 (number), expected a number from 6"),
+    ("phases = 1", "phases = 2", "[[evse]] 2: phases: found 2, expected 1 or 3"),
+    ("connectors = [{id = 1", "connectors = [{id = 2", "connectors: found ids [2], expected 1, 2, ..."),
+    ('cable = "socket"', 'cable = "none"', "[[evse]] 1.connectors 1: cable: found 'none' (text)"),
+    ('cable = "socket"', 'cabel = "socket"', "[[evse]] 1.connectors 1: cabel is not known; did you"),
+    ('controller = {profile = "heidelberg-ec", bus = "rs485", unit = 1}', "", "controller is missing"),
+    ('board = {port = "/dev/ttyS2"}', "", "[[evse]] 2: board is missing"),
+    ('board = {port = "/dev/ttyS2"}', "board = 3", "[[evse]] 2: board: found 3 (number), expected a table"),
+    ('board = {port = "/dev/ttyS2"}', 'board = {port = "/dev/ttyS3"}', "port /dev/ttyS3 is used twice"),
+    ('bus = "rs485", unit = 11', 'bus = "rs486", unit = 11', "[[evse]] 1.meter: bus: found 'rs486'"),
+    ('bus = "rs485", unit = 11', 'bus = "rs485", unit = 1', "device at bus rs485 unit 1 is used twice"),
+    ("unit = 11", "unit = 0", "unit: found 0 (number), expected a whole number from 1 to 247"),
+    ("evses = [1, 2]", "evses = [1, 3]", "[[reader]] front: evses: found 3, expected the id of an [[evse]]"),
+    ("evses = [1, 2]", "evses = 1", "expected a list of whole numbers"),
+    ("[[reader]]", "[reader]", "reader: found {"),
+    ("[[reader]]", "[colour]\nx = 1\n[[reader]]", "colour is not known; known here: station, network, keys"),
+    ("[[reader]]", '[hardware]\nprofiles = "nowhere"\n[[reader]]', "nowhere is no directory"),
+    ("[station]", "[station", "not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "complaint"), MISTAKES)
+def test_a_mistake_is_told(tmp_path: Path, right: str, wrong: str, complaint: str) -> None:
+    assert right in GOOD
+    with pytest.raises(BoardError) as caught:
+        load(tmp_path, GOOD.replace(right, wrong, 1))
+    assert complaint in str(caught.value)
+    assert all(line.startswith(f"{tmp_path / 'board.toml'}: ") for line in str(caught.value).splitlines())
+    assert "secret" not in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    wrong = GOOD.replace("baud = 19200", "baud = 1").replace('vendor = "Example"', "")
+    with pytest.raises(BoardError) as caught:
+        load(tmp_path, wrong)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_no_file_and_no_evse(tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="no such file"):
+        load_board(tmp_path / "nothing.toml", "1")
+    with pytest.raises(BoardError, match=r"no \[\[evse\]\]"):
+        load(tmp_path, GOOD[: GOOD.index("[[evse]]")])
+
+
+def test_presets_must_be_variables_of_this_station(tmp_path: Path) -> None:
+    text = GOOD.replace("Ctrlr.OfflineLimit", "Ctrlr.OflineLimit").replace('= "10"', '= "ten"')
+    with pytest.raises(BoardError) as caught:
+        check_presets(load(tmp_path, text))
+    assert "[keys]: FallbackCtrlr.OflineLimit: no such variable; did you mean" in str(caught.value)
+    assert "[keys]: SampledDataCtrlr.TxUpdatedInterval: expected" in str(caught.value)
