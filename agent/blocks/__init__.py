@@ -1,0 +1,23 @@
+"""The functional blocks of OCPP 2.0.1, one file each. Loaded after the Boot frame is out."""
+
+from __future__ import annotations
+
+from agent.blocks.b_provisioning import Provisioning
+from agent.blocks.c_authorization import Authorization
+from agent.blocks.d_local_list import LocalListManagement
+from agent.blocks.e_transactions import Transactions
+from agent.blocks.f_remote_control import RemoteControl
+from agent.blocks.g_availability import Availability
+from agent.blocks.j_metering import Metering
+from agent.blocks.k_smart_charging import SmartCharging
+
+BLOCKS = (
+    Provisioning,
+    Authorization,
+    LocalListManagement,
+    Transactions,
+    RemoteControl,
+    Availability,
+    Metering,
+    SmartCharging,
+)

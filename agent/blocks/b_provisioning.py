@@ -1,0 +1,68 @@
+"""B: variables. BootNotification is sent before any block is loaded (`agent.core.registration`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.variables import Outcome, Where
+from agent.protocol.block import Block, answers
+from agent.protocol.errors import ErrorCode, Violation
+from agent.protocol.v201 import call, call_result, datatypes
+from config_keys import device
+
+
+class Provisioning(Block):
+    """B05, B06: the CSMS reads and writes variables."""
+
+    @answers("GetVariables")
+    def get_variables(self, request: call.GetVariables, cx: Context) -> call_result.GetVariables | Violation:
+        if wrong := _too_many(len(request.get_variable_data), cx.keys[device.ITEMS_PER_GET_VARIABLES]):
+            return wrong
+        results = [
+            self._got(one, self.charger.variables.read(cx, where(one))) for one in request.get_variable_data
+        ]
+        return call_result.GetVariables(get_variable_result=results)
+
+    @answers("SetVariables")
+    def set_variables(self, request: call.SetVariables, cx: Context) -> call_result.SetVariables | Violation:
+        if wrong := _too_many(len(request.set_variable_data), cx.keys[device.ITEMS_PER_SET_VARIABLES]):
+            return wrong
+        results = [
+            self._set(one, self.charger.variables.write(cx, where(one), one.attribute_value))
+            for one in request.set_variable_data
+        ]
+        return call_result.SetVariables(set_variable_result=results)
+
+    def _got(self, asked: Any, outcome: Outcome) -> datatypes.GetVariableResultType:
+        return datatypes.GetVariableResultType(
+            attribute_status=outcome.status, component=asked.component, variable=asked.variable,
+            attribute_type=asked.attribute_type, attribute_value=outcome.value,
+            attribute_status_info=info(outcome),
+        )  # fmt: skip
+
+    def _set(self, asked: Any, outcome: Outcome) -> datatypes.SetVariableResultType:
+        return datatypes.SetVariableResultType(
+            attribute_status=outcome.status, component=asked.component, variable=asked.variable,
+            attribute_type=asked.attribute_type, attribute_status_info=info(outcome),
+        )  # fmt: skip
+
+
+def _too_many(items: int, most: int) -> Violation | None:
+    return Violation(ErrorCode.OCCURRENCE, f"{items} items; at most {most}") if items > most else None
+
+
+def where(asked: Any) -> Where:
+    """What a CSMS asks about, in the core's words."""
+    evse = asked.component.evse
+    return Where(
+        asked.component.name, asked.variable.name, asked.variable.instance, asked.component.instance,
+        evse.id if evse else None, evse.connector_id if evse else None, asked.attribute_type or "Actual",
+    )  # fmt: skip
+
+
+def info(outcome: Outcome) -> datatypes.StatusInfoType | None:
+    """The reason of a refusal as statusInfo."""
+    if outcome.refusal is None:
+        return None
+    return datatypes.StatusInfoType(outcome.refusal.reason_code, outcome.refusal.info)

@@ -1,0 +1,34 @@
+"""C: the CSMS is asked who may charge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Token
+from agent.protocol.block import Block, follows, sends
+from agent.protocol.v201 import call, call_result, datatypes
+
+
+class Authorization(Block):
+    """C01: Authorize and its answer."""
+
+    @sends("Authorize")
+    def authorize(self, data: Mapping[str, Any], cx: Context) -> call.Authorize:
+        return call.Authorize(id_token=datatypes.IdTokenType(*data["token"]))
+
+    @follows("authorize")
+    def authorized(
+        self, response: call_result.Authorize, data: Mapping[str, Any], asked: Mapping[str, Any], cx: Context
+    ) -> None:
+        answer = id_token_info(response.id_token_info)
+        self.charger.authorizer.answered(
+            cx, Token(*asked["token"]), answer, asked["evse"], asked["evses"], asked.get("remote_start_id")
+        )
+
+
+def id_token_info(given: Any) -> dict[str, Any]:
+    """idTokenInfo in the core's words."""
+    group = given.group_id_token.id_token if given.group_id_token else None
+    return {"status": str(given.status), "group": group, "evses": given.evse_id}

@@ -1,0 +1,37 @@
+"""D: the local authorization list, sent whole or in parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Token
+from agent.core.locallist import Update
+from agent.protocol.block import Block, answers
+from agent.protocol.v201 import call, call_result
+
+
+class LocalListManagement(Block):
+    """D01, D02."""
+
+    @answers("SendLocalList")
+    def send(self, request: call.SendLocalList, cx: Context) -> call_result.SendLocalList:
+        entries = [(_token(one), _entry(one)) for one in request.local_authorization_list or ()]
+        update = Update(request.version_number, request.update_type == "Full", tuple(entries))
+        return call_result.SendLocalList(status=self.charger.local_list.update(cx, update))
+
+    @answers("GetLocalListVersion")
+    def version(self, request: call.GetLocalListVersion, cx: Context) -> call_result.GetLocalListVersion:
+        return call_result.GetLocalListVersion(version_number=self.charger.local_list.version)
+
+
+def _token(one: Any) -> Token:
+    return Token(one.id_token.id_token, str(one.id_token.type))
+
+
+def _entry(one: Any) -> dict[str, Any] | None:
+    given = one.id_token_info
+    if given is None:
+        return None
+    group = given.group_id_token.id_token if given.group_id_token else None
+    return {"status": str(given.status), "group": group, "evses": given.evse_id}

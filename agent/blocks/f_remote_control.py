@@ -1,0 +1,43 @@
+"""F: start and stop from afar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Token
+from agent.core.remote import RemoteStart, Verdict
+from agent.protocol.block import Block, answers
+from agent.protocol.profile import to_profile
+from agent.protocol.v201 import call, call_result, datatypes
+
+
+class RemoteControl(Block):
+    """F01, F02, F03."""
+
+    @answers("RequestStartTransaction")
+    def start(
+        self, request: call.RequestStartTransaction, cx: Context
+    ) -> call_result.RequestStartTransaction:
+        profile = request.charging_profile
+        group = request.group_id_token.id_token if request.group_id_token else None
+        verdict = self.charger.remote.start(cx, RemoteStart(
+            request.remote_start_id, Token(request.id_token.id_token, str(request.id_token.type)),
+            request.evse_id, group, to_profile(request.evse_id or 0, profile) if profile else None,
+        ))  # fmt: skip
+        return call_result.RequestStartTransaction(
+            status=_status(verdict), transaction_id=verdict.transaction_id, status_info=_info(verdict)
+        )
+
+    @answers("RequestStopTransaction")
+    def stop(self, request: call.RequestStopTransaction, cx: Context) -> call_result.RequestStopTransaction:
+        verdict = self.charger.remote.stop(cx, request.transaction_id)
+        return call_result.RequestStopTransaction(status=_status(verdict), status_info=_info(verdict))
+
+
+def _status(verdict: Verdict) -> Any:
+    return "Accepted" if verdict.reason is None else "Rejected"
+
+
+def _info(verdict: Verdict) -> datatypes.StatusInfoType | None:
+    return None if verdict.reason is None else datatypes.StatusInfoType(verdict.reason, verdict.info)

@@ -1,0 +1,252 @@
+"""All parts of the station's core and how they meet. It knows amps and transactions, no frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from agent.core import failsafe
+from agent.core.authorization import Authorizer
+from agent.core.availability import Availability
+from agent.core.context import Context, Durable
+from agent.core.effects import Record, SetPing
+from agent.core.evse import Evse
+from agent.core.hardware import Devices
+from agent.core.limits import Claim, Limits
+from agent.core.locallist import TABLE, LocalList
+from agent.core.network import Link
+from agent.core.outbox import Outbox
+from agent.core.recovery import LEDGER_BOUND, Recovered, fold
+from agent.core.registration import Registration
+from agent.core.remote import Remote
+from agent.core.sampling import Sampling
+from agent.core.schedules import Schedules
+from agent.core.site import Site
+from agent.core.transactions import Transactions, sample_timer
+from agent.core.variables import Variables
+from config_keys import clock, comm, physical, sampled
+from config_keys.key import Key
+from config_keys.values import Values
+
+
+class Charger:
+    """The composition of the core. Parts know each other only through what is passed to them here."""
+
+    def __init__(
+        self, site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self.site = site
+        keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets)
+        self.complaints = keys.load(stored.get("keys", {}))
+        self.durable = Durable(keys)
+        self.keys = keys
+        self.local_list = LocalList(stored.get(TABLE, {}))
+        self.evses = {e.id: Evse(e) for e in site.evses}
+        self.outbox = Outbox()
+        self.schedules = Schedules(site)
+        self.complaints += self.schedules.restore(stored.get("profiles", {}).values())
+        self.transactions = Transactions(self.outbox, self._tx_ended)
+        self.authorizer = Authorizer(self.evses, self.outbox, self.transactions, self.local_list.entry)
+        self.registration = Registration(site, self.outbox, self._accepted)
+        self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
+        self.availability = Availability(self.evses, self.outbox)
+        self.link = Link(site.network, self._link_opened, self._link_lost)
+        self.variables = Variables(keys, self._key_changed, self._live_value)
+        self.sampling = Sampling(self.evses, self.outbox, self.transactions)
+        self.limits = Limits(
+            self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared)
+        )
+        self.devices = Devices(self)
+        self.has_csms = site.network is not None
+        self.accepted_once = False
+        self.stopping = False
+        self.store_state = "ok"
+        self.silent_since_ms: int | None = None
+        self.recovered = Recovered()
+        self.ledger: list[tuple[int, dict[str, Any]]] = []
+        self._deadlines = self._name_deadlines()
+        self._describe_site()
+
+    def _claim_sources(self) -> tuple[Callable[[Context, Evse], Iterable[Any]], ...]:
+        return (
+            failsafe.nameplate,
+            failsafe.cable,
+            failsafe.faults,
+            failsafe.meter_silent,
+            failsafe.token_refused,
+            self._stopping_claim,
+            failsafe.CsmsSilent(self).claims,
+            self.schedules.claims,
+        )
+
+    def _stopping_claim(self, cx: Context, evse: Evse) -> Iterable[Claim]:
+        if self.stopping:
+            yield Claim("stopping", 0.0, why="the agent is being stopped")
+
+    def _describe_site(self) -> None:
+        """Put into the device model what board.toml says."""
+        put = self.keys.put
+        put(physical.MODEL, self.site.model)
+        put(physical.VENDOR_NAME, self.site.vendor)
+        put(physical.SERIAL_NUMBER, self.site.serial)
+        put(physical.FIRMWARE_VERSION, self.site.firmware)
+        for evse in self.site.evses:
+            put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
+            for connector in evse.connectors:
+                put(physical.CONNECTOR_TYPE, connector.kind, evse.id, connector.id)
+
+    # ---------------------------------------------------------------------------------------- life
+
+    def recover(self, records: Iterable[Record]) -> None:
+        """Take over what the journal holds, before the first step."""
+        self.recovered = fold(records)
+        self.durable.next_record = self.recovered.next_record
+        self.ledger = self.recovered.ledger
+        self.outbox.set_aside = len(self.recovered.set_aside)
+        for row, data in self.recovered.events:
+            self.outbox.restore(row, data)
+
+    def start(self, cx: Context, reason: str) -> None:
+        """The first step: permission withdrawn everywhere, the journal tidied, then the link."""
+        self.registration.reason = reason
+        self.silent_since_ms = cx.ms if self.has_csms else None
+        self.devices.start(cx)
+        for complaint in (*self.complaints, *self.recovered.complaints):
+            cx.note("store", complaint, "warning")
+        if self.recovered.superseded:
+            cx.drop(*self.recovered.superseded)
+        self.transactions.recover(cx, self.evses, self.recovered.running, reason)
+        self.link.start(cx)
+        self.sampling.arm(cx)
+
+    def settle(self, cx: Context) -> None:
+        """At the end of every step: transactions, limits and statuses follow the facts."""
+        for evse in self.evses.values():
+            self.transactions.resume_or_end(cx, evse)
+            self.schedules.follow(cx, evse)
+        self.limits.apply(cx)
+        if any([self.transactions.settle(cx, evse) for evse in self.evses.values()]):
+            self.limits.apply(cx)
+        for evse in self.evses.values():
+            self.devices.settle(cx, evse)
+        self.availability.settle(cx)
+
+    def not_recorded(self, cx: Context, reason: str) -> None:
+        """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again."""
+        cx.note("store", f"a batch could not be written: {reason}", "error")
+        for evse in self.evses.values():
+            if evse.contactor.state == "closing":
+                evse.contactor.fire("unrecorded", cx)
+                evse.session.fire("fault", cx)
+                evse.contactor.closed_ms = cx.ms
+                self.limits.unrecorded(evse)
+
+    def stop(self, cx: Context, reason: str) -> None:
+        """The process ends: 0 A, then open; transactions stay for the next boot."""
+        cx.note("station", f"stopping: {reason}")
+        self.stopping = True
+
+    # ---------------------------------------------------------------------------------------- link
+
+    @property
+    def is_online(self) -> bool:
+        """Connected and accepted."""
+        return self.link.is_open and self.registration.is_accepted
+
+    def _link_opened(self, cx: Context) -> None:
+        if self.registration.is_accepted:
+            offline_ms = cx.ms - (self.silent_since_ms if self.silent_since_ms is not None else cx.ms)
+            self.outbox.online = True
+            self.availability.reconnected(cx, offline_ms)
+            self.outbox.call("Heartbeat", {}, "heartbeat")
+        else:
+            self.registration.fire("ask", cx)
+
+    def _link_lost(self, cx: Context) -> None:
+        self.outbox.online = False
+        if self.silent_since_ms is None:
+            self.silent_since_ms = cx.ms
+        for call in self.outbox.disconnected(cx):
+            self.call_void(cx, call.then, call.context)
+        cx.forget("heartbeat")
+
+    def call_void(self, cx: Context, then: str, context: Mapping[str, Any]) -> None:
+        """A live call will never be answered."""
+        if then == "boot":
+            self.registration.unanswered(cx)
+        elif then == "status":
+            self.availability.void((context["place"][0], context["place"][1]))
+        elif then == "authorize":
+            cx.note("authorization", "the CSMS did not answer: refused", "warning")
+
+    def _accepted(self, cx: Context) -> None:
+        self.accepted_once = True
+        self.outbox.online = True
+        self.availability.tell_all()
+        self.transactions.synchronised(cx, self.evses)
+        self.sampling.arm(cx)
+        self.heard(cx)
+
+    def heard(self, cx: Context) -> None:
+        """The CSMS answered on the present connection: it is not silent."""
+        if self.is_online:
+            self.silent_since_ms = None
+            cx.forget("csms.grace")
+
+    def has_live_profile(self, cx: Context, evse: Evse) -> bool:
+        return self.schedules.any_live(cx, evse)
+
+    # ---------------------------------------------------------------------------------------- deadlines
+
+    def _name_deadlines(self) -> dict[str, Callable[[Context], None]]:
+        named: dict[str, Callable[[Context], None]] = {
+            self.link.deadline_name: self.link.expire,
+            self.registration.deadline_name: self.registration.expire,
+            "heartbeat": self._beat,
+            "aligned": self.sampling.clock_struck,
+        }
+        for evse in self.evses.values():
+            for machine in (evse.contactor, evse.session):
+                named[machine.deadline_name] = machine.expire
+            named[sample_timer(evse.id)] = partial(self.transactions.interval_passed, evse=evse)
+        return named
+
+    def due(self, cx: Context) -> None:
+        """Run every deadline that has passed; names without a handler only wake the step (spacing, schedules)."""
+        while (name := cx.timers.pop_due(cx.ms)) is not None:
+            if (handler := self._deadlines.get(name)) is not None:
+                handler(cx)
+
+    def _beat(self, cx: Context) -> None:
+        if self.outbox.online:
+            self.outbox.call("Heartbeat", {}, "heartbeat")
+
+    def said(self, cx: Context) -> None:
+        """Something was sent: the heartbeat starts over (G02.FR.05)."""
+        cx.after("heartbeat", self.keys[comm.HEARTBEAT_INTERVAL])
+
+    # ---------------------------------------------------------------------------------------- the rest
+
+    def _tx_ended(self, cx: Context, evse: Evse) -> None:
+        assert evse.tx is not None
+        self.schedules.ended(cx, evse.tx.id)
+        self.ledger.append((evse.tx.row, evse.tx.data()))
+        while len(self.ledger) > LEDGER_BOUND and not self.outbox.waiting_of(self.ledger[0][1]["tx"]):
+            cx.drop(self.ledger.pop(0)[0])
+
+    def _key_changed(self, cx: Context, key: Key[Any]) -> None:
+        """Put a new value into force now, where something else holds a copy of it."""
+        if key is comm.WEB_SOCKET_PING_INTERVAL and self.link.is_open:
+            cx.do(SetPing(self.link.connection, self.keys[comm.WEB_SOCKET_PING_INTERVAL]))
+        elif key is comm.HEARTBEAT_INTERVAL and self.outbox.online:
+            self.said(cx)
+        elif key is sampled.TX_UPDATED_INTERVAL:
+            self.transactions.rearm(cx, self.evses)
+        elif key.component == "AlignedDataCtrlr":
+            self.sampling.arm(cx)
+
+    def _live_value(self, cx: Context, key: Key[Any]) -> str | None:
+        if key is clock.DATE_TIME:
+            return self.sampling.time_text(cx)
+        return None

@@ -1,0 +1,40 @@
+"""UTC at the edge: what time it is, when that is known, and never 1970 (bugs 14 and 15 of real chargers)."""
+
+from __future__ import annotations
+
+from agent.core.instant import Instant
+
+BUILD_MS = 1_767_225_600_000
+"""No moment before 2026-01-01 is believed."""
+LEAP_MS = 1_000
+"""A CSMS answers in whole seconds; smaller differences are not corrections."""
+
+
+class Clock:
+    """Offset of UTC to the monotonic clock: learned from the CSMS (B01.FR.06, G02.FR.06), else the system's."""
+
+    def __init__(self) -> None:
+        self._offset_ms: int | None = None
+        self.source = "none"
+
+    def utc(self, now: Instant) -> int | None:
+        """UTC ms of `now`, or None while unknown."""
+        return self.utc_of(now, now.mono_ms)
+
+    def utc_of(self, now: Instant, mono_ms: int) -> int | None:
+        """UTC ms of another monotonic moment of this boot."""
+        if self._offset_ms is not None:
+            return mono_ms + self._offset_ms
+        if now.utc_ms is not None and now.utc_ms >= BUILD_MS:
+            return now.utc_ms - now.mono_ms + mono_ms
+        return None
+
+    def learn(self, now: Instant, utc_ms: int) -> int:
+        """The CSMS says it is `utc_ms`; return the correction in ms (0 when it was no news or not credible)."""
+        if utc_ms < BUILD_MS:
+            return 0
+        before = self.utc(now)
+        if before is not None and abs(utc_ms - before) <= LEAP_MS:
+            return 0
+        self._offset_ms, self.source = utc_ms - now.mono_ms, "csms"
+        return utc_ms - before if before is not None else 0

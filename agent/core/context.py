@@ -1,0 +1,116 @@
+"""What a step has at hand: the moment, the keys, the deadlines, and the effects it gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from agent.core.clock import Clock
+from agent.core.effects import Answer, Effect, Energise, MakeSafe, Note, Persist, Put, Record
+from agent.core.instant import Instant
+from agent.core.timers import Timers
+from config_keys.values import Values
+from hal.ports import Command
+
+
+class Durable:
+    """What outlives a step: keys, clock, deadlines, entropy, and the number of the next record."""
+
+    def __init__(self, keys: Values) -> None:
+        self.keys = keys
+        self.clock = Clock()
+        self.timers = Timers()
+        self.rng = Random(0)
+        self.boot_id = ""
+        self.next_record = 1
+
+
+class Context:
+    """One step. Effects are gathered here and leave it in `finish`."""
+
+    def __init__(self, durable: Durable, now: Instant, step: int) -> None:
+        self.now = now
+        self.step = step
+        self._durable = durable
+        self.keys = durable.keys
+        self.clock = durable.clock
+        self.timers = durable.timers
+        self.rng = durable.rng
+        self.boot_id = durable.boot_id
+        self.effects: list[Effect] = []
+        self._records: list[Record] = []
+        self._drop: list[int] = []
+        self._puts: list[Put] = []
+        self._firm = False
+
+    # ---- time
+
+    @property
+    def ms(self) -> int:
+        """Monotonic ms of this step."""
+        return self.now.mono_ms
+
+    def utc(self) -> int | None:
+        """UTC ms of this step, when known."""
+        return self.clock.utc(self.now)
+
+    def after(self, name: str, seconds: float) -> None:
+        """Let the deadline `name` be due in `seconds`."""
+        self.timers.set(name, self.ms + round(seconds * 1000))
+
+    def forget(self, name: str) -> None:
+        """Clear the deadline `name`."""
+        self.timers.clear(name)
+
+    def uuid(self) -> str:
+        """A random UUID (version 4) from the station's one source of entropy; never reused (E01.FR.08)."""
+        bits = self.rng.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | (4 << 76) | (2 << 62)
+        text = f"{bits:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    # ---- effects
+
+    def do(self, effect: Effect) -> None:
+        """Gather an effect."""
+        self.effects.append(effect)
+
+    def make_safe(self, command: Command) -> None:
+        """Open, lower or withdraw: before anything else."""
+        self.effects.append(MakeSafe(command))
+
+    def energise(self, command: Command) -> None:
+        """Close or raise: after what this step records is durable."""
+        self.effects.append(Energise(command))
+
+    def record(self, kind: str, data: Mapping[str, Any], *, lazy: bool = False) -> int:
+        """Add a record to this step's batch; `lazy` when losing it does no harm. Returns its id."""
+        record = Record(self._durable.next_record, kind, data)
+        self._durable.next_record += 1
+        self._records.append(record)
+        self._firm = self._firm or not lazy
+        return record.id
+
+    def drop(self, *ids: int) -> None:
+        """Records that newer ones have superseded; removed with the next commit."""
+        self._drop.extend(ids)
+
+    def put(self, table: str, key: str, value: Any) -> None:
+        """Set (None: delete) an entry of a small mapping, in this step's batch."""
+        self._puts.append(Put(table, key, value))
+        self._firm = True
+
+    def note(self, topic: str, text: str, level: str = "info") -> None:
+        """A line for the log: what was decided and why."""
+        self.effects.append(Note(level, topic, text))
+
+    def answer(self, ask: int, ok: bool, data: Any) -> None:
+        """Answer a person's question."""
+        self.effects.append(Answer(ask, ok, data))
+
+    def finish(self) -> list[Effect]:
+        """The effects of the step; all that is to be kept is one batch."""
+        if self._records or self._drop or self._puts:
+            batch = Persist(tuple(self._records), tuple(self._drop), tuple(self._puts), lazy=not self._firm)
+            self.effects.append(batch)
+        return self.effects

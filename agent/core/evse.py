@@ -1,0 +1,281 @@
+"""One EVSE: what is known of it, its contactor and its session. It decides nothing about limits or OCPP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent.core.context import Context
+from agent.core.site import EvseSite
+from hal.ports import Capabilities, Pilot, Reading, Withdraw
+from state_machines.contactor import CONTACTOR
+from state_machines.reasons import Cause
+from state_machines.session import SESSION
+from state_machines.table import Edge, Subject
+
+if TYPE_CHECKING:
+    from agent.core.transactions import Transaction
+
+WANTS_ENERGY = ("C",)
+"""Pilot states in which mains may be on; D only where ventilation is present, which no profile offers yet."""
+REDUCED_ONLY = frozenset({"derating", "meter_frozen", "meter_silent"})
+"""Faults that do not keep an EVSE from charging."""
+RECLOSE_MS = 10_000
+"""Least time between two closings (chargebyte's relay wear figure, hardware notes 2.1)."""
+EV_MINIMUM_AMPS = 6.0
+"""IEC 61851-1: less than 6 A cannot be signalled; it is a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What identifies a driver; compared by value without case, and by type (C01.FR.25, errata)."""
+
+    value: str
+    kind: str
+
+    def same(self, other: Token) -> bool:
+        """Whether both name the same token."""
+        return self.kind == other.kind and self.value.lower() == other.value.lower()
+
+
+@dataclass(slots=True)
+class Authorization:
+    """Who may charge here, since when, and how that came about."""
+
+    token: Token
+    cause: Cause
+    group: str | None = None
+    remote_start_id: int | None = None
+    known: bool = True
+    """False when the token was accepted offline without being known."""
+    refused: bool = False
+    """The CSMS said afterwards that it does not accept the token."""
+
+
+class Contactor(Subject):
+    """Permission and feedback; see the table."""
+
+    TABLE = CONTACTOR
+
+    def __init__(self, evse: Evse) -> None:
+        super().__init__(f"evse{evse.site.id}")
+        self._evse = evse
+        self.latched: str | None = None
+        self.opened_ms = 0
+        self.closed_ms = -RECLOSE_MS
+
+    @property
+    def closing_s(self) -> float:
+        """How long feedback may take after a permission; a polled controller starts its own sequence first."""
+        return 20.0
+
+    @property
+    def opening_s(self) -> float:
+        """How long feedback may take to go: a raw board is quick, a polled controller takes two polls and a ramp."""
+        capabilities = self._evse.capabilities
+        return 2.0 if capabilities is not None and capabilities.phase_switch else 12.0
+
+    @property
+    def may_carry(self) -> bool:
+        """Whether current may flow, as far as is known."""
+        return self.state not in ("open", "failed", "dropped_out", "unseen")
+
+    def interlocks_hold(self, cx: Context) -> bool:
+        """Invariant 2: pilot in C, no latch or fault, an independent layer below us, relay wear respected."""
+        return self._evse.obstacle(cx) is None
+
+    def withdraw(self, cx: Context) -> None:
+        cx.make_safe(Withdraw(self._evse.site.id, cx.step, f"contactor {self.state}"))
+
+    def weld(self, cx: Context) -> None:
+        self.latched = "ContactorWelded"
+        self.withdraw(cx)
+
+    def fail(self, cx: Context) -> None:
+        self.latched = "ContactorFailed"
+        self.withdraw(cx)
+
+    def drop_out(self, cx: Context) -> None:
+        self.latched = "ContactorDroppedOut"
+
+    def clear_latch(self, cx: Context) -> None:
+        self.latched = None
+
+    def moved(self, cx: Context, edge: Edge) -> None:
+        if edge.to == "closed":
+            self.closed_ms = cx.ms
+        if edge.to in ("open", "unseen") or edge.source == "closed":
+            self.opened_ms = cx.ms
+        cx.note(
+            "contactor", f"EVSE {self._evse.site.id}: {edge.source} -> {edge.to} ({edge.trigger})", "debug"
+        )
+
+
+class Session(Subject):
+    """What the driver and the car did; see the table."""
+
+    TABLE = SESSION
+
+    def __init__(self, evse: Evse) -> None:
+        super().__init__(f"evse{evse.site.id}")
+        self._evse = evse
+        self.keep_on_unplug = False
+
+    def keeps_authorization(self, cx: Context) -> bool:
+        """E10: the authorization outlives an EV-side disconnect when the key says so."""
+        return self.keep_on_unplug
+
+    def is_authorised(self, cx: Context) -> bool:
+        """Authorised anew while the last authorization was still ending."""
+        return self._evse.authorization is not None
+
+    def permit(self, cx: Context) -> None:
+        self._evse.contactor.fire("permit", cx)
+
+    def withdraw(self, cx: Context) -> None:
+        self._evse.contactor.fire("withdraw", cx)
+
+    def signal_zero(self, cx: Context) -> None:
+        """The arbiter signals 0 A at the end of this step: it asks `wants_current`."""
+
+    def expire_authorization(self, cx: Context) -> None:
+        self._evse.release(cx, Cause.EV_CAME_NOT)
+
+    def moved(self, cx: Context, edge: Edge) -> None:
+        cx.note("session", f"EVSE {self._evse.site.id}: {edge.source} -> {edge.to} ({edge.trigger})", "debug")
+
+
+@dataclass(slots=True)
+class Release:
+    """An authorization that is ending: energy stops first, then the event is made (E.0, Authorized)."""
+
+    cause: Cause
+    authorization: Authorization
+    stopping_token: Token | None = None
+
+
+@dataclass(slots=True)
+class Evse:
+    """Everything known about one EVSE."""
+
+    site: EvseSite
+    capabilities: Capabilities | None = None
+    pilot: Pilot | None = None
+    connected: bool = False
+    """A car is plugged in; pilot E and F say nothing about that, so the last word holds."""
+    locked: bool | None = None
+    applied_amps: float | None = None
+    """What the device last confirmed to offer."""
+    cable_amps: float | None = None
+    phases_closed: int = 0
+    reading: Reading | None = None
+    temperatures: dict[str, float] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    authorization: Authorization | None = None
+    released: Release | None = None
+    tx: Transaction | None = None
+    commanded_amps: float | None = None
+    """What the hardware was last told to offer while permitted; None when no permission is out."""
+    contactor: Contactor = field(init=False)
+    session: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.contactor = Contactor(self)
+        self.session = Session(self)
+
+    @property
+    def id(self) -> int:
+        return self.site.id
+
+    @property
+    def wants_current(self) -> bool:
+        """Only `powered` asks the arbiter for more than 0 A."""
+        return self.session.state == "powered"
+
+    @property
+    def charging(self) -> bool:
+        """The car has mains and is offered current."""
+        return (
+            self.contactor.state == "closed"
+            and self.pilot in WANTS_ENERGY
+            and (self.commanded_amps or 0) >= EV_MINIMUM_AMPS
+        )
+
+    @property
+    def fault(self) -> str | None:
+        """The fault that keeps this EVSE from charging, or None."""
+        if self.contactor.latched is not None:
+            return self.contactor.latched
+        if self.silent & {"controller", "board"}:
+            return "CommunicationFault"
+        if self.pilot in ("E", "F"):
+            return "PilotFault"
+        return next((code for code in self.faults if code not in REDUCED_ONLY), None)
+
+    def obstacle(self, cx: Context) -> str | None:
+        """Why the contactor may not close now, in plain words, or None."""
+        if self.capabilities is None:
+            return "the hardware has not introduced itself"
+        if not self.capabilities.independent:
+            return "the hardware has no layer that opens the contactor without us"
+        if self.fault is not None:
+            return self.fault
+        if self.pilot not in WANTS_ENERGY:
+            return f"pilot {self.pilot}"
+        if self.authorization is None or self.tx_blocks:
+            return "not authorised"
+        if cx.ms - self.contactor.closed_ms < RECLOSE_MS:
+            return "closed a moment ago"
+        return None
+
+    @property
+    def tx_blocks(self) -> bool:
+        """The transaction of the last authorization is still being ended."""
+        return self.released is not None or (self.tx is not None and self.tx.ending is not None)
+
+    def authorise(self, cx: Context, authorization: Authorization) -> None:
+        """Somebody may charge here from now on."""
+        self.authorization = authorization
+        self.session.fire("authorised", cx)
+
+    def release(self, cx: Context, cause: Cause, token: Token | None = None) -> None:
+        """The authorization ends; energy stops first. Nothing happens when there is none."""
+        if self.authorization is None:
+            return
+        self.released = Release(cause, self.authorization, token)
+        self.authorization = None
+        self.session.fire("deauthorised", cx)
+
+    def charging_state(self) -> str:
+        """OCPP's chargingState as the facts give it (E.1)."""
+        if not self.connected:
+            return "Idle"
+        if self.charging:
+            return "Charging"
+        if self.authorization is None:
+            return "EVConnected"
+        if self.session.state == "powered" and self.tx is not None:
+            return self.tx.charging_state
+        if self.session.state == "pausing" or self.pilot in WANTS_ENERGY:
+            return "SuspendedEVSE"
+        return "SuspendedEV" if self.tx is not None and self.tx.has_charged else "EVConnected"
+
+    def facts(self) -> frozenset[str]:
+        """Which of the TxStartPoint and TxStopPoint values hold now (E.0)."""
+        authorised = self.authorization is not None or (self.released is not None)
+        facts = set()
+        if self.connected:
+            facts.add("EVConnected")
+        if authorised:
+            facts.add("Authorized")
+        if self.connected and authorised:
+            facts.add("PowerPathClosed")
+        if self.charging:
+            facts.add("EnergyTransfer")
+        return frozenset(facts)
+
+    def value(self, quantity: Any, phase: int = 0) -> float | None:
+        """A measured value of the newest reading, or None."""
+        found = self.reading.values.get((quantity, phase)) if self.reading is not None else None
+        return None if found is None else float(found)

@@ -1,0 +1,211 @@
+"""What the hardware reports, and what it means for the EVSE it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from agent.core import failsafe
+from agent.core.context import Context
+from agent.core.evse import RECLOSE_MS, REDUCED_ONLY, Evse, Token
+from config_keys import site, tx
+from hal import ports
+from state_machines.reasons import Cause
+
+if TYPE_CHECKING:
+    from agent.core.charger import Charger
+
+POWER_DEVICES = ("controller", "board")
+
+
+class Devices:
+    """Turns hardware events into facts of EVSEs and triggers of their machines."""
+
+    def __init__(self, charger: Charger) -> None:
+        self._charger = charger
+        self._failsafe: dict[int, float] = {}
+        """The device's own failsafe current as it was last commanded, per EVSE."""
+        self._takes: dict[type, Callable[[Context, Any], None]] = {
+            ports.Capabilities: self._capabilities,
+            ports.PilotChanged: self._pilot,
+            ports.ContactorReported: self._contactor,
+            ports.CableRated: self._cable,
+            ports.LockReported: self._lock,
+            ports.Reading: self._reading,
+            ports.TokenPresented: self._token,
+            ports.TemperatureMeasured: self._temperature,
+            ports.Silent: self._silent,
+            ports.Alive: self._alive,
+            ports.FaultRaised: self._fault,
+            ports.FaultCleared: self._fault_cleared,
+            ports.DeviceBooted: self._booted,
+            ports.Applied: self._applied,
+            ports.Refused: self._refused,
+        }
+
+    def take(self, cx: Context, event: Any) -> None:
+        """One hardware event; those of EVSEs that board.toml does not name are noted and ignored."""
+        evse_id = getattr(event, "evse", 0)
+        if evse_id and evse_id not in self._charger.evses:
+            cx.note("hardware", f"event of unknown EVSE {evse_id}: {type(event).__name__}", "warning")
+            return
+        self._takes[type(event)](cx, event)
+
+    def start(self, cx: Context) -> None:
+        """The first act after a start: no permission anywhere; confirmed open contactors are awaited."""
+        for evse in self._charger.evses.values():
+            cx.make_safe(ports.Withdraw(evse.id, cx.step, "start"))
+
+    def settle(self, cx: Context, evse: Evse) -> None:
+        """Keep the device's own failsafe current at what a live authorised transaction deserves, else 0 A."""
+        if evse.capabilities is None:
+            return
+        wanted = 0.0
+        if evse.tx is not None and evse.session.state == "powered":
+            verdict = self._charger.limits.verdicts[evse.id]
+            wanted = min(
+                float(cx.keys[site.DEVICE_FAILSAFE]), float(cx.keys[site.OFFLINE_LIMIT]), verdict.amps
+            )
+            wanted = 0.0 if wanted < float(cx.keys[site.EV_MINIMUM]) else wanted
+        told = self._failsafe.get(evse.id)
+        if wanted == told:
+            return
+        self._failsafe[evse.id] = wanted
+        command = ports.SetFailsafe(evse.id, cx.step, wanted)
+        if told is None or wanted < told:
+            cx.make_safe(command)
+        else:
+            cx.energise(command)
+
+    # ---------------------------------------------------------------------------------------- events
+
+    def _capabilities(self, cx: Context, event: ports.Capabilities) -> None:
+        evse = self._charger.evses[event.evse]
+        evse.capabilities = event
+        self._failsafe.pop(evse.id, None)
+        if not event.independent:
+            cx.note(
+                "safety",
+                f"EVSE {evse.id}: no layer below us opens the contactor; it will not charge",
+                "error",
+            )
+
+    def _booted(self, cx: Context, event: ports.DeviceBooted) -> None:
+        evse = self._charger.evses[event.evse]
+        self._failsafe.pop(evse.id, None)
+        evse.contactor.fire("lost", cx)
+        evse.session.fire("fault", cx)
+        cx.note("hardware", f"EVSE {evse.id}: the device restarted {event.reason}".strip(), "warning")
+
+    def _pilot(self, cx: Context, event: ports.PilotChanged) -> None:
+        evse = self._charger.evses[event.evse]
+        before, evse.pilot = evse.pilot, event.pilot
+        was = evse.connected
+        if event.pilot in ("A", "B", "C", "D"):
+            evse.connected = event.pilot != "A"
+        cx.note("pilot", f"EVSE {evse.id}: {before} -> {event.pilot}", "debug")
+        if evse.tx is not None and evse.tx.recovered_by_ms is not None:
+            return
+        if was and not evse.connected:
+            self._unplugged(cx, evse)
+        elif evse.connected and not was:
+            self._plugged(cx, evse)
+        if event.pilot in ("E", "F"):
+            evse.contactor.fire("pilot_left", cx)
+            evse.session.fire("fault", cx)
+        elif event.pilot == "B":
+            evse.contactor.fire("pilot_left", cx)
+            evse.session.fire("ev_rests", cx)
+
+    def _plugged(self, cx: Context, evse: Evse) -> None:
+        evse.session.fire("plug", cx)
+        self._charger.transactions.happened(cx, evse, Cause.PLUGGED)
+        self._charger.authorizer.plugged(cx, evse)
+
+    def _unplugged(self, cx: Context, evse: Evse) -> None:
+        """E09, E10: the authorization ends with the cable unless the key says that it waits."""
+        evse.contactor.fire("unplugged", cx)
+        evse.faults = {
+            code: detail for code, detail in evse.faults.items() if code not in failsafe.UNTIL_UNPLUG
+        }
+        evse.session.keep_on_unplug = not cx.keys[tx.STOP_TX_ON_EV_SIDE_DISCONNECT]
+        evse.session.fire("unplug", cx)
+        if evse.session.state != "awaiting_ev":
+            evse.authorization = evse.released = None
+        self._charger.transactions.happened(cx, evse, Cause.UNPLUGGED)
+
+    def _contactor(self, cx: Context, event: ports.ContactorReported) -> None:
+        evse = self._charger.evses[event.evse]
+        evse.phases_closed = event.phases if event.closed else 0
+        evse.contactor.fire("made" if event.closed else "broken", cx)
+
+    def _cable(self, cx: Context, event: ports.CableRated) -> None:
+        self._charger.evses[event.evse].cable_amps = event.amps
+
+    def _lock(self, cx: Context, event: ports.LockReported) -> None:
+        self._charger.evses[event.evse].locked = event.locked
+
+    def _reading(self, cx: Context, event: ports.Reading) -> None:
+        evse = self._charger.evses.get(event.evse)
+        if evse is not None and (evse.reading is None or event.mono_ms >= evse.reading.mono_ms):
+            evse.reading = event
+
+    def _token(self, cx: Context, event: ports.TokenPresented) -> None:
+        self._charger.authorizer.present(cx, Token(event.uid, event.kind), event.evses, event.reader)
+
+    def _temperature(self, cx: Context, event: ports.TemperatureMeasured) -> None:
+        self._charger.evses[event.evse].temperatures[event.where] = event.celsius
+
+    def _silent(self, cx: Context, event: ports.Silent) -> None:
+        cx.note("hardware", f"{event.device} {event.name or event.evse} does not answer", "error")
+        evse = self._charger.evses.get(event.evse)
+        if evse is None:
+            return
+        evse.silent.add(event.device)
+        if event.device in POWER_DEVICES:
+            evse.contactor.fire("lost", cx)
+            evse.session.fire("fault", cx)
+
+    def _alive(self, cx: Context, event: ports.Alive) -> None:
+        evse = self._charger.evses.get(event.evse)
+        if evse is not None and event.device in evse.silent:
+            evse.silent.discard(event.device)
+            cx.note("hardware", f"{event.device} {event.name or event.evse} answers again")
+
+    def _fault(self, cx: Context, event: ports.FaultRaised) -> None:
+        evse = self._charger.evses.get(event.evse)
+        cx.note("fault", f"EVSE {event.evse}: {event.code} {event.detail}".strip(), "error")
+        if evse is None:
+            return
+        evse.faults[event.code] = event.detail
+        if event.code in REDUCED_ONLY:
+            return
+        evse.session.fire("fault", cx)
+        reason = failsafe.ENDS_SESSION.get(event.code)
+        if reason is not None:
+            self._charger.transactions.stop_because(evse, reason)
+            self._charger.authorizer.stop(cx, evse, Cause.FAULT)
+
+    def _fault_cleared(self, cx: Context, event: ports.FaultCleared) -> None:
+        evse = self._charger.evses.get(event.evse)
+        if evse is None or event.code not in evse.faults:
+            return
+        if event.code in failsafe.UNTIL_UNPLUG and evse.connected:
+            cx.note("fault", f"EVSE {evse.id}: {event.code} is over; it stays until unplug", "warning")
+            return
+        del evse.faults[event.code]
+        cx.note("fault", f"EVSE {evse.id}: {event.code} is over")
+
+    def _applied(self, cx: Context, event: ports.Applied) -> None:
+        if event.what in ("permit", "offer", "withdraw"):
+            self._charger.evses[event.evse].applied_amps = event.amps
+
+    def _refused(self, cx: Context, event: ports.Refused) -> None:
+        """The hardware said no. A refused permission is tried again later; less current was never refused."""
+        evse = self._charger.evses.get(event.evse)
+        cx.note("hardware", f"EVSE {event.evse}: {event.what} refused: {event.reason}", "warning")
+        if evse is not None and event.what == "permit" and evse.contactor.state == "closing":
+            evse.contactor.fire("unrecorded", cx)
+            evse.session.fire("fault", cx)
+            evse.contactor.closed_ms = cx.ms
+            cx.after(f"evse{evse.id}.reclose", RECLOSE_MS / 1000)

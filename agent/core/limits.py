@@ -1,0 +1,202 @@
+"""The arbiter: the lowest live claim wins, and its name travels with the setpoint (DESIGN.md section 3).
+
+A claim is owner, EVSE, amps per phase, until, fallback. A lapsed claim becomes its own fallback, never "no limit".
+This is the only place that commands a current: once, at the end of a step. Decreases go out at once; increases
+need fresh inputs and are spaced. Anything between 0 and the EV minimum is a pause, never rounded up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Evse
+from config_keys import site
+from hal.ports import Offer, Permit
+
+REACTION_MS = 10_000
+"""How long an EVSE's older, higher setpoint still counts against a shared limit (5 s of the EV, 5 s of margin)."""
+STEP_AMPS = 0.1
+"""Resolution of setpoints; limits are rounded down to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody's upper bound for one EVSE, in amps per phase."""
+
+    owner: str
+    amps: float
+    until_ms: int | None = None
+    fallback: float = 0.0
+    why: str = ""
+
+    def at(self, now_ms: int) -> float:
+        """The bound now: after `until_ms` it is the claim's own fallback."""
+        return self.amps if self.until_ms is None or now_ms < self.until_ms else self.fallback
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A bound for the sum of all EVSEs, in amps per phase."""
+
+    owner: str
+    amps: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an EVSE may draw, who says so, and what everybody else said."""
+
+    amps: float
+    owner: str
+    claims: tuple[Claim, ...]
+    at_ms: int
+
+    def explain(self) -> list[dict[str, Any]]:
+        """All claims, the winner first, for `chargerctl why`."""
+        ranked = sorted(self.claims, key=lambda c: c.at(self.at_ms))
+        return [{"owner": c.owner, "amps": c.at(self.at_ms), "why": c.why} for c in ranked]
+
+
+Source = Callable[[Context, Evse], Iterable[Claim]]
+SharedSource = Callable[[Context], Iterable[Shared]]
+
+
+@dataclass(slots=True)
+class _Setpoint:
+    """What an EVSE was told, and the higher values that it may still be following."""
+
+    amps: float = 0.0
+    raised_ms: int = -1_000_000
+    older: list[tuple[int, float]] = field(default_factory=list)
+
+    def exposure(self, now_ms: int) -> float:
+        """The most that the EV may still draw."""
+        return max((self.amps, *(amps for until, amps in self.older if until > now_ms)))
+
+    def becomes(self, amps: float, now_ms: int) -> None:
+        """A new value; the old one counts for as long as the EV may take to follow."""
+        self.older = [(until, a) for until, a in self.older if until > now_ms]
+        if self.amps > amps:
+            self.older.append((now_ms + REACTION_MS, self.amps))
+        self.amps = amps
+
+
+class Limits:
+    """Holds every source of claims and commands the current of every EVSE."""
+
+    def __init__(
+        self, evses: Mapping[int, Evse], sources: Iterable[Source], shared: Iterable[SharedSource]
+    ) -> None:
+        self._evses = evses
+        self._sources = tuple(sources)
+        self._shared = tuple(shared)
+        self._setpoints = {evse_id: _Setpoint() for evse_id in evses}
+        self.verdicts: dict[int, Verdict] = {}
+
+    def judge(self, cx: Context, evse: Evse) -> Verdict:
+        """The lowest live claim of an EVSE, rounded down; below the EV minimum it is a pause (0 A)."""
+        claims = [claim for source in self._sources for claim in source(cx, evse)]
+        claims += [self._share(cx, evse, shared) for source in self._shared for shared in source(cx)]
+        assert claims, "no claim at all: not even a nameplate"
+        lowest = min(claims, key=lambda claim: claim.at(cx.ms))
+        amps = math.floor(lowest.at(cx.ms) / STEP_AMPS + 1e-6) * STEP_AMPS
+        if amps < cx.keys[site.EV_MINIMUM]:
+            amps = 0.0
+        return Verdict(round(amps, 1), lowest.owner, tuple(claims), cx.ms)
+
+    def apply(self, cx: Context) -> None:
+        """At the end of a step: judge every EVSE, let its session follow, and command the current."""
+        for evse in sorted(self._evses.values(), key=lambda e: self._rank(cx, e)):
+            verdict = self.judge(cx, evse)
+            self._publish(cx, evse, verdict)
+            self._steer(cx, evse, verdict)
+            self._command(cx, evse, verdict)
+
+    def _rank(self, cx: Context, evse: Evse) -> tuple[bool, int]:
+        """Those that give back go before those that take."""
+        return (self._setpoints[evse.id].amps == 0, evse.id)
+
+    def _share(self, cx: Context, evse: Evse, shared: Shared) -> Claim:
+        """A fair, stable part of a shared bound: an equal share, and never what others may still be drawing."""
+        takers = [e for e in self._evses.values() if e is evse or self._takes(e)]
+        equal = shared.amps / len(takers)
+        modest = sum(min(equal, e.site.max_amps) for e in takers if e is not evse)
+        others = sum(self._setpoints[e.id].exposure(cx.ms) for e in self._evses.values() if e is not evse)
+        amps = max(0.0, min(max(equal, shared.amps - modest), shared.amps - others))
+        why = f"{shared.amps:g} A shared by {len(takers)}; others may draw {others:g} A. {shared.why}".strip()
+        return Claim(shared.owner, amps, why=why)
+
+    def _takes(self, evse: Evse) -> bool:
+        return evse.session.state in ("ready", "powered", "pausing", "stopping")
+
+    def _publish(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
+        before = self.verdicts.get(evse.id)
+        self.verdicts[evse.id] = verdict
+        if before is None or (before.amps, before.owner) != (verdict.amps, verdict.owner):
+            cx.keys.put(site.EFFECTIVE_LIMIT, verdict.amps, evse.id)
+            cx.keys.put(site.EFFECTIVE_LIMIT_REASON, verdict.owner, evse.id)
+            cx.note("limit", f"EVSE {evse.id}: {verdict.amps:g} A because of {verdict.owner}")
+
+    def _steer(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
+        """A limit of 0 pauses a session, a limit above lets it go (on)."""
+        session = evse.session
+        if session.state == "powered" and verdict.amps == 0:
+            session.fire("pause", cx)
+        elif session.state == "pausing" and verdict.amps > 0 and evse.contactor.state == "closed":
+            session.fire("resume", cx)
+        elif session.state == "ready" and verdict.amps > 0 and evse.contactor.state == "open":
+            obstacle = evse.obstacle(cx)
+            if obstacle is None:
+                session.fire("go", cx)
+            elif obstacle == "closed a moment ago":
+                cx.after(f"evse{evse.id}.reclose", 1.0)
+
+    def _command(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
+        setpoint = self._setpoints[evse.id]
+        if evse.contactor.state not in ("closing", "closed"):
+            self._gone(cx, evse, setpoint)
+            return
+        target = verdict.amps if evse.wants_current else 0.0
+        if evse.commanded_amps is None:
+            self._permit(cx, evse, setpoint, target)
+        elif target < evse.commanded_amps:
+            cx.make_safe(Offer(evse.id, cx.step, target))
+            self._now(cx, evse, setpoint, target)
+        elif target > evse.commanded_amps:
+            self._raise(cx, evse, setpoint, target)
+
+    def _gone(self, cx: Context, evse: Evse, setpoint: _Setpoint) -> None:
+        """The permission was withdrawn; the Withdraw command itself offers 0 A."""
+        if evse.commanded_amps is not None:
+            evse.commanded_amps = None
+            setpoint.becomes(0.0, cx.ms)
+
+    def _permit(self, cx: Context, evse: Evse, setpoint: _Setpoint, target: float) -> None:
+        phases = min(evse.site.phases, evse.capabilities.phases if evse.capabilities is not None else 1)
+        cx.energise(Permit(evse.id, cx.step, target, phases))
+        self._now(cx, evse, setpoint, target)
+        setpoint.raised_ms = cx.ms
+
+    def _raise(self, cx: Context, evse: Evse, setpoint: _Setpoint, target: float) -> None:
+        spacing = cx.keys[site.INCREASE_SPACING]
+        wait_ms = setpoint.raised_ms + spacing * 1000 - cx.ms
+        if wait_ms > 0:
+            cx.after(f"evse{evse.id}.raise", wait_ms / 1000)
+            return
+        cx.energise(Offer(evse.id, cx.step, target))
+        self._now(cx, evse, setpoint, target)
+        setpoint.raised_ms = cx.ms
+
+    def _now(self, cx: Context, evse: Evse, setpoint: _Setpoint, amps: float) -> None:
+        evse.commanded_amps = amps
+        setpoint.becomes(amps, cx.ms)
+
+    def unrecorded(self, evse: Evse) -> None:
+        """The step that permitted or raised was not recorded, so its command was dropped: nothing is out."""
+        evse.commanded_amps = None
+        self._setpoints[evse.id].becomes(0.0, 0)

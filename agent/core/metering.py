@@ -1,0 +1,103 @@
+"""From a meter's reading to sampled values: one canonical table of measurand, unit, phases and label (J.1, bug 27)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Evse
+from hal.ports import Quantity
+
+FRESH_MS = 10_000
+"""A reading older than this is no value (bug 6 of real chargers); it is never re-stamped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurand:
+    """How a measurand is measured and labelled; `labels` are the phase names for L1 to L3."""
+
+    quantity: Quantity
+    unit: str
+    labels: tuple[str, str, str]
+    total: bool = True
+
+
+_LINES = ("L1", "L2", "L3")
+_NEUTRAL = ("L1-N", "L2-N", "L3-N")
+MEASURANDS: Mapping[str, Measurand] = {
+    "Energy.Active.Import.Register": Measurand("energy_import_wh", "Wh", _LINES),
+    "Energy.Active.Export.Register": Measurand("energy_export_wh", "Wh", _LINES),
+    "Power.Active.Import": Measurand("power_w", "W", _LINES),
+    "Current.Import": Measurand("current_a", "A", _LINES, total=False),
+    "Voltage": Measurand("voltage_v", "V", _NEUTRAL, total=False),
+    "Frequency": Measurand("frequency_hz", "Hz", _LINES),
+    "Power.Factor": Measurand("power_factor", "", _LINES),
+}
+OFFERED = "Current.Offered"
+
+Values = list[list[Any]]
+"""Rows of [measurand, phase label or None, unit, value as exact text]."""
+
+
+def measure(evse: Evse, measurands: Iterable[str], *, totals_only: bool = False) -> Values:
+    """What the newest reading says of these measurands; what was not read is absent, never zero."""
+    rows: Values = []
+    for name in measurands:
+        if name == OFFERED:
+            rows.append([name, None, "A", f"{evse.commanded_amps or 0:.1f}"])
+        elif (spec := MEASURANDS.get(name)) is not None:
+            rows.extend(_rows(evse, name, spec, totals_only and spec.quantity == "energy_import_wh"))
+    return rows
+
+
+def _rows(evse: Evse, name: str, spec: Measurand, totals_only: bool) -> Values:
+    reading = evse.reading.values if evse.reading is not None else {}
+    rows: Values = []
+    total = reading.get((spec.quantity, 0))
+    if total is not None and spec.total:
+        rows.append([name, None, spec.unit, f"{total:f}"])
+    for phase in () if totals_only else (1, 2, 3):
+        value = reading.get((spec.quantity, phase))
+        if value is not None:
+            rows.append([name, spec.labels[phase - 1], spec.unit, f"{value:f}"])
+    return rows
+
+
+def stamp(cx: Context, mono_ms: int) -> dict[str, Any]:
+    """When something was: monotonic ms and boot, and UTC ms if known now (else it is assigned at sending)."""
+    return {"mono": mono_ms, "boot": cx.boot_id, "utc": cx.clock.utc_of(cx.now, mono_ms)}
+
+
+def sample(
+    cx: Context, evse: Evse, measurands: Iterable[str], context: str, **options: bool
+) -> dict[str, Any] | None:
+    """A meter value of the newest reading, stamped with the reading's own time; None without a fresh reading."""
+    if not is_fresh(cx, evse):
+        return None
+    assert evse.reading is not None
+    values = measure(evse, measurands, **options)
+    return {**stamp(cx, evse.reading.mono_ms), "context": context, "values": values} if values else None
+
+
+def is_fresh(cx: Context, evse: Evse) -> bool:
+    """Whether the newest reading may stand for now."""
+    return evse.reading is not None and cx.ms - evse.reading.mono_ms <= FRESH_MS
+
+
+def energy_wh(evse: Evse) -> str | None:
+    """The import register of the newest reading as exact text, or None."""
+    total = evse.reading.values.get(("energy_import_wh", 0)) if evse.reading is not None else None
+    return None if total is None else f"{total:f}"
+
+
+def resolve(cx: Context, stamped: dict[str, Any] | None) -> bool:
+    """Give a stamp its UTC now that UTC is known; True when it had none.
+
+    A moment of an earlier boot whose clock was never set lies before this boot: it gets this boot's first moment.
+    """
+    if not stamped or stamped.get("utc") is not None:
+        return False
+    stamped["utc"] = cx.clock.utc_of(cx.now, stamped["mono"] if stamped["boot"] == cx.boot_id else 0)
+    return stamped["utc"] is not None

@@ -1,0 +1,121 @@
+"""A person at the charger: the verbs of the local control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent.core.context import Context
+from agent.core.events import Asked
+from agent.core.evse import Evse, Token
+from agent.core.status import begin_wh, describe, faults, meter, transaction
+from state_machines.reasons import Cause
+
+if TYPE_CHECKING:
+    from agent.core.charger import Charger
+
+
+class Wrong(ValueError):
+    """The question cannot be answered as it was asked; the text says what was expected."""
+
+
+class Operator:
+    """Answers every Asked event with exactly one Answer."""
+
+    def __init__(self, charger: Charger) -> None:
+        self._charger = charger
+        self._verbs: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
+            "status": lambda cx, args: describe(charger, cx),
+            "why": self._why,
+            "config.get": self._config_get,
+            "config.set": self._config_set,
+            "config.list": self._config_list,
+            "tx.list": self._tx_list,
+            "tx.force-end": self._force_end,
+            "meter.read": self._meter,
+            "fault.list": lambda cx, args: faults(charger),
+            "token.present": self._present,
+            "version": self._version,
+        }
+
+    def ask(self, cx: Context, event: Asked) -> None:
+        """One question; bad arguments get a sentence and change nothing."""
+        verb = self._verbs.get(event.verb)
+        try:
+            if verb is None:
+                raise Wrong(f"no verb {event.verb!r}; expected one of {', '.join(sorted(self._verbs))}")
+            cx.answer(event.ask, True, verb(cx, event.args))
+        except ValueError as error:
+            cx.answer(event.ask, False, {"error": str(error)})
+
+    def _evse(self, args: Mapping[str, Any]) -> Evse:
+        evse = self._charger.evses.get(args.get("evse", next(iter(self._charger.evses))))
+        if evse is None:
+            raise Wrong(
+                f"no EVSE {args.get('evse')!r}; expected one of {', '.join(map(str, self._charger.evses))}"
+            )
+        return evse
+
+    def _text(self, args: Mapping[str, Any], name: str) -> str:
+        value = args.get(name)
+        if not isinstance(value, str):
+            raise Wrong(f"{name} is missing; expected a text")
+        return value
+
+    def _why(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
+        evses = [self._evse(args)] if args.get("evse") is not None else list(self._charger.evses.values())
+        return [self._explain(cx, evse) for evse in evses]
+
+    def _explain(self, cx: Context, evse: Evse) -> dict[str, Any]:
+        verdict = self._charger.limits.judge(cx, evse)
+        return {"evse": evse.id, "amps": verdict.amps, "owner": verdict.owner, "commanded_amps": evse.commanded_amps,
+                "session": evse.session.state, "obstacle": evse.obstacle(cx), "claims": verdict.explain()}  # fmt: skip
+
+    def _config_get(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
+        name = self._text(args, "name")
+        outcome = self._charger.variables.by_name(cx, name)
+        if outcome.refusal is not None:
+            raise Wrong(outcome.refusal.info)
+        return {"name": name, "value": outcome.value}
+
+    def _config_set(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
+        name, value = self._text(args, "name"), self._text(args, "value")
+        outcome = self._charger.variables.set_by_name(cx, name, value)
+        if outcome.refusal is not None:
+            raise Wrong(f"{name}: {outcome.refusal.reason_code}: {outcome.refusal.info}")
+        return {"name": name, "value": value, "status": outcome.status}
+
+    def _config_list(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return list(self._charger.variables.rows(cx, str(args.get("search") or "")))
+
+    def _tx_list(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
+        running = [transaction(evse) for evse in self._charger.evses.values() if evse.tx is not None]
+        ended = [self._ended(data) for _, data in self._charger.ledger]
+        return {"running": running, "ended": ended}
+
+    def _ended(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {"id": data["tx"], "evse": data["evse"], "begin_wh": begin_wh(data["began"]),
+                "end_wh": data.get("end_wh"), "reason": data["stop_reason"], "events": data["next_seq"],
+                "undelivered": self._charger.outbox.waiting_of(data["tx"])}  # fmt: skip
+
+    def _force_end(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = self._text(args, "transaction_id")
+        evse = next((e for e in self._charger.evses.values() if e.tx is not None and e.tx.id == wanted), None)
+        if evse is None:
+            raise Wrong(f"no running transaction {wanted}")
+        evse.release(cx, Cause.FORCED)
+        self._charger.transactions.end_now(cx, evse, Cause.FORCED)
+        return {"transaction_id": wanted}
+
+    def _meter(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
+        evses = [self._evse(args)] if args.get("evse") is not None else list(self._charger.evses.values())
+        return [{"evse": evse.id, "reading": meter(cx, evse)} for evse in evses]
+
+    def _present(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
+        token = Token(self._text(args, "token"), str(args.get("type", "ISO14443")))
+        evses = (self._evse(args).id,) if args.get("evse") is not None else ()
+        self._charger.authorizer.present(cx, token, evses, "operator")
+        return {"presented": True}
+
+    def _version(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
+        return {"firmware": self._charger.site.firmware, "ocpp": "2.0.1", "model": self._charger.site.model}

@@ -1,0 +1,205 @@
+"""What the station has to say to the CSMS, and in which order.
+
+Two lanes: `live` calls (boot, status, authorization, ...) that are only worth something now, and transaction
+events, which are kept until they are answered. One CALL is in flight at a time (Part 4, FR.01); live calls go
+first, events in the order they were made. E13 rules the repeats. Nothing here knows frames.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agent.core.context import Context
+from agent.core.metering import resolve
+from config_keys import comm, site
+
+Gate = Literal["boot", "asked", "accepted"]
+"""What the registration must allow: `boot` always, `asked` while Pending too, `accepted` only when Accepted."""
+RETRY = "outbox.retry"
+TIMEOUT = "outbox.timeout"
+LIVE_BOUND = 500
+SILENCES = 3
+"""Unanswered CALLs in a row after which the connection is given up."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One CALL: domain data, and the name of what follows its answer. It survives in a record as it is."""
+
+    action: str
+    data: Mapping[str, Any]
+    then: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    gate: Gate = "accepted"
+    row: int = 0
+    attempts: int = 0
+    message_id: str = ""
+
+    @property
+    def is_event(self) -> bool:
+        return self.row != 0
+
+
+class Outbox:
+    """The two lanes and the CALL in flight."""
+
+    def __init__(self) -> None:
+        self.online = False
+        """Connected and accepted: events made now are not offline events."""
+        self.in_flight: Call | None = None
+        self.silences = 0
+        self._live: deque[Call] = deque()
+        self._events: deque[Call] = deque()
+        self._waits = False
+        self.set_aside = 0
+
+    # ---------------------------------------------------------------------------------------- filling
+
+    def call(
+        self, action: str, data: Mapping[str, Any], then: str = "", gate: Gate = "accepted", **context: Any
+    ) -> None:
+        """Queue a live call. When the lane is full the oldest goes."""
+        if len(self._live) >= LIVE_BOUND:
+            self._live.popleft()
+        self._live.append(Call(action, data, then, context, gate))
+
+    def add_event(self, cx: Context, data: dict[str, Any]) -> None:
+        """Record a transaction event and queue it behind all others."""
+        self._thin(cx)
+        row = cx.record("event", data)
+        self._events.append(Call("TransactionEvent", data, "transaction_event", row=row))
+
+    def restore(self, row: int, data: dict[str, Any]) -> None:
+        """An event found in the journal: it is offline by definition (E04.FR.03)."""
+        self._events.append(Call("TransactionEvent", {**data, "offline": True}, "transaction_event", row=row))
+
+    def has_call(self, action: str) -> bool:
+        """Whether a live call of this action is queued or in flight."""
+        flying = self.in_flight is not None and self.in_flight.action == action
+        return flying or any(call.action == action for call in self._live)
+
+    @property
+    def events_waiting(self) -> int:
+        """Transaction events without an answer, the one in flight included."""
+        return len(self._events)
+
+    def waiting_of(self, tx_id: str) -> int:
+        """Unanswered events of one transaction (E14: an event is queued until its response arrived)."""
+        return sum(1 for call in self._events if call.data["tx"] == tx_id)
+
+    def synchronise(self, cx: Context) -> None:
+        """UTC has become known: events stamped without it are recorded anew, in their order (bug 14)."""
+        for call in self._events:
+            data = dict(call.data)
+            if any([resolve(cx, data), *(resolve(cx, value) for value in data.get("meter", ()))]):
+                cx.drop(call.row)
+                call.data, call.row = data, cx.record("event", data)
+
+    @property
+    def is_full(self) -> bool:
+        """Only Started and Ended remain and the bound is reached: no new session may begin."""
+        return self._waits
+
+    # ---------------------------------------------------------------------------------------- sending
+
+    def next(self, cx: Context, allowed: frozenset[Gate]) -> Call | None:
+        """The call to send now, marked as in flight; None when there is none or one is in flight."""
+        if self.in_flight is not None:
+            return None
+        call = self._next_live(allowed) or self._next_event(cx, allowed)
+        if call is not None:
+            call.attempts += 1
+            call.message_id = cx.uuid()
+            self.in_flight = call
+            cx.after(TIMEOUT, cx.keys[comm.MESSAGE_TIMEOUT])
+        return call
+
+    def _next_live(self, allowed: frozenset[Gate]) -> Call | None:
+        for call in self._live:
+            if call.gate in allowed:
+                self._live.remove(call)
+                return call
+        return None
+
+    def _next_event(self, cx: Context, allowed: frozenset[Gate]) -> Call | None:
+        if "accepted" not in allowed or not self._events or cx.timers.at(RETRY) is not None:
+            return None
+        return self._events[0]
+
+    # ---------------------------------------------------------------------------------------- answers
+
+    def answered(self, cx: Context) -> Call | None:
+        """The call in flight was answered with a result: it is done. An event's record is dropped, lazily."""
+        call = self._landed(cx)
+        if call is not None:
+            self.silences = 0
+            if call.is_event:
+                self._events.popleft()
+                cx.drop(call.row)
+        return call
+
+    def refused(self, cx: Context, silent: bool = False) -> Call | None:
+        """A CALLERROR, or nothing within the time-out. An event is tried again or set aside (E13.FR.01-04)."""
+        call = self._landed(cx)
+        if call is None:
+            return None
+        self.silences = self.silences + 1 if silent else 0
+        if call.is_event:
+            self._try_again(cx, call)
+        return call
+
+    def disconnected(self, cx: Context) -> list[Call]:
+        """The link is gone: live calls are void, events stay and are offline now (E11.FR.07)."""
+        call = self._landed(cx)
+        cx.forget(RETRY)
+        void = [*([call] if call is not None and not call.is_event else []), *self._live]
+        self._live.clear()
+        self.silences = 0
+        for event in self._events:
+            event.data = {**event.data, "offline": True}
+            event.attempts = 0
+        return void
+
+    def _landed(self, cx: Context) -> Call | None:
+        call, self.in_flight = self.in_flight, None
+        cx.forget(TIMEOUT)
+        return call
+
+    def _try_again(self, cx: Context, call: Call) -> None:
+        if call.attempts < cx.keys[comm.MESSAGE_ATTEMPTS]:
+            cx.after(RETRY, cx.keys[comm.MESSAGE_ATTEMPT_INTERVAL] * call.attempts)
+            return
+        self._events.popleft()
+        self.set_aside += 1
+        cx.record("set_aside", call.data)
+        cx.drop(call.row)
+        cx.note(
+            "outbox",
+            f"event {call.data['tx']}/{call.data['seq']} was not taken in {call.attempts} tries: set aside",
+            "error",
+        )
+
+    # ---------------------------------------------------------------------------------------- bounds
+
+    def _thin(self, cx: Context) -> None:
+        """Memory low: drop every second intermediate Updated event, never Started or Ended (E04.FR.07/08)."""
+        self._waits = False
+        if len(self._events) < cx.keys[site.OUTBOX_LIMIT]:
+            return
+        victims = self._intermediate()[::2]
+        self._waits = not victims
+        for call in victims:
+            self._events.remove(call)
+            cx.drop(call.row)
+
+    def _intermediate(self) -> list[Call]:
+        newest = {call.data["tx"]: call for call in self._events}
+        return [
+            call
+            for call in self._events
+            if call.data["type"] == "Updated" and call is not self.in_flight
+            and call is not newest[call.data["tx"]] and not call.data.keys() & {"token", "evse", "remote_start_id"}
+        ]  # fmt: skip

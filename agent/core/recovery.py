@@ -1,0 +1,65 @@
+"""The state before the power cut, folded from the journal. One owner: nothing is derived from a second table.
+
+Record kinds: `tx` (a running transaction; the newest of an id holds), `event` (a transaction event without an
+answer), `ended` (an ended transaction; the ledger), `set_aside` (an event the CSMS never took). Kinds that this
+release does not know are kept and left alone, so that a newer release finds them after a rollback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.core.effects import Record
+from agent.core.transactions import Transaction
+
+LEDGER_BOUND = 1_000
+"""Ended transactions and set-aside events that are kept."""
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What the journal held."""
+
+    next_record: int = 1
+    running: list[Transaction] = field(default_factory=list)
+    events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    ledger: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    set_aside: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    superseded: list[int] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+def fold(records: Iterable[Record]) -> Recovered:
+    """Fold the records, oldest first; a record that cannot be read is complained of and skipped."""
+    found = Recovered()
+    running: dict[str, Transaction] = {}
+    for record in sorted(records, key=lambda r: r.id):
+        found.next_record = max(found.next_record, record.id + 1)
+        try:
+            _take(found, running, record)
+        except (KeyError, TypeError, ValueError) as error:
+            found.complaints.append(f"record {record.id} ({record.kind}) is unreadable: {error!r}")
+    found.running = list(running.values())
+    return found
+
+
+def _take(found: Recovered, running: dict[str, Transaction], record: Record) -> None:
+    data = dict(record.data)
+    if record.kind == "tx":
+        transaction = Transaction.of(data, record.id)
+        old = running.get(transaction.id)
+        if old is not None:
+            found.superseded.append(old.row)
+        running[transaction.id] = transaction
+    elif record.kind == "ended":
+        old = running.pop(data["tx"], None)
+        if old is not None:
+            found.superseded.append(old.row)
+        found.ledger.append((record.id, data))
+    elif record.kind == "event":
+        _ = data["tx"], data["seq"], data["type"]
+        found.events.append((record.id, data))
+    elif record.kind == "set_aside":
+        found.set_aside.append((record.id, data))

@@ -1,0 +1,98 @@
+"""BootNotification and what its answers allow (B01, B02, B03)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.instant import parse_rfc3339
+from agent.core.outbox import Gate, Outbox
+from agent.core.site import Site
+from config_keys import comm
+from state_machines.registration import REGISTRATION
+from state_machines.table import Edge, Subject
+
+OWN_INTERVAL_S = 60.0
+"""Between BootNotifications when the CSMS leaves the interval to us (interval 0, or no answer)."""
+GATES: Mapping[str, frozenset[Gate]] = {
+    "unknown": frozenset({"boot"}),
+    "asked": frozenset({"boot"}),
+    "pending": frozenset({"boot", "asked"}),
+    "rejected": frozenset(),
+    "accepted": frozenset({"boot", "asked", "accepted"}),
+}
+
+
+class Registration(Subject):
+    """Registered or not; see the table."""
+
+    TABLE = REGISTRATION
+
+    def __init__(self, site: Site, outbox: Outbox, accepted: Callable[[Context], None]) -> None:
+        super().__init__("station")
+        self._site = site
+        self._outbox = outbox
+        self._accepted = accepted
+        self._before = "unknown"
+        self.reason = "PowerUp"
+        self.retry_s = OWN_INTERVAL_S
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.state == "accepted"
+
+    @property
+    def standing(self) -> str:
+        """What the CSMS last said: while it is asked again, its last word still holds (B02, B03)."""
+        return self._before if self.state == "asked" else self.state
+
+    @property
+    def allowed(self) -> frozenset[Gate]:
+        """What may be sent now."""
+        return GATES[self.state] | (GATES["pending"] if self.standing == "pending" else frozenset())
+
+    def send_boot(self, cx: Context) -> None:
+        """B01.FR.01: who we are and why we booted; never queued twice."""
+        if not self._outbox.has_call("BootNotification"):
+            self._outbox.call("BootNotification", self.boot_data(), "boot", gate="boot")
+
+    def boot_data(self) -> dict[str, Any]:
+        """The payload as it goes on the wire: it is sent before any OCPP type is loaded."""
+        site = self._site
+        station = {"model": site.model, "vendorName": site.vendor, "firmwareVersion": site.firmware}
+        if site.serial:
+            station["serialNumber"] = site.serial
+        return {"reason": self.reason, "chargingStation": station}
+
+    def answered(self, cx: Context, answer: Mapping[str, Any]) -> None:
+        """BootNotificationResponse: clock, interval, and what may be sent from now on."""
+        self.learn_time(cx, answer["currentTime"])
+        interval, status = answer["interval"], answer["status"].lower()
+        self.retry_s = float(interval) if interval > 0 else OWN_INTERVAL_S
+        self._before = status
+        if status == "accepted" and interval > 0:
+            cx.keys.put(comm.HEARTBEAT_INTERVAL, interval)
+        cx.note("registration", f"BootNotification {answer['status']}, interval {interval} s")
+        self.fire(status, cx)
+
+    def unanswered(self, cx: Context) -> None:
+        """A CALLERROR, a time-out or a lost link instead of an answer."""
+        self.retry_s = OWN_INTERVAL_S
+        self.fire("unanswered", cx)
+
+    def learn_time(self, cx: Context, text: str) -> None:
+        """B01.FR.06, G02.FR.06: the CSMS is a time source."""
+        try:
+            correction = cx.clock.learn(cx.now, parse_rfc3339(text))
+        except ValueError:
+            cx.note("clock", f"the CSMS sent {text[:40]!r} as its time; expected RFC 3339", "warning")
+            return
+        if correction:
+            cx.note("clock", f"UTC corrected by {correction / 1000:.1f} s to the CSMS's time", "warning")
+
+    def settle(self, cx: Context) -> None:
+        self._accepted(cx)
+
+    def moved(self, cx: Context, edge: Edge) -> None:
+        cx.note("registration", f"{edge.source} -> {edge.to} ({edge.trigger})", "debug")

@@ -1,0 +1,97 @@
+"""Start and stop from afar: what is refused, and why (F01, F02, F03)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from agent.core.authorization import Authorizer
+from agent.core.context import Context
+from agent.core.evse import Authorization, Evse, Token
+from agent.core.registration import Registration
+from agent.core.schedules import TX, Profile, Schedules
+from state_machines.reasons import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStart:
+    """What the CSMS asks for."""
+
+    id: int
+    token: Token
+    evse: int | None
+    group: str | None = None
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Accepted when `reason` is None; else OCPP's reasonCode and a plain sentence."""
+
+    reason: str | None = None
+    info: str = ""
+    transaction_id: str | None = None
+
+
+class Remote:
+    """The CSMS's hand on the charger."""
+
+    def __init__(
+        self,
+        evses: Mapping[int, Evse],
+        authorizer: Authorizer,
+        schedules: Schedules,
+        registration: Registration,
+    ) -> None:
+        self._evses = evses
+        self._authorizer = authorizer
+        self._schedules = schedules
+        self._registration = registration
+
+    def start(self, cx: Context, wanted: RemoteStart) -> Verdict:
+        """RequestStartTransaction."""
+        evse = self._pick(wanted)
+        refusal = self._refuse(wanted, evse)
+        if refusal is not None:
+            return refusal
+        assert evse is not None
+        running = evse.tx.id if evse.tx is not None and evse.tx.ending is None else None
+        authorization = Authorization(wanted.token, Cause.REMOTE_START, wanted.group, wanted.id)
+        refused = self._schedules.check_new(cx, wanted.profile, evse) if wanted.profile is not None else None
+        if refused is not None:
+            return Verdict(refused.reason, refused.info)
+        self._authorizer.grant_remotely(cx, evse, authorization)
+        if wanted.profile is not None:
+            self._schedules.await_tx(cx, replace(wanted.profile, evse=evse.id), evse)
+        return Verdict(transaction_id=running)
+
+    def stop(self, cx: Context, transaction_id: str) -> Verdict:
+        """RequestStopTransaction (F03.FR.07, FR.08)."""
+        if not self._registration.is_accepted:
+            return Verdict("CSNotAccepted", "not accepted by the CSMS yet (B02.FR.05)")
+        evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == transaction_id), None)
+        if evse is None or evse.tx is None or evse.tx.ending is not None:
+            return Verdict("TxNotFound", "that transaction is not running")
+        self._authorizer.stop(cx, evse, Cause.STOPPED_REMOTELY)
+        return Verdict()
+
+    def _pick(self, wanted: RemoteStart) -> Evse | None:
+        if wanted.evse is not None:
+            return self._evses.get(wanted.evse)
+        free = [e for e in self._evses.values() if e.authorization is None and e.fault is None]
+        return next((e for e in free if e.connected), None) or next(iter(free), None)
+
+    def _refuse(self, wanted: RemoteStart, evse: Evse | None) -> Verdict | None:
+        if not self._registration.is_accepted:
+            return Verdict("CSNotAccepted", "not accepted by the CSMS yet (B02.FR.05)")
+        if evse is None:
+            return Verdict(
+                "UnknownEvse" if wanted.evse is not None else "NotFound", "no such EVSE, or none is free"
+            )
+        if evse.fault is not None:
+            return Verdict("InternalError", f"EVSE {evse.id} is Faulted: {evse.fault} (F01.FR.23)")
+        if evse.authorization is not None:
+            return Verdict("TxInProgress", f"EVSE {evse.id} has an authorised transaction (F01.FR.24)")
+        if wanted.profile is not None and (wanted.profile.purpose != TX or wanted.profile.tx_id is not None):
+            return Verdict("InvalidProfile", "expected a TxProfile without transactionId (F01.FR.09, FR.11)")
+        return None

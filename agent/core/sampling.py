@@ -1,0 +1,70 @@
+"""Clock-aligned meter values (J01) and what TriggerMessage may ask of the meters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Evse
+from agent.core.instant import rfc3339
+from agent.core.metering import is_fresh, measure
+from agent.core.outbox import Outbox
+from agent.core.transactions import Transactions
+from config_keys import aligned
+from state_machines.reasons import Cause
+
+ALIGNED = "aligned"
+
+
+class Sampling:
+    """Values that are due by the clock on the wall."""
+
+    def __init__(self, evses: Mapping[int, Evse], outbox: Outbox, transactions: Transactions) -> None:
+        self._evses = evses
+        self._outbox = outbox
+        self._transactions = transactions
+        self._due_utc: int | None = None
+
+    def arm(self, cx: Context) -> None:
+        """Set the deadline at the next multiple of the interval since midnight UTC; none without a clock."""
+        interval_ms = cx.keys[aligned.INTERVAL] * 1000
+        utc = cx.utc()
+        if not interval_ms or utc is None:
+            self._due_utc = None
+            cx.forget(ALIGNED)
+            return
+        self._due_utc = utc // interval_ms * interval_ms + interval_ms
+        cx.timers.set(ALIGNED, cx.ms + self._due_utc - utc)
+
+    def clock_struck(self, cx: Context) -> None:
+        """One instant: every EVSE's values carry the same timestamp, the boundary itself (J01, TC_J_01)."""
+        utc, due = cx.utc(), self._due_utc
+        if utc is not None and due is not None and -1000 <= utc - due < 5000:
+            for evse in self._evses.values():
+                self._tell(cx, evse, due)
+        self.arm(cx)
+
+    def _tell(self, cx: Context, evse: Evse, utc_ms: int) -> None:
+        if not is_fresh(cx, evse):
+            return
+        values = measure(evse, cx.keys[aligned.MEASURANDS])
+        value: dict[str, Any] = {
+            "mono": cx.ms,
+            "boot": cx.boot_id,
+            "utc": utc_ms,
+            "context": "Sample.Clock",
+            "values": values,
+        }
+        idle_only = cx.keys[aligned.SEND_DURING_IDLE]
+        if not values or (idle_only and any(e.tx is not None for e in self._evses.values())):
+            return
+        if evse.tx is not None:
+            self._transactions.sampled(cx, evse, Cause.CLOCK, value)
+        elif self._outbox.online:
+            self._outbox.call("MeterValues", {"evse": evse.id, "meter": [value]})
+
+    def time_text(self, cx: Context) -> str:
+        """ClockCtrlr.DateTime."""
+        utc = cx.utc()
+        return "" if utc is None else rfc3339(utc)

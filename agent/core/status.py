@@ -1,0 +1,102 @@
+"""The whole state of the station for people: what `chargerctl status` and the bench read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agent.core.context import Context
+from agent.core.evse import Evse
+from agent.core.instant import rfc3339
+
+if TYPE_CHECKING:
+    from agent.core.charger import Charger
+
+
+def describe(charger: Charger, cx: Context) -> dict[str, Any]:
+    """One JSON object: station, clock, link, registration, queue, store, EVSEs, faults."""
+    utc = cx.utc()
+    return {
+        "station": {
+            "vendor": charger.site.vendor, "model": charger.site.model, "serial": charger.site.serial,
+            "firmware": charger.site.firmware, "boot_id": cx.boot_id, "boot_reason": charger.registration.reason,
+            "uptime_s": cx.ms // 1000,
+        },
+        "clock": {"utc": None if utc is None else rfc3339(utc), "source": charger.durable.clock.source},
+        "link": {
+            "state": charger.link.state if charger.has_csms else "standalone",
+            "url": charger.site.network.url if charger.site.network else None,
+            "identity": charger.site.network.identity if charger.site.network else None,
+            "connection": charger.link.connection, "reason": charger.link.reason,
+            "for_s": (cx.ms - charger.link.since_ms) // 1000,
+        },
+        "registration": charger.registration.state,
+        "online": charger.outbox.online,
+        "queue": {"events": charger.outbox.events_waiting, "set_aside": charger.outbox.set_aside},
+        "store": charger.store_state,
+        "evses": [_evse(charger, cx, evse) for evse in charger.evses.values()],
+        "faults": faults(charger),
+    }  # fmt: skip
+
+
+def faults(charger: Charger) -> list[dict[str, Any]]:
+    """Every fault that stands, per EVSE."""
+    found = []
+    for evse in charger.evses.values():
+        codes = dict(evse.faults)
+        if evse.contactor.latched:
+            codes[evse.contactor.latched] = "latched"
+        codes.update({f"{device}_silent": "" for device in sorted(evse.silent)})
+        found += [{"evse": evse.id, "code": code, "detail": detail} for code, detail in codes.items()]
+    return found
+
+
+def _evse(charger: Charger, cx: Context, evse: Evse) -> dict[str, Any]:
+    verdict = charger.limits.verdicts.get(evse.id)
+    return {
+        "id": evse.id,
+        "status": charger.availability.status(evse),
+        "pilot": evse.pilot,
+        "contactor": evse.contactor.state,
+        "session": evse.session.state,
+        "authorised": evse.authorization is not None,
+        "obstacle": evse.obstacle(cx) if evse.session.state == "ready" else None,
+        "limit": None if verdict is None else {"amps": verdict.amps, "owner": verdict.owner},
+        "commanded_amps": evse.commanded_amps,
+        "applied_amps": evse.applied_amps,
+        "phases": evse.phases_closed,
+        "temperatures": evse.temperatures,
+        "meter": meter(cx, evse),
+        "transaction": transaction(evse),
+    }
+
+
+def transaction(evse: Evse) -> dict[str, Any] | None:
+    """The running transaction, or None."""
+    running = evse.tx
+    if running is None:
+        return None
+    return {
+        "id": running.id, "evse": evse.id, "state": running.charging_state, "seq": running.next_seq,
+        "token": running.token.value if running.token else None, "started": running.started.get("utc"),
+        "begin_wh": begin_wh(running.began), "ending": running.ending is not None,
+    }  # fmt: skip
+
+
+def begin_wh(value: dict[str, Any] | None) -> str | None:
+    """The import register of a kept meter value, as exact text."""
+    rows = value["values"] if value else ()
+    return next(
+        (row[3] for row in rows if row[0] == "Energy.Active.Import.Register" and row[1] is None), None
+    )
+
+
+def meter(cx: Context, evse: Evse) -> dict[str, Any] | None:
+    """The newest reading and its age; values as exact text by quantity and phase."""
+    reading = evse.reading
+    if reading is None:
+        return None
+    values: dict[str, dict[str, str]] = {}
+    for (quantity, phase), value in reading.values.items():
+        values.setdefault(quantity, {})["total" if phase == 0 else f"L{phase}"] = f"{value:f}"
+    return {"age_ms": cx.ms - reading.mono_ms, "silent": "meter" in evse.silent, "serial": reading.serial,
+            "values": values}  # fmt: skip

@@ -1,0 +1,415 @@
+"""Transactions: when one starts and ends, its events, and what of it is kept (E01 to E12, J02).
+
+The facts of an EVSE and the keys TxStartPoint and TxStopPoint decide; the causes of `state_machines.reasons` name
+the reason. An event is recorded when it is made, gets its seqNo then (E01.FR.07), and goes to the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Authorization, Evse, Token
+from agent.core.metering import energy_wh, is_fresh, resolve, sample, stamp
+from agent.core.outbox import Outbox
+from config_keys import sampled, site, tx
+from state_machines.reasons import Cause
+
+LAST_READING_MS = 3_000
+"""How long the end of a transaction waits for a reading taken after the contactor opened."""
+RECOVERY_MS = 60_000
+"""How long a recovered transaction waits for the hardware to tell what is plugged in."""
+GONE = frozenset({"Authorized", "PowerPathClosed", "EnergyTransfer"})
+"""Facts that an ended authorization takes with it."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """The stop point was reached; the Ended event waits for the last reading until `until_ms`."""
+
+    cause: Cause
+    until_ms: int
+    since_ms: int
+    token: Token | None
+    facts: frozenset[str]
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One running transaction."""
+
+    id: str
+    evse: int
+    connector: int
+    next_seq: int = 0
+    token: Token | None = None
+    group: str | None = None
+    remote_start_id: int | None = None
+    charging_state: str = "Idle"
+    reached: frozenset[str] = frozenset()
+    stop_reason: str | None = None
+    has_charged: bool = False
+    began: dict[str, Any] | None = None
+    started: dict[str, Any] = field(default_factory=dict)
+    phases: int = 0
+    untold: set[str] = field(default_factory=set)
+    """Fields still to be sent once: evse, token, remote_start_id (E.2)."""
+    ending: Ending | None = None
+    later: Cause | None = None
+    """What happened while it was ending; looked at again once it has ended."""
+    recovered_by_ms: int | None = None
+    """Set after a restart until it is known whether the car is still there."""
+    at: dict[str, Any] = field(default_factory=dict)
+    """Stamp of the last event: how long we were away is counted from it."""
+    end_wh: str | None = None
+    row: int = 0
+
+    def data(self) -> dict[str, Any]:
+        """What is kept of it."""
+        token = [self.token.value, self.token.kind] if self.token else None
+        return {
+            "tx": self.id, "evse": self.evse, "connector": self.connector, "next_seq": self.next_seq,
+            "token": token, "group": self.group, "remote_start_id": self.remote_start_id,
+            "state": self.charging_state, "reached": sorted(self.reached), "stop_reason": self.stop_reason,
+            "has_charged": self.has_charged, "began": self.began, "started": self.started,
+            "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, data: dict[str, Any], row: int) -> Transaction:
+        """From a record; fields that a record of an older release lacks get their defaults."""
+        token = data.get("token")
+        return cls(
+            id=data["tx"], evse=data["evse"], connector=data.get("connector", 1),
+            next_seq=data.get("next_seq", 0), token=Token(*token) if token else None, group=data.get("group"),
+            remote_start_id=data.get("remote_start_id"), charging_state=data.get("state", "Idle"),
+            reached=frozenset(data.get("reached", ())), stop_reason=data.get("stop_reason"),
+            has_charged=data.get("has_charged", False), began=data.get("began"),
+            started=data.get("started", {}), untold=set(data.get("untold", ())),
+            at=data.get("at", {}), row=row,
+        )  # fmt: skip
+
+
+class Transactions:
+    """Follows every EVSE's facts and makes the events."""
+
+    def __init__(self, outbox: Outbox, ended: Callable[[Context, Evse], None]) -> None:
+        self._outbox = outbox
+        self._ended = ended
+        self._before: dict[int, frozenset[str]] = {}
+        self._cut = Cause.POWER_LOST
+
+    # ---------------------------------------------------------------------------------------- what happens
+
+    def happened(
+        self,
+        cx: Context,
+        evse: Evse,
+        cause: Cause,
+        *,
+        lost: frozenset[str] = frozenset(),
+        token: Token | None = None,
+    ) -> None:
+        """Something happened at an EVSE: start, update or end its transaction accordingly."""
+        facts = evse.facts() - lost
+        before = self._before.get(evse.id, frozenset()) - lost
+        self._before[evse.id] = facts
+        if evse.tx is None:
+            if self._starts(cx, before, facts, cause):
+                self._start(cx, evse, cause, facts)
+        elif evse.tx.ending is not None:
+            evse.tx.later = cause
+        else:
+            self._go_on(cx, evse, cause, facts, token)
+
+    def settle(self, cx: Context, evse: Evse) -> bool:
+        """At the end of a step: report a changed charging state, finish what waits for its last reading.
+
+        True when an authorization or a transaction ended: the way may be free for the next one.
+        """
+        before = (evse.released, evse.tx)
+        self._settle(cx, evse)
+        return before != (evse.released, evse.tx)
+
+    def _settle(self, cx: Context, evse: Evse) -> None:
+        done = evse.released
+        if done is not None and (not evse.contactor.may_carry or not evse.connected):
+            evse.released = None
+            self.happened(cx, evse, done.cause, lost=GONE, token=done.stopping_token)
+        if evse.tx is None or evse.tx.recovered_by_ms is not None:
+            return
+        if evse.tx.ending is not None:
+            self._finish(cx, evse, evse.tx, evse.tx.ending)
+        elif evse.released is None and evse.charging_state() != evse.tx.charging_state:
+            self.happened(cx, evse, Cause.STATE_CHANGED)
+
+    def sampled(self, cx: Context, evse: Evse, cause: Cause, value: dict[str, Any] | None) -> None:
+        """A periodic, clock-aligned or triggered sample; without a value there is nothing to say (J02)."""
+        if evse.tx is not None and evse.tx.ending is None and value is not None:
+            self._event(cx, evse, evse.tx, "Updated", cause, [value])
+
+    def stop_because(self, evse: Evse, reason: str) -> None:
+        """Remember what initiated the end; the first reason stays (E.2)."""
+        if evse.tx is not None and evse.tx.stop_reason is None:
+            evse.tx.stop_reason = reason
+
+    def end_now(self, cx: Context, evse: Evse, cause: Cause, token: Token | None = None) -> None:
+        """End the transaction whatever the stop points say (reset, force-end, lost for good)."""
+        if evse.tx is not None and evse.tx.ending is None:
+            self._begin_end(cx, evse, evse.tx, cause, token, evse.facts())
+
+    # ---------------------------------------------------------------------------------------- start and end
+
+    def _starts(self, cx: Context, before: frozenset[str], facts: frozenset[str], cause: Cause) -> bool:
+        points = facts.intersection(cx.keys[tx.TX_START_POINT])
+        fresh = cause in (Cause.AUTHORIZED, Cause.REMOTE_START) and "Authorized" in facts
+        return bool(points - before) or (bool(points) and fresh)
+
+    def _start(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str]) -> None:
+        new = Transaction(
+            cx.uuid(), evse.id, evse.site.connectors[0].id, started=stamp(cx, cx.ms), reached=facts
+        )
+        new.untold.add("evse")
+        evse.tx = new
+        self._adopt(evse, new)
+        self._event(cx, evse, new, "Started", cause, self._begin(cx, evse, new))
+        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
+        if interval:
+            cx.after(sample_timer(evse.id), interval)
+
+    def _adopt(self, evse: Evse, running: Transaction) -> None:
+        """Take over who was authorised, once (C01, F01.FR.25)."""
+        authorization = evse.authorization
+        if authorization is None or running.token == authorization.token:
+            return
+        running.token, running.group = authorization.token, authorization.group
+        running.untold.add("token")
+        if authorization.remote_start_id is not None:
+            running.remote_start_id = authorization.remote_start_id
+            running.untold.add("remote_start_id")
+
+    def _begin(self, cx: Context, evse: Evse, running: Transaction) -> list[dict[str, Any]]:
+        """The Begin register, once, as soon as there is a reading (E01.FR.09, E02.FR.21)."""
+        if running.began is not None:
+            return []
+        began = sample(cx, evse, cx.keys[sampled.TX_STARTED_MEASURANDS], "Transaction.Begin")
+        running.began = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.Begin")
+        return [began] if began is not None else []
+
+    def _go_on(
+        self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str], token: Token | None
+    ) -> None:
+        running = evse.tx
+        assert running is not None
+        self._adopt(evse, running)
+        gone = [p for p in cx.keys[tx.TX_STOP_POINT] if p in running.reached and p not in facts]
+        running.reached |= facts
+        if cause in (
+            Cause.STOPPED_HERE,
+            Cause.STOPPED_REMOTELY,
+            Cause.DEAUTHORIZED,
+            Cause.UNPLUGGED,
+            Cause.EV_CAME_NOT,
+            Cause.FAULT,
+        ):
+            self.stop_because(evse, cause.value.stopped)
+        if gone:
+            self._begin_end(cx, evse, running, cause, token, facts)
+            return
+        if "evse" not in running.untold and cause is Cause.PLUGGED:
+            running.untold.add("evse")
+        if token is not None:
+            running.untold.add("token")
+        self._event(cx, evse, running, "Updated", cause, self._begin(cx, evse, running))
+
+    def _begin_end(
+        self,
+        cx: Context,
+        evse: Evse,
+        running: Transaction,
+        cause: Cause,
+        token: Token | None,
+        facts: frozenset[str],
+    ) -> None:
+        self.stop_because(evse, cause.value.stopped)
+        cx.forget(sample_timer(evse.id))
+        since = max(evse.contactor.opened_ms, 0) if not evse.contactor.may_carry else cx.ms
+        running.ending = Ending(cause, cx.ms + LAST_READING_MS, since, token, facts)
+        cx.after(end_timer(evse.id), LAST_READING_MS / 1000)
+        self._finish(cx, evse, running, running.ending)
+
+    def _finish(self, cx: Context, evse: Evse, running: Transaction, ending: Ending) -> None:
+        """Make the Ended event once the meter was read after the last energy, or can no longer be waited for."""
+        if not evse.contactor.may_carry and ending.since_ms > evse.contactor.opened_ms > 0:
+            ending.since_ms = evse.contactor.opened_ms
+        waiting = evse.site.has_meter and "meter" not in evse.silent and cx.ms < ending.until_ms
+        last = evse.reading.mono_ms if evse.reading is not None else -1
+        if waiting and (evse.contactor.may_carry or last < ending.since_ms):
+            return
+        self._end(cx, evse, running, ending)
+
+    def _end(self, cx: Context, evse: Evse, running: Transaction, ending: Ending) -> None:
+        cx.forget(end_timer(evse.id))
+        end = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.End")
+        if ending.token is not None:
+            running.untold.add("token")
+        running.end_wh = energy_wh(evse) if end is not None else None
+        values = [v for v in (running.began, end) if v is not None]
+        self._event(cx, evse, running, "Ended", ending.cause, values, token=ending.token)
+        self._ended(cx, evse)
+        evse.tx = None
+        self._before[evse.id] = ending.facts if running.later is not None else evse.facts()
+        if running.later is not None:
+            self.happened(cx, evse, running.later)
+
+    # ---------------------------------------------------------------------------------------- events
+
+    def _event(
+        self,
+        cx: Context,
+        evse: Evse,
+        running: Transaction,
+        kind: str,
+        cause: Cause,
+        meter: list[dict[str, Any]],
+        token: Token | None = None,
+    ) -> None:
+        """Record one event, give it its seqNo, and hand it to the outbox."""
+        state = evse.charging_state()
+        data: dict[str, Any] = {
+            "tx": running.id, "seq": running.next_seq, "type": kind, "trigger": cause.value.trigger,
+            **stamp(cx, cx.ms), "state": state, "offline": not self._outbox.online, "at": evse.id,
+        }  # fmt: skip
+        if meter:
+            data["meter"] = meter
+        self._tell(evse, running, data, token)
+        if state == "Charging":
+            data["phases"] = running.phases = evse.phases_closed or evse.site.phases
+            running.has_charged = True
+        if kind == "Ended":
+            data["stopped"] = running.stop_reason or cause.value.stopped
+        running.charging_state, running.at = state, stamp(cx, cx.ms)
+        running.next_seq += 1
+        self.keep(cx, running, ended=kind == "Ended")
+        self._outbox.add_event(cx, data)
+
+    def _tell(self, evse: Evse, running: Transaction, data: dict[str, Any], token: Token | None) -> None:
+        """Fields that are sent once (E.2)."""
+        if "evse" in running.untold:
+            data["evse"] = [evse.id, running.connector]
+        told = token or running.token
+        if "token" in running.untold and told is not None:
+            data["token"] = [told.value, told.kind]
+        if "remote_start_id" in running.untold:
+            data["remote_start_id"] = running.remote_start_id
+        if evse.cable_amps is not None and data["type"] == "Started":
+            data["cable"] = int(evse.cable_amps)
+        running.untold.clear()
+
+    def keep(self, cx: Context, running: Transaction, *, ended: bool = False) -> None:
+        """Write what the transaction is now and drop what was written of it before."""
+        old, running.row = running.row, cx.record("ended" if ended else "tx", running.data())
+        if old:
+            cx.drop(old)
+
+    def interval_passed(self, cx: Context, evse: Evse) -> None:
+        """TxUpdatedInterval is over: one sample, and the next one is due (J02.FR.11)."""
+        if evse.tx is None or evse.tx.ending is not None:
+            return
+        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
+        if interval:
+            cx.after(sample_timer(evse.id), interval)
+        if is_fresh(cx, evse):
+            value = sample(
+                cx,
+                evse,
+                cx.keys[sampled.TX_UPDATED_MEASURANDS],
+                "Sample.Periodic",
+                totals_only=cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES],
+            )
+            self.sampled(cx, evse, Cause.SAMPLED, value)
+
+    def rearm(self, cx: Context, evses: Mapping[int, Evse]) -> None:
+        """TxUpdatedInterval was changed: it holds from now on."""
+        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
+        for evse in evses.values():
+            cx.forget(sample_timer(evse.id))
+            if interval and evse.tx is not None and evse.tx.ending is None:
+                cx.after(sample_timer(evse.id), interval)
+
+    # ---------------------------------------------------------------------------------------- after a restart
+
+    def recover(
+        self, cx: Context, evses: Mapping[int, Evse], running: list[Transaction], reason: str
+    ) -> None:
+        """Running transactions of before the restart wait until the hardware tells whether the car is there."""
+        self._cut = Cause.POWER_LOST if reason == "PowerUp" else Cause.REBOOTED
+        for transaction in running:
+            evse = evses.get(transaction.evse)
+            if evse is None or evse.tx is not None:
+                self._bury(cx, transaction)
+                continue
+            evse.tx = transaction
+            transaction.recovered_by_ms = cx.ms + RECOVERY_MS
+            cx.after(f"evse{evse.id}.recovery", RECOVERY_MS / 1000)
+
+    def resume_or_end(self, cx: Context, evse: Evse) -> None:
+        """E.3: with the car still there the transaction goes on, if the keys allow; else it ends."""
+        running = evse.tx
+        if running is None or running.recovered_by_ms is None:
+            return
+        known = evse.pilot is not None and evse.contactor.state != "unseen"
+        if not known and cx.ms < running.recovered_by_ms:
+            return
+        running.recovered_by_ms = None
+        self._before[evse.id] = evse.facts()
+        if evse.connected:
+            evse.session.fire("plug", cx)
+        if known and evse.connected and self._may_resume(cx, running):
+            self._resume(cx, evse, running)
+        else:
+            self.end_now(cx, evse, self._cut)
+
+    def _may_resume(self, cx: Context, running: Transaction) -> bool:
+        utc, last = cx.utc(), running.at.get("utc")
+        away_s = (utc - last) / 1000 if utc is not None and last is not None else 0.0
+        return cx.keys[site.RESUME_TRANSACTIONS_ON_BOOT] and away_s <= cx.keys[site.RESUME_TIMEOUT]
+
+    def _resume(self, cx: Context, evse: Evse, running: Transaction) -> None:
+        cx.note("recovery", f"EVSE {evse.id}: transaction {running.id} goes on")
+        if running.token is not None and running.stop_reason is None:
+            evse.authorise(cx, Authorization(running.token, Cause.AUTHORIZED, running.group))
+        self._before[evse.id] = evse.facts()
+        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
+        if interval:
+            cx.after(sample_timer(evse.id), interval)
+
+    def _bury(self, cx: Context, running: Transaction) -> None:
+        """Its EVSE exists no more, or it is not the only one there: ended without a reading."""
+        running.stop_reason = running.stop_reason or self._cut.value.stopped
+        data = {"tx": running.id, "seq": running.next_seq, "type": "Ended", "trigger": self._cut.value.trigger,
+                **stamp(cx, cx.ms), "state": "Idle", "offline": True, "at": running.evse,
+                "stopped": running.stop_reason}  # fmt: skip
+        running.next_seq += 1
+        self.keep(cx, running, ended=True)
+        self._outbox.add_event(cx, data)
+
+    def synchronised(self, cx: Context, evses: Mapping[int, Evse]) -> None:
+        """UTC has become known: what was stamped without it is stamped for good, once (bug 14)."""
+        self._outbox.synchronise(cx)
+        for evse in evses.values():
+            running = evse.tx
+            if running is not None and (resolve(cx, running.started) or resolve(cx, running.began)):
+                self.keep(cx, running)
+
+
+def sample_timer(evse_id: int) -> str:
+    """Name of the deadline for the next periodic sample of an EVSE."""
+    return f"evse{evse_id}.sample"
+
+
+def end_timer(evse_id: int) -> str:
+    """Name of the deadline for a transaction's end without a last reading."""
+    return f"evse{evse_id}.end"

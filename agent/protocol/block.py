@@ -1,0 +1,58 @@
+"""What a functional block is: a list of handlers and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from agent.core.charger import Charger
+from agent.core.context import Context
+from agent.core.instant import rfc3339
+from agent.core.metering import resolve
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class Block:
+    """Base of the blocks A to P. Handlers turn OCPP types into core calls and core facts into OCPP types."""
+
+    def __init__(self, charger: Charger) -> None:
+        self.charger = charger
+
+    def handlers(self, role: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+        """(action or name, bound method) of every handler with this role: answers, sends or follows."""
+        for name in dir(type(self)):
+            wanted = getattr(getattr(type(self), name), f"__{role}__", None)
+            if wanted is not None:
+                yield wanted, getattr(self, name)
+
+
+def answers(action: str) -> Callable[[Handler], Handler]:
+    """The method answers this CALL of the CSMS: (request, context) -> call_result."""
+    return _mark("answers", action)
+
+
+def sends(action: str) -> Callable[[Handler], Handler]:
+    """The method builds the request of this CALL: (data, context) -> call."""
+    return _mark("sends", action)
+
+
+def follows(name: str) -> Callable[[Handler], Handler]:
+    """The method takes the answer to the call that named it: (response, call data, call context, context)."""
+    return _mark("follows", name)
+
+
+def _mark(role: str, value: str) -> Callable[[Handler], Handler]:
+    def mark(method: Handler) -> Handler:
+        setattr(method, f"__{role}__", value)
+        return method
+
+    return mark
+
+
+def moment(cx: Context, stamped: dict[str, Any]) -> str:
+    """The time of a stamp as OCPP wants it; a frame is only built when UTC is known."""
+    resolve(cx, stamped)
+    utc = stamped["utc"]
+    assert utc is not None, "a frame before any clock"
+    return rfc3339(utc)

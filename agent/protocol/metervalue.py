@@ -1,0 +1,26 @@
+"""Meter values on the wire, for every block that sends some."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from agent.core.context import Context
+from agent.protocol.block import moment
+from agent.protocol.v201 import datatypes
+
+
+def meter_value(value: dict[str, Any], cx: Context) -> datatypes.MeterValueType:
+    """A sampled instant: one timestamp for all its values (J01.FR.17)."""
+    sampled = [_sampled(value["context"], *row) for row in value["values"]]
+    return datatypes.MeterValueType(timestamp=moment(cx, value), sampled_value=sampled)
+
+
+def _sampled(context: str, measurand: str, phase: str | None, unit: str, value: str) -> Any:
+    return datatypes.SampledValueType(
+        value=Decimal(value),
+        context=context,
+        measurand=measurand,
+        phase=phase,
+        unit_of_measure=datatypes.UnitOfMeasureType(unit=unit) if unit else None,
+    )

@@ -1,0 +1,251 @@
+"""The station: one step for everything that can happen (DESIGN.md section 1).
+
+It owns the protocol side (frames, validation, dispatch to the blocks); the core behind it knows no OCPP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from agent.core import events
+from agent.core.charger import Charger
+from agent.core.context import Context
+from agent.core.effects import Effect, Record, Say
+from agent.core.instant import Instant
+from agent.core.operator import Operator
+from agent.core.outbox import SILENCES, TIMEOUT, Call
+from agent.core.site import Site
+from agent.core.status import describe
+from agent.protocol import codec, rpc
+from agent.protocol.errors import ErrorCode, Violation
+
+if TYPE_CHECKING:
+    from agent.protocol.block import Block
+
+SUBPROTOCOL = "ocpp2.0.1"
+Handler = Callable[..., Any]
+
+
+class Handlers:
+    """What the blocks can answer, send and follow, by name. Made when first needed: it loads the OCPP types."""
+
+    def __init__(self, charger: Charger) -> None:
+        from agent.blocks import BLOCKS
+        from agent.protocol.v201 import REQUESTS, RESPONSES
+
+        self.requests, self.responses = REQUESTS, RESPONSES
+        blocks: list[Block] = [block(charger) for block in BLOCKS]
+        self.answers = self._of(blocks, "answers")
+        self.sends = self._of(blocks, "sends")
+        self.follows = self._of(blocks, "follows")
+
+    def _of(self, blocks: Iterable[Block], role: str) -> dict[str, Handler]:
+        return {name: handler for block in blocks for name, handler in block.handlers(role)}
+
+
+class Station:
+    """The whole charger logic as one pure object."""
+
+    def __init__(
+        self, site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self.charger = Charger(site, presets, stored)
+        self._operator = Operator(self.charger)
+        self._rpc = rpc.Session()
+        self.steps = 0
+
+    # ---------------------------------------------------------------------------------------- the three verbs
+
+    def recover(self, records: Iterable[Record]) -> None:
+        """Take over what the journal holds, before the first step."""
+        self.charger.recover(records)
+
+    def next_deadline(self) -> int | None:
+        """The next moment (monotonic ms) at which time alone changes something."""
+        return self.charger.durable.timers.next()
+
+    def step(self, now: Instant, event: events.Event) -> list[Effect]:
+        """Everything that follows from `event` at `now`."""
+        self.steps += 1
+        if isinstance(event, events.Start):
+            self._seed(event)
+        cx = Context(self.charger.durable, now, self.steps)
+        self._due(cx)
+        self._take(cx, event)
+        self.charger.settle(cx)
+        self._pump(cx)
+        return cx.finish()
+
+    def describe(self, now: Instant) -> dict[str, Any]:
+        """The status screen, as JSON."""
+        return describe(self.charger, Context(self.charger.durable, now, self.steps))
+
+    # ---------------------------------------------------------------------------------------- events
+
+    def _seed(self, event: events.Start) -> None:
+        self.charger.durable.rng = Random(event.seed)
+        self.charger.durable.boot_id = event.boot_id
+
+    def _due(self, cx: Context) -> None:
+        timed_out = cx.timers.at(TIMEOUT)
+        if timed_out is not None and timed_out <= cx.ms:
+            self._timed_out(cx)
+        self.charger.due(cx)
+
+    def _take(self, cx: Context, event: events.Event) -> None:
+        match event:
+            case events.Start():
+                self.charger.start(cx, event.reason)
+            case events.Tick():
+                pass
+            case events.FrameReceived():
+                self._frame(cx, event)
+            case events.LinkUp():
+                self._link_up(cx, event)
+            case events.LinkDown():
+                self._rpc.drop()
+                self.charger.link.went_down(cx, event.connection, event.reason)
+            case events.PersistFailed():
+                self.charger.not_recorded(cx, event.reason)
+            case events.StoreReported():
+                cx.note(
+                    "store",
+                    f"{event.state} {event.detail}".strip(),
+                    "info" if event.state == "ok" else "error",
+                )
+                self.charger.store_state = event.state
+            case events.Asked():
+                self._operator.ask(cx, event)
+            case events.Stopping():
+                self.charger.stop(cx, event.reason)
+            case _:
+                self.charger.devices.take(cx, event)
+
+    def _link_up(self, cx: Context, event: events.LinkUp) -> None:
+        if event.subprotocol != SUBPROTOCOL:
+            self.charger.link.refuse(
+                cx, event.connection, f"the server speaks {event.subprotocol or 'no subprotocol'}"
+            )
+            return
+        self._rpc.drop()
+        self.charger.link.came_up(cx, event.connection)
+
+    # ---------------------------------------------------------------------------------------- frames in
+
+    def _frame(self, cx: Context, event: events.FrameReceived) -> None:
+        if event.connection != self.charger.link.connection or not self.charger.link.is_open:
+            return
+        frame = rpc.decode(event.text)
+        if isinstance(frame, rpc.Call):
+            self._say(cx, self._rpc.answered(frame) or self._answer(cx, frame))
+        elif isinstance(frame, rpc.Malformed) and frame.answerable:
+            self._say(cx, rpc.encode_error(frame.id, frame.code, frame.description))
+        elif self._rpc.accept(frame) is not None:
+            self._landed(cx, frame)
+        else:
+            cx.note("rpc", "an answer to nothing that was asked; ignored", "warning")
+
+    def _answer(self, cx: Context, frame: rpc.Call) -> str:
+        """Exactly one answer to a CALL (Part 4 FR.02, FR.03), remembered in case it is repeated."""
+        result = self._judge(cx, frame)
+        if isinstance(result, Violation):
+            text = rpc.encode_error(frame.id, result.code, result.description)
+        else:
+            text = rpc.encode_result(frame.id, codec.to_wire(result))
+        self._rpc.remember(frame, text)
+        self.charger.heard(cx)
+        return text
+
+    def _judge(self, cx: Context, frame: rpc.Call) -> Any:
+        """The handler's answer, or why the CALL cannot be taken."""
+        refused = codec.refusal(frame.action)
+        if refused is not None:
+            return Violation(refused, f"action {frame.action[:50]}")
+        if self.charger.registration.standing == "rejected":
+            return Violation(ErrorCode.SECURITY, "the station is rejected (B03.FR.08)")
+        wrong = codec.check_request(frame.action, frame.payload)
+        if wrong is not None:
+            return wrong
+        handler = self.handlers.answers.get(frame.action)
+        if handler is None:
+            return Violation(ErrorCode.NOT_SUPPORTED, f"{frame.action} is not supported by this station")
+        return handler(codec.from_wire(self.handlers.requests[frame.action], frame.payload), cx)
+
+    @cached_property
+    def handlers(self) -> Handlers:
+        """The blocks' handlers; the runner asks for them once the Boot frame is out."""
+        return Handlers(self.charger)
+
+    # ---------------------------------------------------------------------------------------- answers
+
+    def _landed(self, cx: Context, frame: rpc.Frame) -> None:
+        outbox = self.charger.outbox
+        if isinstance(frame, rpc.Result):
+            assert outbox.in_flight is not None
+            payload, wrong, dropped = codec.check_response(outbox.in_flight.action, frame.payload)
+            if dropped:
+                cx.note("rpc", f"unknown properties in the answer: {', '.join(dropped)}", "warning")
+            if wrong is None:
+                call = outbox.answered(cx)
+                assert call is not None
+                self.charger.heard(cx)
+                self._follow(cx, call, payload)
+                return
+            cx.note(
+                "rpc", f"answer to {outbox.in_flight.action} is no valid one: {wrong.description}", "warning"
+            )
+        elif isinstance(frame, rpc.Error):
+            self.charger.heard(cx)
+            cx.note("rpc", f"CALLERROR {frame.code}: {frame.description[:200]}", "warning")
+        self._void(cx, outbox.refused(cx))
+
+    def _follow(self, cx: Context, call: Call, payload: dict[str, Any]) -> None:
+        if call.then == "boot":
+            self.charger.registration.answered(cx, payload)
+        elif (handler := self.handlers.follows.get(call.then)) is not None:
+            response = codec.from_wire(self.handlers.responses[call.action], payload)
+            handler(response, call.data, call.context, cx)
+
+    def _void(self, cx: Context, call: Call | None) -> None:
+        if call is not None and not call.is_event:
+            self.charger.call_void(cx, call.then, call.context)
+
+    def _timed_out(self, cx: Context) -> None:
+        """Nothing within MessageTimeout: as if it was not sent; after several the link is given up (Part 4 5.x)."""
+        cx.forget(TIMEOUT)
+        outbox = self.charger.outbox
+        self._rpc.expired(cx.ms, 0)
+        call = outbox.refused(cx, silent=True)
+        if call is not None:
+            cx.note("rpc", f"{call.action} was not answered in time", "warning")
+        self._void(cx, call)
+        if outbox.silences >= SILENCES:
+            self._rpc.drop()
+            self.charger.link.give_up(cx, f"{outbox.silences} CALLs in a row were not answered")
+
+    # ---------------------------------------------------------------------------------------- frames out
+
+    def _pump(self, cx: Context) -> None:
+        if not self.charger.link.is_open:
+            return
+        call = self.charger.outbox.next(cx, self.charger.registration.allowed)
+        if call is None:
+            return
+        payload = self._payload(cx, call)
+        wrong = codec.check_request(call.action, payload)
+        assert wrong is None, f"{call.action} of our own: {wrong}"
+        text = self._rpc.call(rpc.Pending(call.message_id, call.action, cx.ms), payload)
+        self._say(cx, text)
+
+    def _payload(self, cx: Context, call: Call) -> dict[str, Any]:
+        """BootNotification is plain data already: it goes out before the OCPP types are loaded."""
+        if call.action == "BootNotification":
+            return dict(call.data)
+        return codec.to_wire(self.handlers.sends[call.action](call.data, cx))
+
+    def _say(self, cx: Context, text: str) -> None:
+        cx.do(Say(self.charger.link.connection, text))
+        self.charger.said(cx)

@@ -1,0 +1,34 @@
+"""What caused a transaction event, as OCPP says it: total tables, no free text (bug 26 of real chargers)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Reason(NamedTuple):
+    """triggerReason of the event, and stoppedReason if this cause is what initiated the end."""
+
+    trigger: str
+    stopped: str
+
+
+class Cause(Enum):
+    """Everything that makes a transaction event (functional block E, table E.1)."""
+
+    PLUGGED = Reason("CablePluggedIn", "Other")
+    UNPLUGGED = Reason("EVCommunicationLost", "EVDisconnected")
+    AUTHORIZED = Reason("Authorized", "Other")
+    REMOTE_START = Reason("RemoteStart", "Other")
+    STOPPED_HERE = Reason("StopAuthorized", "Local")
+    STOPPED_REMOTELY = Reason("RemoteStop", "Remote")
+    DEAUTHORIZED = Reason("Deauthorized", "DeAuthorized")
+    EV_CAME_NOT = Reason("EVConnectTimeout", "Timeout")
+    STATE_CHANGED = Reason("ChargingStateChanged", "Other")
+    SAMPLED = Reason("MeterValuePeriodic", "Other")
+    CLOCK = Reason("MeterValueClock", "Other")
+    FAULT = Reason("AbnormalCondition", "Other")
+    POWER_LOST = Reason("AbnormalCondition", "PowerLoss")
+    REBOOTED = Reason("AbnormalCondition", "Reboot")
+    FORCED = Reason("AbnormalCondition", "Local")
+    ASKED_FOR = Reason("Trigger", "Other")
