@@ -3,10 +3,10 @@
 `python -m docs.generate.validators` writes; with `--check` it only says what is stale and exits 1.
 
 The code is fastjsonschema's, with its one import pointed at `agent.protocol.errors`, each exception reduced
-to what a refusal needs (fastjsonschema would carry the payload and the whole schema in it), and two slow idioms
-replaced. The schemas are used as they are, with these additions: integers are 32 bit (OCPP 2.0.1 Part 2,
-generic data rules), decimals stay below 1e12 so that no arithmetic on them can overflow, and a date-time is one
-that `agent.core.instant` can read.
+to what a refusal needs (fastjsonschema would carry the payload and the whole schema in it), and two slow
+idioms replaced. The schemas are used as they are, with these additions: integers are 32 bit (OCPP 2.0.1
+Part 2, generic data rules), decimals stay below 1e12 so that no arithmetic on them can overflow, and a
+date-time is one that `agent.core.instant` can read.
 """
 
 from __future__ import annotations
