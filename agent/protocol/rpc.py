@@ -153,13 +153,11 @@ def encode_error(id_: str, code: str, description: str = "", details: Mapping[st
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Our CALL in flight, and what follows its answer: the name of a handler and plain data for it."""
+    """Our CALL in flight; what follows its answer is kept where the call came from."""
 
     id: str
     action: str
     sent_ms: int
-    then: str = ""
-    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Session:

@@ -37,7 +37,7 @@ def instance(root: Schema, node: Schema, random: Random, optional: float = 1.0) 
         case "object":
             return _object(root, node, random, optional)
         case "array":
-            most = min(node.get("maxItems", 3), 3)
+            most = min(node.get("maxItems", 2), 2)
             return [instance(root, node["items"], random, optional) for _ in range(random.randint(1, most))]
         case "integer":
             return random.randint(int(node.get("minimum", 0)), int(node.get("maximum", 1000)))

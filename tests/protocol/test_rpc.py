@@ -226,7 +226,7 @@ def test_golden_frames() -> None:
 
 
 def boot(sent_ms: int = 1000) -> Pending:
-    return Pending("b1", "BootNotification", sent_ms, then="booted", context={"attempt": 1})
+    return Pending("b1", "BootNotification", sent_ms)
 
 
 @req("FR.01")
