@@ -8,10 +8,6 @@ from typing import Any
 
 from hil.plan import BenchPlan, EvsePlan
 
-PARITY_NOTE = (
-    "# the wire is as slow as {baud} 8{parity}{stop}; a pty takes no parity (EINVAL), so none is set"
-)
-
 
 def render(plan: BenchPlan, url: str, ports: Mapping[str, str | tuple[str, int]], state_dir: str) -> str:
     """The text of board.toml. `ports` maps wires, readers and `board<evse>` to a path or a TCP address."""
@@ -39,11 +35,10 @@ def _bus(plan: BenchPlan, name: str, ports: Mapping[str, str | tuple[str, int]])
     if isinstance(place, tuple):
         return _table("[bus]", name=name, kind="tcp", host=place[0], tcp_port=place[1])
     line = wire.line
-    note = PARITY_NOTE.format(baud=line.baud, parity=line.parity, stop=line.stop_bits)
-    table = _table(
-        "[bus]", name=name, kind="rtu", port=place, baud=line.baud, parity="N", stopbits=line.stop_bits
-    )
-    return [note, *table] if line.parity != "N" else table
+    return _table(
+        "[bus]", name=name, kind="rtu", port=place, baud=line.baud, parity=line.parity,
+        stopbits=line.stop_bits,
+    )  # fmt: skip
 
 
 def _evse(evse: EvsePlan, ports: Mapping[str, str | tuple[str, int]]) -> list[str]:

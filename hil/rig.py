@@ -40,7 +40,7 @@ class Rig:
         if target is None:
             raise ValueError("the bench knows no CSMS: set network.target in the bench file")
         self.plan = plan
-        self.home = plan.directory or Path(tempfile.mkdtemp(prefix="hil-"))
+        self.home = (plan.directory or Path(tempfile.mkdtemp(prefix="hil-"))).resolve()
         self.home.mkdir(parents=True, exist_ok=True)
         self.cutter = Cutter(target, plan.network.listen)
         self.outlets: dict[int, Outlet] = {}

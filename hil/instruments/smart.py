@@ -1,8 +1,8 @@
 """Heidelberg Energy Control wallbox at register level: own pilot, own contactor, own watchdog.
 
-Register map from the vendor's "Modbus register table" (layout V1.0.8): input registers 4 to 18, 100, 101;
-holding registers 257 to 262. Any telegram to its unit feeds the watchdog; when it lapses the wallbox charges
-with the failsafe current until the next telegram. Settings are back at their defaults after a power cut.
+Register map from the vendor's "Modbus register table" (layout V1.0.8): input registers 4 to 18, 100, 101,
+203; holding registers 257 to 262. Any telegram to its unit feeds the watchdog; when it lapses the wallbox
+charges with the failsafe current until the next telegram. Settings are at their defaults after a power cut.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from hil.instruments.pilot import MIN_AMPS, Duty, Mains, PilotState, duty_of_amp
 from hil.modbus import READ_HOLDING, READ_INPUT, IllegalAddress, IllegalValue
 
 LAYOUT_VERSION = 0x0108
+SOFTWARE = 3721
+"""Revision of the application software."""
 WATCHDOG_MS, STANDBY, REMOTE_LOCK, MAX_CURRENT, FAILSAFE_CURRENT = 257, 258, 259, 261, 262
 POWER_ON = {WATCHDOG_MS: 15_000, STANDBY: 0, REMOTE_LOCK: 1, MAX_CURRENT: 0, FAILSAFE_CURRENT: 0}
 
@@ -159,7 +161,7 @@ class HeidelbergEnergyControl:
         words = [LAYOUT_VERSION, self.state, *(round(a * 10) for a in self._amps), hot]
         words += [*(round(v) for v in self._mains.volts), 1, round(volt_amperes)]
         words += [since_power_on >> 16, since_power_on & 0xFFFF, total >> 16, total & 0xFFFF]
-        return dict(enumerate(words, start=4)) | {100: self.max_amps, 101: int(MIN_AMPS)}
+        return dict(enumerate(words, start=4)) | {100: self.max_amps, 101: int(MIN_AMPS), 203: SOFTWARE}
 
     def read(self, function: int, address: int, count: int) -> list[int]:
         """FC4 measured values, FC3 settings; a gap in the map is an illegal address."""

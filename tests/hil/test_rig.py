@@ -190,7 +190,7 @@ def test_the_board_file_for_the_agent_names_real_ports(tmp_path: Path) -> None:
         ({"bench": {"step_hz": "fast"}}, "step_hz is 'fast'"),
         ({"wire": [{"name": "a", "kind": "can"}]}, "expected one of rtu, tcp"),
         ({"evse": [{"id": 1, "kind": "raw", "max_amps": 32, "meter": {"wire": "x", "unit": 1}}]}, "wire 'x'"),
-        ({"evse": []}, "at least one evse"),
+        ({"evse": [], "reader": []}, "at least one evse"),
         ({"reader": [{"name": "r", "evses": [9]}]}, "expected some of"),
         ({"network": {"target": "here"}}, "expected host:port"),
         ({"colour": "red"}, "unknown colour"),

@@ -1,0 +1,107 @@
+"""`hil`: the bench on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from hil.control import Control
+from hil.cutter import Address
+from hil.plan import DEFAULT, BenchPlan, PlanError, load
+from hil.rig import Rig
+
+GENERATED = Path()
+"""Given by `--agent` without a file: the board.toml that the bench writes itself."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command. Exit code 0: done; 1: a scenario failed; 2: wrong usage or an unusable file."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["csms"]:
+        from hil.csms import main as csms
+
+        return csms(arguments[1:])
+    options = _options(arguments)
+    try:
+        plan = load(options.bench)
+        return _serve(plan, options) if options.command == "serve" else _run(plan, options.scenario)
+    except (PlanError, OSError, ValueError) as error:
+        print(f"hil: {error}", file=sys.stderr)
+        return 2
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    from hil.scenarios import SCENARIOS
+
+    parser = argparse.ArgumentParser(prog="hil", description="The chargerd test bench; see hil/README.md.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="offer a bench and its HTTP control until interrupted")
+    serve.add_argument("--control", type=_address, default=Address("127.0.0.1", 0), metavar="HOST:PORT")
+    serve.add_argument(
+        "--agent", type=Path, nargs="?", const=GENERATED, metavar="BOARD.toml",
+        help="also start the agent, on this file or on the board.toml that the bench writes",
+    )  # fmt: skip
+    serve.add_argument("--csms", type=_address, metavar="HOST:PORT", help="overrides network.target")
+    run = commands.add_parser("run", help="run a scenario with agent and bench CSMS; print a verdict")
+    run.add_argument("scenario", choices=sorted(SCENARIOS))
+    for command in (serve, run):
+        command.add_argument("--bench", type=Path, default=DEFAULT, metavar="FILE")
+    commands.add_parser("csms", help="the bench CSMS alone (hil csms --help)")
+    return parser.parse_args(arguments)
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _serve(plan: BenchPlan, options: argparse.Namespace) -> int:
+    rig = Rig(plan, options.csms)
+    if options.agent not in (None, GENERATED):
+        rig.agent.board = options.agent
+        if not options.agent.is_file():
+            raise PlanError(f"{options.agent}: no such file, expected the agent's board.toml")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve_until_stopped(rig, options.control, options.agent is not None))
+    return 0
+
+
+async def _serve_until_stopped(rig: Rig, address: Address, agent: bool) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    control = Control(rig)
+    try:
+        await rig.open()
+        where = await control.open(address)
+        if agent:
+            rig.start_agent()
+        print(f"bench in {rig.home}, control on http://{where}, agent's file {rig.agent.board}", flush=True)
+        await stopped.wait()
+    finally:
+        await control.close()
+        await rig.agent.terminate()
+        await rig.close()
+
+
+def _run(plan: BenchPlan, name: str) -> int:
+    from hil.bench import ScenarioFailed
+    from hil.real_bench import RealBench
+    from hil.scenarios import SCENARIOS
+
+    with RealBench(plan, tell=lambda text: print(text, flush=True)) as bench:
+        try:
+            SCENARIOS[name](bench)
+        except ScenarioFailed as failure:
+            bench.check(str(failure), False)
+        verdict = "PASSED" if bench.passed else "FAILED"
+        held = sum(check.holds for check in bench.checks)
+        print(f"{name}: {verdict}, {held} of {len(bench.checks)} checks hold; files in {bench.rig.home}")
+        return 0 if bench.passed else 1

@@ -1,0 +1,198 @@
+"""The bench of real wires and a real agent process, driven by a scenario in another thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from hil.bench import Amps3, ScenarioFailed
+from hil.csms import BenchCsms, Frame, Transaction
+from hil.cutter import Address
+from hil.plan import BenchPlan
+from hil.rig import Rig
+
+T = TypeVar("T")
+POLL_S = 0.05
+LOG_TAIL = 15
+"""Lines of the agent's log that a failure shows."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One fact of a verdict."""
+
+    what: str
+    holds: bool
+    found: str
+
+
+class RealBench:
+    """A context manager: entering starts loop, CSMS, rig and agent; leaving stops them all.
+
+    Reading the CSMS's record and the instruments from the scenario's thread needs no lock: they only grow or
+    are replaced as a whole.
+    """
+
+    def __init__(
+        self, plan: BenchPlan, *, agent: bool = True, tell: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self.plan = plan
+        self.checks: list[Check] = []
+        self.csms = BenchCsms()
+        self.rig: Rig
+        self._agent = agent
+        self._tell = tell
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bench", daemon=True)
+        self._started = time.monotonic()
+
+    def __enter__(self) -> RealBench:
+        self._thread.start()
+        try:
+            self._await(self._open())
+        except BaseException:
+            self._stop_loop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._await(self._close())
+        finally:
+            self._stop_loop()
+
+    async def _open(self) -> None:
+        passwords = {self.plan.network.identity: self.plan.network.password}
+        self.csms.behaviour.passwords = {name: word for name, word in passwords.items() if word is not None}
+        port = await self.csms.start("127.0.0.1", 0)
+        self.rig = Rig(self.plan, Address("127.0.0.1", port))
+        await self.rig.open()
+        if self._agent:
+            self.rig.start_agent()
+
+    async def _close(self) -> None:
+        await self.rig.agent.terminate()
+        await self.rig.close()
+        await self.csms.stop()
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _await(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 60.0) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
+
+    def _do(self, act: Callable[[], object]) -> None:
+        """Run `act` on the loop's thread and wait for it."""
+
+        async def run() -> None:
+            act()
+
+        self._await(run())
+
+    # ------------------------------------------------------------------------------------------ doing
+
+    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3) -> None:
+        self._do(lambda: self.rig.plug(evse, max_amps=amps, phases=phases))
+
+    def unplug(self, evse: int) -> None:
+        self._do(lambda: self.rig.unplug(evse))
+
+    def pause(self, evse: int) -> None:
+        self._do(lambda: self.rig.pause(evse))
+
+    def resume(self, evse: int) -> None:
+        self._do(lambda: self.rig.pause(evse, False))
+
+    def present(self, uid: str, evse: int) -> None:
+        self._do(lambda: self.rig.present(uid, evse))
+
+    def raise_fault(self, evse: int, code: str) -> None:
+        self._do(lambda: self.rig.raise_fault(evse, code))
+
+    def clear_fault(self, evse: int, code: str) -> None:
+        self._do(lambda: self.rig.raise_fault(evse, code, False))
+
+    def cut(self, how: Literal["cut", "blackhole"] = "cut") -> None:
+        self._do(self.rig.cutter.cut if how == "cut" else self.rig.cutter.blackhole)
+
+    def restore(self) -> None:
+        self._do(self.rig.cutter.restore)
+
+    def lose_power(self) -> None:
+        self._do(self.rig.power_cut)
+
+    def return_power(self) -> None:
+        self._do(self.rig.power_restore)
+
+    def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        return self._await(self.csms.call(self.plan.network.identity, action, payload))
+
+    # ------------------------------------------------------------------------------------------ seeing
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def amps(self, evse: int) -> Amps3:
+        return self.rig.outlet(evse).car.amps
+
+    def peak_amps(self, evse: int, since: float) -> float:
+        samples: list[float] = []
+        self._do(lambda: samples.extend(max(s.amps) for s in self.rig.since(since) if s.evse == evse))
+        return max(samples, default=0.0)
+
+    def closed(self, evse: int) -> bool:
+        return self.rig.outlet(evse).stage.contactor.closed
+
+    def energy_wh(self, evse: int) -> float:
+        return self.rig.outlet(evse).energy_wh
+
+    def calls(self, *actions: str) -> Sequence[Frame]:
+        return self.csms.calls(*actions)
+
+    def transactions(self) -> Sequence[Transaction]:
+        return list(self.csms.transactions.values())
+
+    def violations(self) -> Sequence[str]:
+        return [f"{violation.rule}: {violation.detail}" for violation in self.csms.violations]
+
+    def wait_until(self, what: str, condition: Callable[[], T], within_s: float = 30.0) -> T:
+        deadline = time.monotonic() + within_s
+        while not (value := condition()):
+            if time.monotonic() > deadline:
+                raise ScenarioFailed(f"waited {within_s:g} s in vain: {what}\n{self._whereabouts()}")
+            if self._agent and self.rig.powered and not self.rig.agent.running:
+                raise ScenarioFailed(f"the agent ended while waiting: {what}\n{self._whereabouts()}")
+            time.sleep(POLL_S)
+        return value
+
+    def _whereabouts(self) -> str:
+        """What a person needs to know when a wait failed."""
+        lines = [f"  EVSE {n}: {outlet.sample(time.monotonic())}" for n, outlet in self.rig.outlets.items()]
+        lines.append(f"  agent exit code: {self.rig.agent.exit_code}; log {self.rig.agent.log}:")
+        if self.rig.agent.log.exists():
+            text = self.rig.agent.log.read_text(encoding="utf-8", errors="replace")
+            lines += [f"    {line}" for line in text.splitlines()[-LOG_TAIL:]]
+        return "\n".join(lines)
+
+    # ------------------------------------------------------------------------------------------ telling
+
+    def note(self, text: str) -> None:
+        self._tell(f"{time.monotonic() - self._started:7.2f} s  {text}")
+
+    def check(self, what: str, holds: bool, found: object = "") -> None:
+        self.checks.append(Check(what, holds, str(found)))
+        self.note(f"{'ok  ' if holds else 'FAIL'} {what}{f' ({found})' if found != '' else ''}")
+
+    @property
+    def passed(self) -> bool:
+        """Every check holds, and there was at least one."""
+        return bool(self.checks) and all(check.holds for check in self.checks)
