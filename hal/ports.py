@@ -104,6 +104,9 @@ class Capabilities:
     phase_switch: bool = False
     lock: bool = False
     fallback_s: float = 0.0
+    opens_within_s: float = 2.0
+    """Time after a withdrawal within which feedback must be gone, else it is a weld: a polled controller needs
+    two polls and its own ramp-down, a raw board 250 ms plus the line."""
     vendor: str = ""
     model: str = ""
     serial: str = ""

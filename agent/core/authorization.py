@@ -24,11 +24,13 @@ class Authorizer:
         outbox: Outbox,
         transactions: Transactions,
         list_entry: Callable[[Token], Mapping[str, Any] | None],
+        open_for_business: Callable[[Context], bool],
     ) -> None:
         self._evses = evses
         self._outbox = outbox
         self._transactions = transactions
         self._list_entry = list_entry
+        self._open_for_business = open_for_business
         self._last_seen: dict[tuple[str, str], int] = {}
 
     # ---------------------------------------------------------------------------------------- a card
@@ -42,7 +44,7 @@ class Authorizer:
         if holder is not None:
             self.stop(cx, holder, Cause.STOPPED_HERE, token)
             return
-        target = self._choose(evses, token)
+        target = self._choose(cx, evses, token)
         busy = [e.id for e in evses if e.authorization is not None and e.authorization.group is not None]
         if target is None and not busy:
             cx.note("authorization", "no free EVSE for the presented token", "warning")
@@ -56,22 +58,20 @@ class Authorizer:
         self._last_seen[reader, token.value] = cx.ms
         return seen is not None and cx.ms - seen < float(cx.keys[site.RFID_DEBOUNCE]) * 1000
 
-    def _choose(self, evses: list[Evse], token: Token) -> Evse | None:
+    def _choose(self, cx: Context, evses: list[Evse], token: Token) -> Evse | None:
         """The EVSE the driver means: where a car waits, else the first free one."""
-        free = [e for e in evses if self._may_begin(e, token)]
+        free = [e for e in evses if self._may_begin(cx, e, token)]
         return next((e for e in free if e.connected), None) or next(iter(free), None)
 
-    def _may_begin(self, evse: Evse, token: Token) -> bool:
-        """Free, working, and not in a transaction that another token began (C01.FR.23)."""
-        if evse.authorization is not None or evse.fault is not None or self._outbox.is_full:
+    def _may_begin(self, cx: Context, evse: Evse, token: Token) -> bool:
+        """Free, working, open for business, and not in a transaction that another token began (C01.FR.23)."""
+        taken = evse.authorization is not None or evse.next is not None
+        if taken or evse.fault is not None or self._outbox.is_full or not self._open_for_business(cx):
             return False
         running = evse.tx
-        return (
-            running is None
-            or running.ending is not None
-            or running.token is None
-            or running.token.same(token)
-        )
+        if running is None or evse.tx_blocks:
+            return True
+        return running.recovered_by_ms is None and (running.token is None or running.token.same(token))
 
     # ---------------------------------------------------------------------------------------- deciding
 
@@ -142,16 +142,26 @@ class Authorizer:
         only = info.get("evses")
         if evse is None or (only and evse.id not in only):
             cx.note("authorization", "refused: not for this EVSE (C01.FR.21)", "warning")
-        elif self._may_begin(evse, token):
+        elif self._may_begin(cx, evse, token):
             cause = Cause.AUTHORIZED if remote_start_id is None else Cause.REMOTE_START
             self.grant(cx, evse, Authorization(token, cause, info.get("group"), remote_start_id, known))
         else:
             cx.note("authorization", f"EVSE {evse.id} is no longer free", "warning")
 
     def grant(self, cx: Context, evse: Evse, authorization: Authorization) -> None:
-        """Somebody may charge at an EVSE."""
+        """Somebody may charge at an EVSE; while the last session is still ending, right after that."""
+        if evse.tx_blocks:
+            evse.next = authorization
+            return
         evse.authorise(cx, authorization)
         self._transactions.happened(cx, evse, authorization.cause)
+
+    def settle(self, cx: Context, evse: Evse) -> None:
+        """Grant what was accepted while the last session was ending."""
+        if evse.next is not None and not evse.tx_blocks:
+            authorization, evse.next = evse.next, None
+            if evse.authorization is None and evse.fault is None:
+                self.grant(cx, evse, authorization)
 
     def grant_remotely(self, cx: Context, evse: Evse, authorization: Authorization) -> None:
         """F01.FR.01, FR.02: without AuthorizeRemoteStart at once; else like a card, after our answer is out."""
@@ -183,13 +193,9 @@ class Authorizer:
         """A car came: one authorised elsewhere at the same reader may have meant this EVSE; or charging is free."""
         if evse.authorization is None:
             self._move_here(cx, evse)
-        if (
-            evse.authorization is None
-            and evse.fault is None
-            and self._is_free(cx)
-            and not self._outbox.is_full
-        ):
-            self.grant(cx, evse, Authorization(self._free_token(cx), Cause.AUTHORIZED))
+        token = self._free_token(cx)
+        if self._is_free(cx) and self._may_begin(cx, evse, token):
+            self.grant(cx, evse, Authorization(token, Cause.AUTHORIZED))
 
     def _move_here(self, cx: Context, evse: Evse) -> None:
         waiting = [

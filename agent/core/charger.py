@@ -25,7 +25,7 @@ from agent.core.schedules import Schedules
 from agent.core.site import Site
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.variables import Variables
-from config_keys import clock, comm, physical, sampled
+from config_keys import clock, comm, physical, sampled, tx
 from config_keys.key import Key
 from config_keys.values import Values
 
@@ -43,11 +43,13 @@ class Charger:
         self.keys = keys
         self.local_list = LocalList(stored.get(TABLE, {}))
         self.evses = {e.id: Evse(e) for e in site.evses}
-        self.outbox = Outbox()
+        self.outbox = Outbox(delivers=site.network is not None)
         self.schedules = Schedules(site)
         self.complaints += self.schedules.restore(stored.get("profiles", {}).values())
         self.transactions = Transactions(self.outbox, self._tx_ended)
-        self.authorizer = Authorizer(self.evses, self.outbox, self.transactions, self.local_list.entry)
+        self.authorizer = Authorizer(
+            self.evses, self.outbox, self.transactions, self.local_list.entry, self.may_begin
+        )
         self.registration = Registration(site, self.outbox, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
         self.availability = Availability(self.evses, self.outbox)
@@ -117,6 +119,7 @@ class Charger:
         if self.recovered.superseded:
             cx.drop(*self.recovered.superseded)
         self.transactions.recover(cx, self.evses, self.recovered.running, reason)
+        self.schedules.forget_orphans(cx, {t.id for t in self.recovered.running})
         self.link.start(cx)
         self.sampling.arm(cx)
 
@@ -127,6 +130,8 @@ class Charger:
             self.schedules.follow(cx, evse)
         self.limits.apply(cx)
         if any([self.transactions.settle(cx, evse) for evse in self.evses.values()]):
+            for evse in self.evses.values():
+                self.authorizer.settle(cx, evse)
             self.limits.apply(cx)
         for evse in self.evses.values():
             self.devices.settle(cx, evse)
@@ -193,6 +198,12 @@ class Charger:
         if self.is_online:
             self.silent_since_ms = None
             cx.forget("csms.grace")
+
+    def may_begin(self, cx: Context) -> bool:
+        """B02.FR.03, B03.FR.01: transactions before the first acceptance only when the key allows them."""
+        if not self.has_csms or self.accepted_once:
+            return not self.stopping
+        return bool(self.keys[tx.TX_BEFORE_ACCEPTED_ENABLED]) and not self.stopping
 
     def has_live_profile(self, cx: Context, evse: Evse) -> bool:
         return self.schedules.any_live(cx, evse)

@@ -71,9 +71,9 @@ class Contactor(Subject):
 
     @property
     def opening_s(self) -> float:
-        """How long feedback may take to go: a raw board is quick, a polled controller takes two polls and a ramp."""
+        """How long feedback may take to go (invariant 4), as the device says of itself."""
         capabilities = self._evse.capabilities
-        return 2.0 if capabilities is not None and capabilities.phase_switch else 12.0
+        return capabilities.opens_within_s if capabilities is not None else 12.0
 
     @property
     def may_carry(self) -> bool:
@@ -174,6 +174,8 @@ class Evse:
     silent: set[str] = field(default_factory=set)
     authorization: Authorization | None = None
     released: Release | None = None
+    next: Authorization | None = None
+    """Accepted while the last authorization or transaction was still ending; granted right after."""
     tx: Transaction | None = None
     commanded_amps: float | None = None
     """What the hardware was last told to offer while permitted; None when no permission is out."""

@@ -46,7 +46,9 @@ class Call:
 class Outbox:
     """The two lanes and the CALL in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, delivers: bool = True) -> None:
+        self._delivers = delivers
+        """False when standalone: there is nobody to keep events for."""
         self.online = False
         """Connected and accepted: events made now are not offline events."""
         self.in_flight: Call | None = None
@@ -68,6 +70,8 @@ class Outbox:
 
     def add_event(self, cx: Context, data: dict[str, Any]) -> None:
         """Record a transaction event and queue it behind all others."""
+        if not self._delivers:
+            return
         self._thin(cx)
         row = cx.record("event", data)
         self._events.append(Call("TransactionEvent", data, "transaction_event", row=row))

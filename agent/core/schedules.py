@@ -129,9 +129,7 @@ class Schedules:
         refusal = self._refuse(cx, profile, evse)
         if refusal is not None:
             return refusal
-        self._profiles[profile.id] = profile
-        if profile.purpose != TX:
-            cx.put("profiles", str(profile.id), profile.data())
+        self._keep(cx, profile)
         return None
 
     def check_new(self, cx: Context, profile: Profile, evse: Evse) -> Refused | None:
@@ -142,7 +140,11 @@ class Schedules:
     def await_tx(self, cx: Context, profile: Profile, evse: Evse) -> None:
         """Hold a TxProfile for the transaction that begins at an EVSE, or bind it to the running one."""
         running = evse.tx
-        self._profiles[profile.id] = replace(profile, evse=evse.id, tx_id=running.id if running else None)
+        self._keep(cx, replace(profile, evse=evse.id, tx_id=running.id if running else None))
+
+    def _keep(self, cx: Context, profile: Profile) -> None:
+        self._profiles[profile.id] = profile
+        cx.put("profiles", str(profile.id), profile.data())
 
     def clear(
         self,
@@ -169,8 +171,12 @@ class Schedules:
 
     def _remove(self, cx: Context, profile: Profile) -> None:
         del self._profiles[profile.id]
-        if profile.purpose != TX:
-            cx.put("profiles", str(profile.id), None)
+        cx.put("profiles", str(profile.id), None)
+
+    def forget_orphans(self, cx: Context, running: set[str]) -> None:
+        """After a restart: a TxProfile whose transaction is gone goes too."""
+        for profile in [p for p in self._profiles.values() if p.purpose == TX and p.tx_id not in running]:
+            self._remove(cx, profile)
 
     def _refuse(self, cx: Context, new: Profile, evse: Evse | None) -> Refused | None:
         checks = (self._place(new, evse), self._shape(cx, new), self._bounds(cx, new), self._rivals(new))
@@ -242,9 +248,9 @@ class Schedules:
             p for p in self._profiles.values() if p.purpose == TX and p.tx_id is None and p.evse == evse.id
         ]:
             if evse.tx is not None:
-                self._profiles[profile.id] = replace(profile, tx_id=evse.tx.id)
+                self._keep(cx, replace(profile, tx_id=evse.tx.id))
             elif evse.authorization is None:
-                del self._profiles[profile.id]
+                self._remove(cx, profile)
         utc = cx.utc()
         if evse.connected and evse.authorization is not None:
             if utc is not None:
