@@ -17,6 +17,17 @@ from hil.csms.server import BenchCsms, CallFailed
 Query = Mapping[str, str]
 Body = Mapping[str, Any]
 
+CONTROL = """\
+The control speaks HTTP with JSON bodies:
+  GET /health                connected stations with their registration, counts
+  GET /frames?since=N        frames from index N on, and the next N
+  GET /violations            the rules that a station broke
+  GET /transactions          by transactionId: events by seqNo, repeats, energy
+  POST /call                 {"action", "payload", "identity"?, "timeout"?}: call the station
+  POST /drop                 {"identity"?, "abruptly"?}: end its connection
+  GET, POST /behaviour       the switches of hil.csms.Behaviour: boot, tokens, errors, delays, silent, ...
+identity may be left out while one station is connected."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; exit code 1 when a station broke a rule."""
@@ -35,7 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="hil csms", description="A CSMS that judges every frame.")
+    parser = argparse.ArgumentParser(
+        prog="hil csms",
+        description="A CSMS that judges every frame. Exit code 1: a station broke a rule.",
+        epilog=CONTROL,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--listen", required=True, type=_address, metavar="HOST:PORT", help="for stations")
     parser.add_argument("--control", type=_address, metavar="HOST:PORT", help="HTTP/JSON control")
     parser.add_argument(
