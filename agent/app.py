@@ -1,0 +1,178 @@
+"""chargerd, the process: reads the board, puts the halves together, and runs them until told to end.
+
+The start is staged: journal and link first, so that the CSMS hears of us soon; the hardware's drivers and the
+OCPP types are loaded while it answers (docs/decisions, start-up).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from agent.core.events import Event, Start, StoreReported
+from agent.io.board import Board, BoardError, check_presets, load_board
+from agent.io.clock import SystemClock
+from agent.io.control import ControlError, ControlSocket, Refused, Verb
+from agent.io.journal import Journal
+from agent.io.late_hardware import LateHardware
+from agent.io.link import Link
+from agent.io.logs import FrameLog, note
+from agent.io.runner import Outlets, Runner
+from agent.io.system import VERSION, BootMarker, ServiceManager, lock_state
+from agent.station import Station
+
+EXIT_BOARD, EXIT_TAKEN = 2, 75
+SPEAK_FIRST_S = 0.25
+"""The hardware's drivers are loaded after the first frame went out, or after this time without one."""
+EPILOG = """exit codes:
+  0   told to end (SIGTERM, SIGINT)
+  2   the board file or the command line is wrong
+  70  a bug; all permissions were withdrawn
+  75  another chargerd uses the state directory"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The console script `chargerd`; returns the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        board = load_board(options.config, VERSION)
+        if options.state_dir:
+            board = replace(board, state_dir=options.state_dir.resolve())
+        if options.check:
+            check_presets(board)
+            print(f"{options.config}: good")
+            return 0
+        return _run(board)
+    except BoardError as error:
+        print(error, file=sys.stderr)
+        return EXIT_BOARD
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chargerd", description="The charging station's OCPP agent.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="board.toml")
+    parser.add_argument("--check", action="store_true", help="only check the file")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="instead of the file's state_dir")
+    parser.add_argument("--version", action="version", version=f"chargerd {VERSION}")
+    return parser
+
+
+def _run(board: Board) -> int:
+    """Take the state directory, recover, and live. A directory that cannot be used costs durability only."""
+    clock = SystemClock()
+    lock = None
+    try:
+        board.state_dir.mkdir(parents=True, exist_ok=True)
+        lock = lock_state(board.state_dir)
+        if lock is None:
+            note("error", "start", f"another chargerd uses {board.state_dir}")
+            return EXIT_TAKEN
+    except OSError as error:
+        note("error", "start", f"{board.state_dir}: {error.strerror}")
+    journal, records, tables, report = Journal.open(board.state_dir / "journal.db")
+    station = _station(board, tables)
+    station.recover(records)
+    try:
+        return asyncio.run(_Agent(board, clock, journal, station).live(report))
+    finally:
+        if lock:
+            lock.close()
+
+
+def _station(board: Board, tables: Mapping[str, Mapping[str, Any]]) -> Station:
+    """Raises BoardError when it is the presets that the station does not take."""
+    try:
+        return Station(board.site, board.presets, tables)
+    except ValueError:
+        check_presets(board)
+        raise
+
+
+class _Agent:
+    """Everything that lives on the loop, and the order in which it starts and ends."""
+
+    def __init__(self, board: Board, clock: SystemClock, journal: Journal, station: Station) -> None:
+        self._board = board
+        self._journal = journal
+        self._station = station
+        self._marker = BootMarker(board.state_dir / "boot.json")
+        self._frames = FrameLog(board.state_dir / "ocpp.log", clock.mono_ms)
+        self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
+        self._link = Link(self._runner.post, self._watch)
+        self._hardware = LateHardware()
+        self._control = ControlSocket(
+            board.control_socket, self._runner.post, self._hardware.verbs(), self._frames
+        )
+        self._spoken = asyncio.Event()
+
+    async def live(self, report: StoreReported) -> int:
+        """From the first step to the orderly end; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._runner.stop, signal.Signals(number).name)
+        guarded = "WATCHDOG_USEC" in os.environ
+        start = Start(os.urandom(8).hex(), int.from_bytes(os.urandom(16)), self._marker.reason(guarded))
+        self._marker.write(clean=False)
+        if report.state != "ok":
+            self._runner.post(report)
+        outlets = Outlets(
+            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager()
+        )
+        rest = asyncio.create_task(self._start_rest())
+        rest.add_done_callback(self._rest_started)
+        code = await self._runner.run(outlets, start)
+        rest.cancel()
+        await self._end()
+        self._marker.write(clean=code == 0)
+        return code
+
+    def _watch(self, direction: str, connection: int, text: str) -> None:
+        self._frames.seen(direction, connection, text)
+        if direction == ">":
+            self._spoken.set()
+
+    async def _start_rest(self) -> None:
+        """What can wait until the CSMS has heard of us, each loaded beside the loop."""
+        if self._board.site.network:
+            try:
+                await asyncio.wait_for(self._spoken.wait(), SPEAK_FIRST_S)
+            except TimeoutError:
+                pass
+        await self._hardware.open(self._board.hardware, self._runner.post)
+        try:
+            await self._control.open()
+        except ControlError as error:
+            note("error", "control", str(error))
+        await asyncio.to_thread(importlib.import_module, "agent.blocks")
+        _ = self._station.handlers
+        gc.collect()
+        gc.freeze()
+
+    def _rest_started(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._runner.broke(error)
+
+    async def _end(self) -> None:
+        """Nobody may ask any more, all is written, what waited for it is said, then hang up and let go."""
+        await self._control.close()
+        await asyncio.to_thread(self._journal.close)
+        await asyncio.sleep(0)
+        await self._link.close()
+        await self._hardware.close()
+        self._frames.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,196 @@
+"""chargerctl: the field engineer's command line, over the agent's local control socket."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from agent import cli_screens as screens
+
+OK, REFUSED, USAGE, NOT_REACHABLE, NOT_PERMITTED = range(5)
+DEFAULT_SOCKET = "/run/chargerd/control.sock"
+ANSWER_WITHIN_S = 15.0
+SCAN_WITHIN_S = 600.0
+EPILOG = """exit codes:
+  0  done
+  1  the agent refused; it says why
+  2  the command line is wrong
+  3  the agent is not reachable
+  4  no permission to use its socket
+
+The socket is --socket, else CHARGERD_SOCKET, else /run/chargerd/control.sock."""
+
+
+class Failure(Exception):
+    """What went wrong, in one sentence, and the exit code for it."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    path = options.socket or os.environ.get("CHARGERD_SOCKET") or DEFAULT_SOCKET
+    try:
+        if options.verb == "ocpp.tail":
+            return _tail(path, options)
+        data = _ask(path, options.verb, _args(options))
+    except Failure as failure:
+        if options.json:
+            print(json.dumps({"error": str(failure)}))
+        else:
+            print(f"chargerctl: {failure}", file=sys.stderr)
+        return failure.code
+    _show(json.dumps(data, indent=2, ensure_ascii=False) if options.json else options.screen(data))
+    return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="chargerctl", description="Ask and steer the chargerd on this board.", epilog=EPILOG,
+        formatter_class=shape,
+    )  # fmt: skip
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print the answer as JSON")
+    common.add_argument("--socket", metavar="PATH", help="the agent's control socket")
+    groups = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def verb(within: Any, name: str, about: str, verb: str, screen: Any) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = within.add_parser(
+            name, parents=[common], help=about, description=about, epilog=EPILOG, formatter_class=shape
+        )
+        made.set_defaults(verb=verb, screen=screen)
+        return made
+
+    def group(name: str, about: str) -> Any:
+        made = groups.add_parser(name, help=about, description=about, epilog=EPILOG, formatter_class=shape)
+        return made.add_subparsers(required=True, metavar="COMMAND")
+
+    verb(groups, "status", "everything on one screen", "status", screens.status)
+    _evse(verb(groups, "why", "why this current: every limit and who set it", "why", screens.why))
+    verb(groups, "version", "version of the agent", "version", screens.pairs)
+    _config(group("config", "read and write variables"), verb)
+    _transactions(group("tx", "transactions"), verb)
+    _devices(group, verb)
+    return parser
+
+
+def _config(config: Any, verb: Any) -> None:
+    get = verb(config, "get", "one variable", "config.get", screens.value)
+    get.add_argument("name", help="for instance TxCtrlr.TxStartPoint, EVSE.Power@1, or a 1.6 name")
+    set_ = verb(config, "set", "write one variable", "config.set", screens.written)
+    set_.add_argument("name")
+    set_.add_argument("value")
+    list_ = verb(config, "list", "all variables", "config.list", screens.variables)
+    list_.add_argument("--search", metavar="TEXT", help="only those that contain TEXT in name or meaning")
+
+
+def _transactions(tx: Any, verb: Any) -> None:
+    verb(tx, "list", "running and ended transactions", "tx.list", screens.transactions)
+    end = verb(tx, "force-end", "end a running transaction", "tx.force-end", screens.pairs)
+    end.add_argument("transaction_id", metavar="ID")
+
+
+def _devices(group: Any, verb: Any) -> None:
+    read = verb(group("meter", "energy meters"), "read", "newest readings", "meter.read", screens.meters)
+    _evse(read)
+    read.add_argument("--raw", action="store_true", help="ask the device now, register by register")
+    verb(group("fault", "faults"), "list", "faults that stand", "fault.list", screens.faults)
+    bus = group("bus", "Modbus buses")
+    scan = verb(bus, "scan", "which units answer (slow)", "bus.scan", screens.rows)
+    scan.add_argument("bus", nargs="?", help="name of a [[bus]]; all of them when left out")
+    verb(bus, "health", "counters of each bus", "bus.health", screens.rows)
+    ocpp = group("ocpp", "OCPP frames")
+    tail = verb(ocpp, "tail", "frames as they pass; ends with Ctrl-C", "ocpp.tail", screens.frame)
+    tail.add_argument("--last", type=int, default=20, metavar="N", help="begin with the last N (20)")
+    tokens = group("token", "id tokens")
+    token = verb(tokens, "present", "as if shown to a reader", "token.present", screens.pairs)
+    token.add_argument("token", metavar="UID")
+    token.add_argument("--type", default="ISO14443", help="OCPP IdTokenEnumType (ISO14443)")
+    _evse(token)
+
+
+def _evse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--evse", type=int, metavar="N", help="only this EVSE")
+
+
+def _args(options: argparse.Namespace) -> dict[str, Any]:
+    own = ("json", "socket", "verb", "screen")
+    return {name: value for name, value in vars(options).items() if name not in own and value is not None}
+
+
+def _ask(path: str, verb: str, args: dict[str, Any]) -> Any:
+    within_s = SCAN_WITHIN_S if verb == "bus.scan" else ANSWER_WITHIN_S
+    with _connected(path, within_s) as lines:
+        answer = next(_answers(lines, verb, args), None)
+    if not isinstance(answer, dict) or "ok" not in answer:
+        raise Failure(NOT_REACHABLE, f"the agent at {path} closed the connection without an answer")
+    if answer["ok"] is not True:
+        raise Failure(REFUSED, str((answer.get("data") or {}).get("error", "refused")))
+    return answer.get("data")
+
+
+def _tail(path: str, options: argparse.Namespace) -> int:
+    with contextlib.suppress(KeyboardInterrupt), _connected(path, None) as lines:
+        for line in _answers(lines, options.verb, {"last": options.last}):
+            if line.get("ok") is False:
+                raise Failure(REFUSED, str(line["data"]["error"]))
+            if not _show(json.dumps(line, ensure_ascii=False) if options.json else screens.frame(line)):
+                return OK
+        raise Failure(NOT_REACHABLE, "the agent ended")
+    return OK
+
+
+@contextlib.contextmanager
+def _connected(path: str, within_s: float | None) -> Iterator[Any]:
+    """A file of lines to and from the agent. Raises Failure with a sentence that helps."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(within_s)
+        try:
+            connection.connect(path)
+            with connection.makefile("rw", encoding="utf-8") as lines:
+                yield lines
+        except FileNotFoundError:
+            raise Failure(NOT_REACHABLE, f"chargerd is not running: there is no socket {path}") from None
+        except ConnectionRefusedError:
+            raise Failure(NOT_REACHABLE, f"chargerd is not running: nobody answers at {path}") from None
+        except PermissionError:
+            text = f"no permission to use {path}; become a member of its group or use sudo"
+            raise Failure(NOT_PERMITTED, text) from None
+        except TimeoutError:
+            raise Failure(NOT_REACHABLE, f"no answer within {within_s:g} s") from None
+        except OSError as error:
+            raise Failure(NOT_REACHABLE, f"{path}: {error.strerror or error}") from None
+
+
+def _answers(lines: Any, verb: str, args: dict[str, Any]) -> Iterator[Any]:
+    lines.write(json.dumps({"verb": verb, "args": args}) + "\n")
+    lines.flush()
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            raise Failure(NOT_REACHABLE, "what answers there is not chargerd") from None
+
+
+def _show(text: str) -> bool:
+    """Print; False when nobody reads any more (a closed pipe)."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
