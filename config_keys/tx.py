@@ -27,8 +27,8 @@ TX_BEFORE_ACCEPTED_ENABLED = key(
     "TxCtrlr.TxBeforeAcceptedEnabled",
     Boolean(),
     access=RW,
-    default=False,
-    doc="Allow charging before the CSMS has accepted the station for the first time.",
+    default=True,
+    doc="Allow charging after a start before the CSMS has accepted the station (offline, Pending, Rejected).",
 )
 TX_START_POINT = key(
     "TxCtrlr.TxStartPoint",

@@ -14,7 +14,7 @@ SESSION = Table(
         "awaiting_ev": State("Authorised; the car is awaited (E03).", tx.EV_CONNECTION_TIME_OUT, "expired"),
         "connected": State("Car plugged in, nobody authorised."),
         "ready": State("Plugged in and authorised; the car rests, or the limit or a fault says wait."),
-        "powered": State("Permission given; the car takes what is offered."),
+        "powered": State("Permission given and current offered; the car takes it or rests."),
         "pausing": State(
             "0 A signalled, authorization kept; the car opens S2.", site.STOP_PATIENCE, "patience"
         ),
@@ -32,7 +32,8 @@ SESSION = Table(
         Row("authorised", ANY, None),
         Row("deauthorised", "awaiting_ev", "idle"),
         Row("deauthorised", "ready", "connected"),
-        Row("deauthorised", ("powered", "pausing"), "stopping", do="signal_zero"),
+        Row("deauthorised", "powered", "connected", guard="ev_at_rest", do="withdraw"),
+        Row("deauthorised", ("powered", "pausing"), "stopping"),
         Row("deauthorised", ANY, None),
         Row(
             "unplug",
@@ -45,9 +46,10 @@ SESSION = Table(
         Row("unplug", ("ready", "powered", "pausing", "stopping"), "idle", do="withdraw"),
         Row("unplug", ("idle", "awaiting_ev"), None),
         Row("go", "ready", "powered", do="permit"),
-        Row("pause", "powered", "pausing", do="signal_zero"),
+        Row("pause", "powered", "ready", guard="ev_at_rest", do="withdraw"),
+        Row("pause", "powered", "pausing"),
         Row("resume", "pausing", "powered"),
-        Row("ev_rests", ("powered", "pausing"), "ready", do="withdraw"),
+        Row("ev_rests", "pausing", "ready", do="withdraw"),
         Row("ev_rests", "stopping", "ready", guard="is_authorised", do="withdraw"),
         Row("ev_rests", "stopping", "connected", do="withdraw"),
         Row("ev_rests", ANY, None),

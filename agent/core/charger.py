@@ -13,7 +13,7 @@ from agent.core.context import Context, Durable
 from agent.core.effects import Record, SetPing
 from agent.core.evse import Evse
 from agent.core.hardware import Devices
-from agent.core.limits import Claim, Limits
+from agent.core.limits import Claim, Limits, rest_timer
 from agent.core.locallist import TABLE, LocalList
 from agent.core.network import Link
 from agent.core.outbox import Outbox
@@ -141,7 +141,7 @@ class Charger:
         """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again."""
         cx.note("store", f"a batch could not be written: {reason}", "error")
         for evse in self.evses.values():
-            if evse.contactor.state == "closing":
+            if evse.contactor.state in ("armed", "closing"):
                 evse.contactor.fire("unrecorded", cx)
                 evse.session.fire("fault", cx)
                 evse.contactor.closed_ms = cx.ms
@@ -220,6 +220,7 @@ class Charger:
         for evse in self.evses.values():
             for machine in (evse.contactor, evse.session):
                 named[machine.deadline_name] = machine.expire
+            named[rest_timer(evse.id)] = partial(_rested, evse)
             named[sample_timer(evse.id)] = partial(self.transactions.interval_passed, evse=evse)
         return named
 
@@ -261,3 +262,7 @@ class Charger:
         if key is clock.DATE_TIME:
             return self.sampling.time_text(cx)
         return None
+
+
+def _rested(evse: Evse, cx: Context) -> None:
+    evse.rested = evse.contactor.state == "armed"

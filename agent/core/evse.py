@@ -20,6 +20,7 @@ WANTS_ENERGY = ("C",)
 """Pilot states in which mains may be on; D only where ventilation is present, which no profile offers yet."""
 REDUCED_ONLY = frozenset({"derating", "meter_frozen", "meter_silent"})
 """Faults that do not keep an EVSE from charging."""
+RESTS_OR_WANTS = ("B", "C")
 RECLOSE_MS = 10_000
 """Least time between two closings (chargebyte's relay wear figure, hardware notes 2.1)."""
 EV_MINIMUM_AMPS = 6.0
@@ -78,11 +79,16 @@ class Contactor(Subject):
     @property
     def may_carry(self) -> bool:
         """Whether current may flow, as far as is known."""
-        return self.state not in ("open", "failed", "dropped_out", "unseen")
+        return self.state in ("closing", "closed", "releasing", "opening", "welded")
 
-    def interlocks_hold(self, cx: Context) -> bool:
-        """Invariant 2: pilot in C, no latch or fault, an independent layer below us, relay wear respected."""
-        return self._evse.obstacle(cx) is None
+    @property
+    def permitted(self) -> bool:
+        """A permission is out, or goes out at the end of this step."""
+        return self.state in ("armed", "closing", "closed", "releasing", "dropping")
+
+    def ev_wants(self, cx: Context) -> bool:
+        """The EV asks for energy."""
+        return self._evse.pilot in WANTS_ENERGY
 
     def withdraw(self, cx: Context) -> None:
         cx.make_safe(Withdraw(self._evse.site.id, cx.step, f"contactor {self.state}"))
@@ -97,6 +103,7 @@ class Contactor(Subject):
 
     def drop_out(self, cx: Context) -> None:
         self.latched = "ContactorDroppedOut"
+        self.withdraw(cx)
 
     def clear_latch(self, cx: Context) -> None:
         self.latched = None
@@ -135,8 +142,9 @@ class Session(Subject):
     def withdraw(self, cx: Context) -> None:
         self._evse.contactor.fire("withdraw", cx)
 
-    def signal_zero(self, cx: Context) -> None:
-        """The arbiter signals 0 A at the end of this step: it asks `wants_current`."""
+    def ev_at_rest(self, cx: Context) -> bool:
+        """Nothing flows: no need to signal 0 A first."""
+        return not self._evse.contactor.may_carry
 
     def expire_authorization(self, cx: Context) -> None:
         self._evse.release(cx, Cause.EV_CAME_NOT)
@@ -174,6 +182,8 @@ class Evse:
     silent: set[str] = field(default_factory=set)
     authorization: Authorization | None = None
     released: Release | None = None
+    rested: bool = False
+    """The car was offered current for a while and did not take it."""
     next: Authorization | None = None
     """Accepted while the last authorization or transaction was still ending; granted right after."""
     tx: Transaction | None = None
@@ -223,7 +233,7 @@ class Evse:
             return "the hardware has no layer that opens the contactor without us"
         if self.fault is not None:
             return self.fault
-        if self.pilot not in WANTS_ENERGY:
+        if self.pilot not in RESTS_OR_WANTS:
             return f"pilot {self.pilot}"
         if self.authorization is None or self.tx_blocks:
             return "not authorised"
@@ -257,11 +267,13 @@ class Evse:
             return "Charging"
         if self.authorization is None:
             return "EVConnected"
-        if self.session.state == "powered" and self.tx is not None:
-            return self.tx.charging_state
-        if self.session.state == "pausing" or self.pilot in WANTS_ENERGY:
+        if self.session.state != "powered":
             return "SuspendedEVSE"
-        return "SuspendedEV" if self.tx is not None and self.tx.has_charged else "EVConnected"
+        if self.pilot in WANTS_ENERGY:
+            return self.tx.charging_state if self.tx is not None else "EVConnected"
+        return (
+            "SuspendedEV" if self.tx is not None and (self.tx.has_charged or self.rested) else "EVConnected"
+        )
 
     def facts(self) -> frozenset[str]:
         """Which of the TxStartPoint and TxStopPoint values hold now (E.0)."""

@@ -110,12 +110,18 @@ class Devices:
             self._unplugged(cx, evse)
         elif evse.connected and not was:
             self._plugged(cx, evse)
-        if event.pilot in ("E", "F"):
-            evse.contactor.fire("pilot_left", cx)
-            evse.session.fire("fault", cx)
-        elif event.pilot == "B":
-            evse.contactor.fire("pilot_left", cx)
+        self._follow(cx, evse, event.pilot)
+
+    def _follow(self, cx: Context, evse: Evse, pilot: ports.Pilot) -> None:
+        """Contactor and session learn what the car wants; D needs ventilation, which is not offered."""
+        if pilot == "C":
+            evse.contactor.fire("ev_asks", cx)
+        elif pilot == "B":
+            evse.contactor.fire("ev_rests", cx)
             evse.session.fire("ev_rests", cx)
+        elif pilot != "A":
+            evse.session.fire("fault", cx)
+            evse.contactor.fire("ev_rests", cx)
 
     def _plugged(self, cx: Context, evse: Evse) -> None:
         evse.session.fire("plug", cx)
@@ -204,7 +210,7 @@ class Devices:
         """The hardware said no. A refused permission is tried again later; less current was never refused."""
         evse = self._charger.evses.get(event.evse)
         cx.note("hardware", f"EVSE {event.evse}: {event.what} refused: {event.reason}", "warning")
-        if evse is not None and event.what == "permit" and evse.contactor.state == "closing":
+        if evse is not None and event.what == "permit" and evse.contactor.state in ("armed", "closing"):
             evse.contactor.fire("unrecorded", cx)
             evse.session.fire("fault", cx)
             evse.contactor.closed_ms = cx.ms

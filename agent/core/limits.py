@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.evse import Evse
+from agent.core.evse import RECLOSE_MS, Evse
 from config_keys import site
 from hal.ports import Offer, Permit
 
@@ -21,6 +21,15 @@ REACTION_MS = 10_000
 """How long an EVSE's older, higher setpoint still counts against a shared limit (5 s of the EV, 5 s of margin)."""
 STEP_AMPS = 0.1
 """Resolution of setpoints; limits are rounded down to it."""
+
+
+REST_S = 30.0
+"""A car that was offered current for so long and did not ask for it is SuspendedEV."""
+
+
+def rest_timer(evse_id: int) -> str:
+    """Name of the deadline for a car that does not take what is offered."""
+    return f"evse{evse_id}.rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +156,18 @@ class Limits:
         session = evse.session
         if session.state == "powered" and verdict.amps == 0:
             session.fire("pause", cx)
-        elif session.state == "pausing" and verdict.amps > 0 and evse.contactor.state == "closed":
+        elif session.state == "pausing" and verdict.amps > 0 and evse.contactor.permitted:
             session.fire("resume", cx)
         elif session.state == "ready" and verdict.amps > 0 and evse.contactor.state == "open":
             obstacle = evse.obstacle(cx)
             if obstacle is None:
                 session.fire("go", cx)
             elif obstacle == "closed a moment ago":
-                cx.after(f"evse{evse.id}.reclose", 1.0)
+                cx.timers.set(f"evse{evse.id}.reclose", evse.contactor.closed_ms + RECLOSE_MS)
 
     def _command(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
         setpoint = self._setpoints[evse.id]
-        if evse.contactor.state not in ("closing", "closed"):
+        if not evse.contactor.permitted:
             self._gone(cx, evse, setpoint)
             return
         target = verdict.amps if evse.wants_current else 0.0
@@ -179,6 +188,8 @@ class Limits:
     def _permit(self, cx: Context, evse: Evse, setpoint: _Setpoint, target: float) -> None:
         phases = min(evse.site.phases, evse.capabilities.phases if evse.capabilities is not None else 1)
         cx.energise(Permit(evse.id, cx.step, target, phases))
+        evse.rested = False
+        cx.after(rest_timer(evse.id), REST_S)
         self._now(cx, evse, setpoint, target)
         setpoint.raised_ms = cx.ms
 

@@ -1,0 +1,47 @@
+"""Write docs/state-machines.md from the tables in `state_machines`.
+
+`python -m docs.generate.machines` writes it; with `--check` it exits 1 when it is stale.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from state_machines.all import TABLES
+from state_machines.reasons import Cause
+from state_machines.render import page
+
+PAGE = Path(__file__).resolve().parent.parent / "state-machines.md"
+
+INTRODUCTION = """\
+# State machines
+
+Generated from the tables in `state_machines/` by `python -m docs.generate.machines`. The first row that fits a
+trigger wins; `stays` means that the trigger is known and changes nothing. What hardware and people cause has a row
+in every state; a trigger of our own that is not listed is a bug.
+"""
+
+
+def text() -> str:
+    """The whole page."""
+    causes = [f"| {cause.name.lower()} | {cause.value.trigger} | {cause.value.stopped} |" for cause in Cause]
+    reasons = ["## reasons", "What a cause is called in a TransactionEvent (E.1).",
+               "\n".join(["| cause | triggerReason | stoppedReason if it ends it |", "|---|---|---|", *causes])]  # fmt: skip
+    return "\n\n".join([INTRODUCTION.rstrip(), *(page(table) for table in TABLES), *reasons]) + "\n"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the page, or check it."""
+    if "--check" not in argv:
+        PAGE.write_text(text())
+        return 0
+    stale = not PAGE.exists() or PAGE.read_text() != text()
+    if stale:
+        print(f"{PAGE.name} is stale: run python -m docs.generate.machines", file=sys.stderr)
+    return int(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

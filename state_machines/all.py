@@ -1,0 +1,10 @@
+"""Every table, for documents and tests."""
+
+from __future__ import annotations
+
+from state_machines.contactor import CONTACTOR
+from state_machines.link import LINK
+from state_machines.registration import REGISTRATION
+from state_machines.session import SESSION
+
+TABLES = (LINK, REGISTRATION, SESSION, CONTACTOR)
