@@ -141,7 +141,11 @@ class Bus:
         self._jobs: list[_Job] = []
         self._numbers = 0
         self._units: dict[int, _Unit] = {}
+        self._newest: dict[tuple[int, int], int] = {}
+        """(unit, address) -> number of the newest write: an older one is never sent (again) after it."""
+        self._served: _Job | None = None
         self._flying: _Job | None = None
+        """The job whose reply is awaited; None while the line settles after an error."""
         self._free_at = 0.0
         self._heard_at = 0.0
         self._heard = False
@@ -196,16 +200,22 @@ class Bus:
         priority: Priority = Priority.WRITE,
     ) -> None:
         """Write registers by function code 6 or 16; replaces a queued write to the same register."""
-        for job in [j for j in self._jobs if j.unit == unit and j.address == address and not j.reads]:
+        self._newest[unit, address] = self._numbers + 1
+        for job in [j for j in self._jobs if self._obsolete(j)]:
             self._jobs.remove(job)
             self._finish(job, Superseded(f"register {address} of unit {unit}"))
         await self._submit(priority, unit, fc, address, len(words), tuple(words), pace)
+
+    def _obsolete(self, job: _Job) -> bool:
+        return not job.reads and job.number < self._newest[job.unit, job.address]
 
     def drop_polls(self, unit: int) -> None:
         """Forget queued polls of a unit: it shall hear nothing more from us."""
         for job in [j for j in self._jobs if j.unit == unit and j.priority is Priority.POLL]:
             self._jobs.remove(job)
             self._finish(job, Superseded("polling stopped"))
+        if self._served is not None and self._served.unit == unit and self._served.priority is Priority.POLL:
+            self._served.tries = self._served.pace.retries  # not repeated
 
     def _submit(
         self,
@@ -268,7 +278,8 @@ class Bus:
         self._jobs.remove(job)
         if job.future.done():  # whoever asked has gone
             return
-        self._flying, self._heard = job, False
+        self._served = self._flying = job
+        self._heard = False
         self.health.requests += 1
         started = self._now()
         try:
@@ -283,7 +294,7 @@ class Bus:
             self.health.latency_ms += ((self._now() - started) * 1000 - self.health.latency_ms) / 16
             if not job.future.done():
                 job.future.set_result(registers)
-        self._flying = None
+        self._served = self._flying = None
         self._free_at = self._now() + self._quiet.turnaround_s
         self._units.setdefault(job.unit, _Unit()).free_at = self._now() + job.pace.min_gap_ms / 1000
 
@@ -336,7 +347,9 @@ class Bus:
             self._mute = 0
             self._client.close()
         job.tries += 1
-        if job.tries <= job.pace.retries and not job.future.done() and self.up:
+        if self._obsolete(job):
+            self._finish(job, Superseded(f"register {job.address} of unit {job.unit}"))
+        elif job.tries <= job.pace.retries and not job.future.done() and self.up:
             self._jobs.append(job)
         else:
             self._finish(job, NoReply(f"unit {job.unit}: {failed}"))

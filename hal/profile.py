@@ -19,8 +19,8 @@ from hal.registers import WORDS, Encoding, WordOrder
 PACKAGED = Path(__file__).with_name("profiles")
 """Where the profiles that come with us lie."""
 
-FED_BY = ("any_telegram", "write")
-"""What feeds a device's own watchdog: any request to its unit, or writing the setpoint again."""
+FED_BY = ("any_telegram",)
+"""What feeds a device's own watchdog: any request to its unit, so polls must stop when feeding does."""
 
 
 class ProfileError(ValueError):

@@ -1,0 +1,443 @@
+"""A raw controller board on our framed serial protocol (hal/board-protocol.md): the host's side of it.
+
+One command is outstanding at a time; a withdrawal goes before everything. The newest offer, withdrawal,
+failsafe, phases and lock are wishes: a board that was silent gets those it missed, one that restarted gets
+all of them (but never a permission or an offer: those need a new decision) before it is called alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from hal import frames
+from hal.config import BoardRef
+from hal.device import Clock, Faults, Presence
+from hal.frames import FAULT_BITS, Frame, Ordered, tenths
+from hal.line import Line
+from hal.ports import (
+    Applied,
+    CableRated,
+    Capabilities,
+    Command,
+    ContactorReported,
+    DeviceBooted,
+    Emit,
+    LockReported,
+    Nameplate,
+    Offer,
+    Permit,
+    Pilot,
+    PilotChanged,
+    Refused,
+    ResetFault,
+    SetFailsafe,
+    SetLock,
+    SetPhases,
+    TemperatureMeasured,
+    Withdraw,
+)
+
+AGAIN_S = 0.1
+"""Without an Ack the same frame goes out again after this."""
+ATTEMPTS = 4
+LEAST_AMPS = 6
+TOLD_TENTHS_C = 10
+"""A temperature is told again when it moved by so much."""
+LONGEST_FALLBACK_MS = 5000
+"""A board with a longer heartbeat timeout is no independent layer (invariant 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Intervals of a raw board (s)."""
+
+    silent_s: float = 2.0
+    timeout_s: float = 3.0
+    """The heartbeat timeout we ask for."""
+    hello_s: float = 0.5
+
+
+@dataclass(slots=True)
+class _Order:
+    """A command on its way; `command` is None when nobody awaits the answer (Hello, wishes written again)."""
+
+    message: frames.Hello | Ordered
+    command: Command | None
+    seq: int = 0
+    attempts: int = 0
+
+
+class Board:
+    """The power path of one EVSE whose pilot, permit and phases are ours, through a board."""
+
+    def __init__(
+        self, nameplate: Nameplate, board: BoardRef, emit: Emit, clock: Clock, pace: Pace | None = None
+    ) -> None:
+        self.evse = nameplate.evse
+        self._nameplate, self._emit = nameplate, emit
+        self._pace = pace or Pace()
+        self._line = Line(board.port, board.baud, self._bytes, self._line_changed)
+        self._decoder = frames.Decoder()
+        self._presence = Presence(self.evse, "board", emit, clock, self._pace.silent_s)
+        self._faults = Faults(self.evse, emit)
+        self._seq = 0
+        self._newest_step = 0
+        self._queue: list[_Order] = []
+        self._flying: _Order | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._greeted = False
+        self._hello_heard = False
+        self._boots_owed = 0
+        self._returning = False
+        self._wishes: dict[str, Command] = {}
+        self._missed: set[Command] = set()
+        """Wishes that the board has not acknowledged yet."""
+        self._latest: frames.State | None = None
+        self._state: frames.State | None = None
+        """The newest report, and the one that was told."""
+        self._celsius: dict[int, int] = {}
+
+    @property
+    def feed_every_s(self) -> float:
+        """A third of the heartbeat timeout."""
+        return self._pace.timeout_s / 3
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is on its way to a board that may still hear it."""
+        return self._line.up and self._flying is not None
+
+    async def run(self) -> None:
+        """Open the line, greet the board until it answers, watch for silence; ends when cancelled."""
+        self._line.open()
+        try:
+            while True:
+                await asyncio.sleep(self._pace.hello_s / 2)
+                if self._line.up and not self._greeted and self._flying is None:
+                    self._hello()
+                self._watch()
+        finally:
+            self._line.close()
+            self._stop_timer()
+
+    def _watch(self) -> None:
+        was = self._presence.alive
+        self._presence.check()
+        if was and not self._presence.alive:
+            self._away("the board is silent")
+
+    # ------------------------------------------------------------------------------------------- commands
+
+    def permit(self, command: Permit) -> None:
+        if self._presence.alive and self._greeted:
+            self._unwish("power")
+            self._order(command)
+        else:
+            self._refuse(command, "the board is silent or not greeted yet")
+
+    def offer(self, command: Offer) -> None:
+        self._want("power", command)
+
+    def withdraw(self, command: Withdraw) -> None:
+        """Goes out before anything else, and also to a board that we do not hear: it may hear us."""
+        self._unwish("power")
+        self._wishes["power"] = command
+        self._missed.add(command)
+        if self._flying is not None and not isinstance(self._flying.message, frames.Hello):
+            self._queue.insert(0, self._flying)
+            self._flying = None
+            self._stop_timer()
+        self._forget_queued(lambda c: isinstance(c, Permit | Offer | Withdraw))
+        self._queue.insert(0, _Order(self._message(command), command))
+        self._next()
+
+    def set_phases(self, command: SetPhases) -> None:
+        self._want("phases", command)
+
+    def set_lock(self, command: SetLock) -> None:
+        self._want(f"lock {command.connector}", command)
+
+    def set_failsafe(self, command: SetFailsafe) -> None:
+        self._want("failsafe", command)
+
+    def reset_fault(self, command: ResetFault) -> None:
+        if command.code not in FAULT_BITS:
+            self._refuse(command, f"the board does not latch {command.code}")
+        elif self._presence.alive:
+            self._order(command)
+        else:
+            self._refuse(command, "the board is silent or not greeted yet")
+
+    def feed(self) -> None:
+        """One heartbeat."""
+        if self._greeted:
+            self._line.write(frames.encode(frames.Heartbeat()))
+
+    def rest(self) -> None:
+        """Only heartbeats feed the board, and they stop with `feed`: nothing else to stop."""
+
+    # ---------------------------------------------------------------------------- wishes, orders, repetitions
+
+    def _want(self, what: str, command: Command) -> None:
+        """A wish: sent now, or when the board is back."""
+        self._unwish(what)
+        self._wishes[what] = command
+        self._missed.add(command)
+        if self._presence.alive or self._returning:
+            self._order(command)
+
+    def _unwish(self, what: str) -> None:
+        """A newer wish takes its place."""
+        old = self._wishes.pop(what, None)
+        if old in self._missed:
+            self._missed.discard(old)
+            if not any(o.command is old for o in (self._flying, *self._queue) if o):
+                self._refuse(old, "superseded")
+
+    def _order(self, command: Command) -> None:
+        self._forget_queued(lambda c: _place(c) == _place(command))
+        self._queue.append(_Order(self._message(command), command))
+        self._next()
+
+    def _forget_queued(self, obsolete: Callable[[Command], bool]) -> None:
+        for old in [o for o in self._queue if o.command is not None and obsolete(o.command)]:
+            self._queue.remove(old)
+            if old.command is not None:
+                self._refuse(old.command, "superseded")
+
+    def _message(self, command: Command) -> Ordered:
+        """The frame of a command; its step is never older than what the board has seen."""
+        step = self._newest_step = max(command.step, self._newest_step)
+        match command:
+            case Permit():
+                return frames.Permit(step, _tenths(command.amps), command.phases)
+            case Offer():
+                return frames.Offer(step, _tenths(command.amps))
+            case Withdraw():
+                return frames.Withdraw(step, command.reason)
+            case SetPhases():
+                return frames.Phases(step, command.phases)
+            case SetLock():
+                return frames.Lock(step, command.connector, int(command.locked))
+            case SetFailsafe():
+                return frames.Failsafe(step, _tenths(command.amps))
+            case ResetFault():
+                return frames.Reset(step, FAULT_BITS.index(command.code))
+
+    def _next(self) -> None:
+        if self._flying is not None:
+            return
+        if self._queue:
+            self._flying = self._queue.pop(0)
+            self._seq = self._seq % 255 + 1
+            self._flying.seq, self._flying.attempts = self._seq, 0
+            self._send()
+        elif self._returning:
+            self._returning = False
+            self._presence.announce()
+            if self._latest is not None:
+                self._take_state(self._latest)
+
+    def _send(self) -> None:
+        order = self._flying
+        if order is None:
+            return
+        if order.attempts >= ATTEMPTS:
+            self._flying = None
+            self._unanswered(order)
+            return
+        order.attempts += 1
+        if isinstance(order.message, frames.Hello):
+            self._boots_owed += 1
+        self._line.write(frames.encode(order.message, order.seq))
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._send)
+
+    def _unanswered(self, order: _Order) -> None:
+        """A wish stays on its way for as long as the board is there; anything else has failed."""
+        if order.command is not None and order.command in self._missed:
+            if self._presence.alive or self._returning:
+                self._queue.insert(0 if isinstance(order.command, Withdraw) else len(self._queue), order)
+        elif order.command is not None:
+            self._refuse(order.command, "no acknowledgement")
+        self._next()
+
+    def _acknowledged(self, ack: frames.Ack) -> None:
+        order = self._flying
+        if order is None or order.seq != ack.seq or ack.kind != order.message.KIND:
+            return  # the answer to an order that was dropped for a more urgent one
+        self._flying = None
+        self._stop_timer()
+        if isinstance(order.message, frames.Hello):
+            self._hello_heard = True
+        elif order.command is not None:
+            self._missed.discard(order.command)
+            self._answer(order.command, ack)
+        self._next()
+
+    def _answer(self, command: Command, ack: frames.Ack) -> None:
+        if ack.result != frames.OK:
+            self._refuse(command, _name(frames.RESULTS, ack.result))
+            return
+        offers = isinstance(command, Permit | Offer | Withdraw)
+        amps = ack.offered_tenths / 10 if offers else getattr(command, "amps", None)
+        self._emit(Applied(self.evse, command.step, type(command).__name__.lower(), amps))
+
+    def _away(self, reason: str) -> None:
+        """The board is not there: wishes are kept, everything else is refused."""
+        orders = [o for o in (self._flying, *self._queue) if o is not None]
+        self._flying, self._queue, self._returning = None, [], False
+        self._latest = self._state = None
+        self._stop_timer()
+        for order in orders:
+            if order.command is not None and order.command not in self._missed:
+                self._refuse(order.command, reason)
+
+    # -------------------------------------------------------------------------------------------- greeting
+
+    def _line_changed(self, up: bool) -> None:
+        self._decoder = frames.Decoder()
+        self._boots_owed = 0
+        self._lost("the line was reopened" if up else "the port is gone")
+        if up:
+            self._hello()
+
+    def _lost(self, reason: str) -> None:
+        """The board must be greeted again, and a Hello withdraws every permission."""
+        if self._greeted:
+            self._emit(DeviceBooted(self.evse, reason))
+        self._greeted = False
+        if self._presence.alive:
+            self._presence.alive = None
+        self._away(reason)
+        if isinstance(self._wishes.get("power"), Offer):
+            self._unwish("power")
+
+    def _hello(self) -> None:
+        self._hello_heard = False
+        self._queue.insert(0, _Order(frames.Hello(frames.VERSION, round(self._pace.timeout_s * 1000)), None))
+        self._next()
+
+    def _booted(self, boot: frames.Boot) -> None:
+        """A Boot report: the answer to a Hello, or from a board that restarted by itself."""
+        if self._boots_owed > 0 and (self._hello_heard or self._greeted):
+            self._boots_owed -= 1
+            if not self._greeted:
+                self._welcome(boot)
+        elif self._greeted:
+            self._lost(_name(frames.RESET_REASONS, boot.reset))
+            self._hello()
+
+    def _welcome(self, boot: frames.Boot) -> None:
+        """Hello was answered: tell what the board is, and write what must be in it."""
+        self._greeted = True
+        self._newest_step = 0
+        needed = frames.HAS_MIRROR | frames.OPENS_ALONE
+        independent = boot.capabilities & needed == needed and 0 < boot.timeout_ms <= LONGEST_FALLBACK_MS
+        self._emit(
+            Capabilities(
+                self.evse,
+                independent=independent,
+                max_amps=min(boot.max_tenths / 10, self._nameplate.amps),
+                phases=min(boot.phases, self._nameplate.phases),
+                phase_switch=bool(boot.capabilities & frames.CAN_SWITCH_PHASES),
+                lock=bool(boot.capabilities & frames.CAN_LOCK),
+                fallback_s=boot.timeout_ms / 1000,
+                vendor=boot.vendor,
+                model=boot.model,
+                serial=boot.serial,
+                firmware=boot.firmware,
+            )
+        )
+        self._faults.tell("not_independent", not independent, f"capabilities {boot.capabilities:#x}")
+        self._return(list(self._wishes.values()))
+
+    def _return(self, wishes: list[Command]) -> None:
+        """The board is back: the wishes go out, a withdrawal first; then it is called alive."""
+        self._returning = True
+        for command in sorted(wishes, key=lambda c: (not isinstance(c, Withdraw), c.step)):
+            if not any(o.command is command for o in (self._flying, *self._queue) if o):
+                awaited = command if command in self._missed else None
+                self._queue.append(_Order(self._message(command), awaited))
+        self._next()
+
+    # ----------------------------------------------------------------------------------------------- state
+
+    def _bytes(self, data: bytes) -> None:
+        for frame in self._decoder.feed(data):
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        self._presence.heard()
+        match frame.message:
+            case frames.Ack() as ack:
+                self._acknowledged(ack)
+            case frames.Boot() as boot:
+                self._booted(boot)
+            case frames.State() as state if self._greeted:
+                self._latest = state
+                if not self._presence.alive and not self._returning:
+                    self._return([c for c in self._wishes.values() if c in self._missed])
+                if self._presence.alive:
+                    self._take_state(state)
+
+    def _take_state(self, state: frames.State) -> None:
+        """Tell what changed against the last report, everything after the first."""
+        old, self._state = self._state, state
+        evse, connector = self.evse, self._nameplate.connectors[0]
+
+        def changed(*names: str) -> bool:
+            return old is None or any(getattr(old, n) != getattr(state, n) for n in names)
+
+        if changed("faults", "flags"):
+            self._tell_faults(state)
+        if changed("contacts"):
+            phases = (state.contacts & (frames.L1 | frames.L2 | frames.L3)).bit_count()
+            self._emit(ContactorReported(evse, state.contacts != 0, phases))
+        if changed("proximity"):
+            known = state.proximity not in (0, 255)
+            self._emit(CableRated(evse, connector, float(state.proximity) if known else None))
+        if old is None or (old.flags ^ state.flags) & frames.LOCKED:
+            self._emit(LockReported(evse, connector, bool(state.flags & frames.LOCKED)))
+        if changed("pilot"):
+            self._emit(PilotChanged(evse, cast("Pilot", state.pilot)))
+        for place, tenths_c in state.temperatures:
+            self._take_temperature(place, tenths_c)
+
+    def _tell_faults(self, state: frames.State) -> None:
+        for bit, code in enumerate(FAULT_BITS):
+            self._faults.tell(code, bool(state.faults >> bit & 1), f"bit {bit}")
+        self._faults.tell("emergency_stop", bool(state.flags & frames.EMERGENCY_STOP))
+        self._faults.tell("heartbeat_lost", bool(state.flags & frames.HEARTBEAT_LOST))
+
+    def _take_temperature(self, place: int, tenths_c: int) -> None:
+        known = self._celsius.get(place)
+        if known is None or abs(tenths_c - known) >= TOLD_TENTHS_C:
+            self._celsius[place] = tenths_c
+            self._emit(TemperatureMeasured(self.evse, _name(frames.PLACES, place), tenths_c / 10))
+
+    def _refuse(self, command: Command, reason: str) -> None:
+        self._emit(Refused(self.evse, command.step, type(command).__name__.lower(), reason))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _place(command: Command) -> tuple[str, int]:
+    """Commands of one place supersede each other in the queue."""
+    return type(command).__name__, getattr(command, "connector", 0)
+
+
+def _tenths(amps: float) -> int:
+    """Below 6 A there is only a pause."""
+    return tenths(amps) if amps >= LEAST_AMPS else 0
+
+
+def _name(names: tuple[str, ...], index: int) -> str:
+    """The name of a code; a newer board may know more than we do."""
+    return names[index] if index < len(names) else f"code {index}"
