@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import importlib
 import os
@@ -16,12 +17,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from agent.core.events import Event, Start, StoreReported
+from agent.core.events import Start, StoreReported
 from agent.io.board import Board, BoardError, check_presets, load_board
 from agent.io.clock import SystemClock
-from agent.io.control import ControlError, ControlSocket, Refused, Verb
+from agent.io.control import ControlError, ControlSocket
 from agent.io.journal import Journal
 from agent.io.late_hardware import LateHardware
 from agent.io.link import Link
@@ -146,10 +147,8 @@ class _Agent:
     async def _start_rest(self) -> None:
         """What can wait until the CSMS has heard of us, each loaded beside the loop."""
         if self._board.site.network:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._spoken.wait(), SPEAK_FIRST_S)
-            except TimeoutError:
-                pass
         await self._hardware.open(self._board.hardware, self._runner.post)
         try:
             await self._control.open()

@@ -87,6 +87,11 @@ class FrameLog:
                 found.append(json.loads(line))
         return found
 
+    @property
+    def listeners(self) -> int:
+        """How many look on right now."""
+        return len(self._listeners)
+
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each frame from now on, until the returned function is called."""
         self._listeners.append(listener)
