@@ -67,9 +67,7 @@ def variables(data: Iterable[Mapping[str, Any]]) -> str:
 
 def transactions(data: Mapping[str, Any]) -> str:
     """Running transactions, then ended ones."""
-    cells = [
-        (t["id"], t["evse"], t["state"], kwh(t["begin_wh"]), "", "", t["seq"]) for t in data["running"]
-    ]
+    cells = [(t["id"], t["evse"], t["state"], kwh(t["begin_wh"]), "", "", t["seq"]) for t in data["running"]]
     cells += [
         (t["id"], t["evse"], f"ended: {t['reason']}", kwh(t["begin_wh"]), kwh(t["end_wh"]), t["undelivered"],
          t["events"]) for t in data["ended"]

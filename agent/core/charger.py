@@ -129,7 +129,8 @@ class Charger:
             self.transactions.resume_or_end(cx, evse)
             self.schedules.follow(cx, evse)
         self.limits.apply(cx)
-        if any([self.transactions.settle(cx, evse) for evse in self.evses.values()]):
+        ended = [evse for evse in self.evses.values() if self.transactions.settle(cx, evse)]
+        if ended:
             for evse in self.evses.values():
                 self.authorizer.settle(cx, evse)
             self.limits.apply(cx)

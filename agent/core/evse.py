@@ -182,6 +182,8 @@ class Evse:
     silent: set[str] = field(default_factory=set)
     authorization: Authorization | None = None
     released: Release | None = None
+    held: bool = False
+    """Authorised and connected, but limit or fault keep it from being offered current."""
     rested: bool = False
     """The car was offered current for a while and did not take it."""
     next: Authorization | None = None
@@ -265,9 +267,11 @@ class Evse:
             return "Idle"
         if self.charging:
             return "Charging"
+        if self.released is not None and self.tx is not None:
+            return self.tx.charging_state
         if self.authorization is None:
             return "EVConnected"
-        if self.session.state != "powered":
+        if self.held:
             return "SuspendedEVSE"
         if self.pilot in WANTS_ENERGY:
             return self.tx.charging_state if self.tx is not None else "EVConnected"

@@ -124,6 +124,7 @@ class Limits:
             verdict = self.judge(cx, evse)
             self._publish(cx, evse, verdict)
             self._steer(cx, evse, verdict)
+            evse.held = evse.session.state in ("ready", "pausing")
             self._command(cx, evse, verdict)
 
     def _rank(self, cx: Context, evse: Evse) -> tuple[bool, int]:

@@ -27,8 +27,8 @@ in every state; a trigger of our own that is not listed is a bug.
 def text() -> str:
     """The whole page."""
     causes = [f"| {cause.name.lower()} | {cause.value.trigger} | {cause.value.stopped} |" for cause in Cause]
-    reasons = ["## reasons", "What a cause is called in a TransactionEvent (E.1).",
-               "\n".join(["| cause | triggerReason | stoppedReason if it ends it |", "|---|---|---|", *causes])]  # fmt: skip
+    head = ["| cause | triggerReason | stoppedReason if it ends it |", "|---|---|---|"]
+    reasons = ["## reasons", "What a cause is called in a TransactionEvent (E.1).", "\n".join([*head, *causes])]
     return "\n\n".join([INTRODUCTION.rstrip(), *(page(table) for table in TABLES), *reasons]) + "\n"
 
 
