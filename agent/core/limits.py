@@ -138,8 +138,15 @@ class Limits:
         modest = sum(min(equal, e.site.max_amps) for e in takers if e is not evse)
         others = sum(self._setpoints[e.id].exposure(cx.ms) for e in self._evses.values() if e is not evse)
         amps = max(0.0, min(max(equal, shared.amps - modest), shared.amps - others))
+        self._wake(cx)
         why = f"{shared.amps:g} A shared by {len(takers)}; others may draw {others:g} A. {shared.why}".strip()
         return Claim(shared.owner, amps, why=why)
+
+    def _wake(self, cx: Context) -> None:
+        """Step again when an EV's older setpoint no longer counts."""
+        lapses = [until for s in self._setpoints.values() for until, _ in s.older if until > cx.ms]
+        if lapses:
+            cx.timers.set("limits.share", min(lapses))
 
     def _takes(self, evse: Evse) -> bool:
         return evse.session.state in ("ready", "powered", "pausing", "stopping")
