@@ -19,15 +19,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agent.app_hardware import LateHardware, checked_hardware
 from agent.core.events import Start, StoreReported
 from agent.io.board import Board, BoardError, check_presets, load_board
 from agent.io.clock import SystemClock
 from agent.io.control import ControlError, ControlSocket
 from agent.io.journal import Journal
-from agent.io.late_hardware import LateHardware
 from agent.io.link import Link
 from agent.io.logs import FrameLog, note
-from agent.io.runner import Outlets, Runner
+from agent.io.runner import EXIT_BUG, Outlets, Runner
 from agent.io.system import VERSION, BootMarker, ServiceManager, lock_state
 from agent.station import Station
 
@@ -50,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             board = replace(board, state_dir=options.state_dir.resolve())
         if options.check:
             check_presets(board)
+            _check_hardware(board)
             print(f"{options.config}: good")
             return 0
         return _run(board)
@@ -101,6 +102,14 @@ def _station(board: Board, tables: Mapping[str, Mapping[str, Any]]) -> Station:
         raise
 
 
+def _check_hardware(board: Board) -> None:
+    """Raises BoardError when a device's profile or driver is not there or not usable."""
+    try:
+        checked_hardware(board.hardware)
+    except ValueError as error:
+        raise BoardError(f"{board.file}: {error}") from error
+
+
 class _Agent:
     """Everything that lives on the loop, and the order in which it starts and ends."""
 
@@ -112,10 +121,11 @@ class _Agent:
         self._frames = FrameLog(board.state_dir / "ocpp.log", clock.mono_ms)
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
         self._link = Link(self._runner.post, self._watch)
-        self._hardware = LateHardware()
+        self._hardware = LateHardware(board.hardware)
         self._control = ControlSocket(
             board.control_socket, self._runner.post, self._hardware.verbs(), self._frames
         )
+        self._mono_ms = clock.mono_ms
         self._spoken = asyncio.Event()
 
     async def live(self, report: StoreReported) -> int:
@@ -136,7 +146,7 @@ class _Agent:
         code = await self._runner.run(outlets, start)
         rest.cancel()
         await self._end()
-        self._marker.write(clean=code == 0)
+        self._marker.write(clean=code != EXIT_BUG)
         return code
 
     def _watch(self, direction: str, connection: int, text: str) -> None:
@@ -149,7 +159,7 @@ class _Agent:
         if self._board.site.network:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._spoken.wait(), SPEAK_FIRST_S)
-        await self._hardware.open(self._board.hardware, self._runner.post)
+        await self._open_hardware()
         try:
             await self._control.open()
         except ControlError as error:
@@ -158,6 +168,14 @@ class _Agent:
         _ = self._station.handlers
         gc.collect()
         gc.freeze()
+
+    async def _open_hardware(self) -> None:
+        """What board.toml says wrongly of devices shows here; it ends the process like any mistake in it."""
+        try:
+            await self._hardware.open(self._runner.post, self._mono_ms)
+        except ValueError as error:
+            note("error", "board", f"{self._board.file}: {error}")
+            self._runner.stop("board.toml", EXIT_BOARD)
 
     def _rest_started(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):

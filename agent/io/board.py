@@ -131,7 +131,7 @@ def _bus(table: Table) -> BusConfig:
 
 def _evse(table: Table, buses: set[str]) -> tuple[EvseSite, EvseConfig]:
     number = table.integer("id", 1, 999)
-    kind = table.one_of("kind", ("smart", "raw"))
+    kind = table.text("kind")
     amps = table.number("max_amps", 6, 1000)
     phases = table.integer("phases", 1, 3)
     if phases == 2:

@@ -113,10 +113,10 @@ class Runner:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._drain)
 
-    def stop(self, reason: str) -> None:
-        """The orderly end: the station pauses and opens, then `run` returns 0. A second call does nothing."""
+    def stop(self, reason: str, code: int = 0) -> None:
+        """The orderly end: the station pauses and opens, then `run` returns `code`. Only the first call counts."""
         if self._exit is None:
-            self._exit = 0
+            self._exit = code
             self._ending.set()
             self.post(Stopping(reason))
 
@@ -195,7 +195,7 @@ class Runner:
         effects = self._station.step(now, event)
         self._stepped_ms = now.mono_ms
         self._execute(self._pipeline.submit(self._station.steps, effects))
-        self._outlets.hardware.renew_lease(self._clock.mono_ms())
+        self._outlets.hardware.renew_lease(now.mono_ms)
         self._outlets.service.alive()
         self.longest_step_s = max(self.longest_step_s, time.perf_counter() - began)
 

@@ -133,7 +133,7 @@ MISTAKES = [
     ('host = "10.0.0.5"', 'host = "h"\nbaud = 9600', "[[bus]] lan: baud is not known"),
     ('name = "lan"', 'name = "rs485"', "[[bus]]: name rs485 is used twice"),
     ("id = 1\nkind", "id = 3\nkind", "[[evse]]: found ids [3, 2], expected 1, 2, ... without gaps"),
-    ('kind = "raw"', 'kind = "dumb"', "[[evse]] 2: kind: found 'dumb' (text), expected one of smart, raw"),
+    ('kind = "raw"', "kind = 1", "[[evse]] 2: kind: found 1 (number), expected a text"),
     ("max_amps = 16", 'max_amps = "16"', "[[evse]] 1: max_amps: found '16' (text), expected a number from 6"),
     ("max_amps = 16", "max_amps = true", "[[evse]] 1: max_amps: found True (truth value)"),
     ("max_amps = 16", "max_amps = 5", "[[evse]] 1: max_amps: found 5 (number), expected a number from 6"),
