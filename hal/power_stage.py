@@ -54,6 +54,16 @@ class Pace:
     settings_s: float = 0.0
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Wish:
+    """What the setpoint shall be, for which commands; an offer that overtakes a permit carries it along."""
+
+    commands: tuple[Permit | Offer | Withdraw, ...]
+    amps: Decimal
+    permits: bool
+    withdraws: bool
+
+
 class SmartController:
     """The power path of one EVSE behind a controller with its own pilot and contactor."""
 
@@ -71,8 +81,7 @@ class SmartController:
         self._fed_until_ms = 0
         self._settings_due_ms = 0
         # What is wanted, and what the device was last read to have.
-        self._wish: Permit | Offer | Withdraw | None = None
-        self._wanted = ZERO
+        self._wish: _Wish | None = None
         self._failsafe = ZERO
         self._failsafe_wish: SetFailsafe | None = None
         self._setpoint: Decimal | None = None
@@ -146,56 +155,63 @@ class SmartController:
 
     def _want(self, command: Permit | Offer | Withdraw, amps: Decimal) -> None:
         """A new wish for the setpoint; an older one that is not there yet is dropped."""
-        if self._wish is not None:
-            self._refuse(self._wish, "superseded")
+        carried: tuple[Permit | Offer | Withdraw, ...] = ()
+        if self._wish is not None and self._wish.permits and isinstance(command, Offer):
+            carried = self._wish.commands
+        else:
+            self._give_up("superseded")
         self._turn += 1
-        self._wish, self._wanted = command, amps
-        self._spawn(self._fulfil(self._turn))
+        permits = isinstance(command, Permit) or bool(carried)
+        self._wish = _Wish((*carried, command), amps, permits, isinstance(command, Withdraw))
+        self._spawn(self._fulfil(self._wish))
 
-    async def _fulfil(self, turn: int) -> None:
+    async def _fulfil(self, wish: _Wish) -> None:
         """Write until the device has it, a newer wish came, or nothing may be sent any more."""
-        while turn == self._turn and self._wish is not None:
+        while wish is self._wish:
             try:
-                await self._write_wish(turn, self._wish)
+                await self._write_wish(wish)
             except Superseded:
                 return
             except BusError as failed:
-                if isinstance(self._wish, Permit) or isinstance(failed, DeviceRefused):
-                    self._give_up(turn, str(failed))
-                    return
+                refused = isinstance(failed, DeviceRefused) and not wish.withdraws
+                if wish is self._wish and (wish.permits or refused):
+                    self._give_up(str(failed))
                 if not self._fed():
                     return  # silence is what makes the device safe now; the wish stays for later
                 await asyncio.sleep(self._pace.again_s)
 
-    async def _write_wish(self, turn: int, wish: Permit | Offer | Withdraw) -> None:
-        rises = self._setpoint is None or self._wanted > self._setpoint
-        priority = Priority.WRITE if rises and self._wanted else Priority.SAFETY
-        if isinstance(wish, Permit):
+    async def _write_wish(self, wish: _Wish) -> None:
+        rises = wish.amps > 0 and (self._setpoint is None or wish.amps > self._setpoint)
+        if wish.permits:
             await self._release(RELEASED)
-        if turn == self._turn:
-            await self._device.write("setpoint", self._wanted, priority)
-        if isinstance(wish, Withdraw) and turn == self._turn and self._closed is not False:
-            await self._release(LOCKED)
-        if turn == self._turn:
+        if wish is self._wish:
+            try:
+                priority = Priority.WRITE if rises else Priority.SAFETY
+                await self._device.write("setpoint", wish.amps, priority)
+            finally:
+                if wish is self._wish and wish.withdraws and self._closed is not False:
+                    await self._release(LOCKED)
+        if wish is self._wish:
             found = await self._device.read("setpoint")
-            if turn == self._turn:
+            if wish is self._wish:
                 self._confirm(wish, found)
 
-    def _confirm(self, wish: Permit | Offer | Withdraw, found: Value) -> None:
+    def _confirm(self, wish: _Wish, found: Value) -> None:
         """What the device says is the truth: less than asked is applied, more is a fault."""
         self._setpoint = found if isinstance(found, Decimal) else None
-        agrees = self._setpoint is not None and self._setpoint <= self._wanted
-        self._faults.tell("readback_mismatch", not agrees, f"setpoint {found} A after {self._wanted} A")
+        agrees = self._setpoint is not None and self._setpoint <= wish.amps
+        self._faults.tell("readback_mismatch", not agrees, f"setpoint {found} A after {wish.amps} A")
+        if not agrees or self._setpoint is None:
+            self._give_up(f"the device says {found} A")
+            return
         self._wish = None
-        if agrees and self._setpoint is not None:
-            self._applied(wish, float(self._setpoint))
-        else:
-            self._refuse(wish, f"the device says {found} A")
+        for command in wish.commands:
+            self._applied(command, float(self._setpoint))
 
-    def _give_up(self, turn: int, reason: str) -> None:
-        if turn == self._turn and self._wish is not None:
-            self._refuse(self._wish, reason)
-            self._wish, self._wanted = None, ZERO
+    def _give_up(self, reason: str) -> None:
+        wish, self._wish = self._wish, None
+        for command in wish.commands if wish is not None else ():
+            self._refuse(command, reason)
 
     async def _release(self, value: Decimal) -> None:
         """Release the box, or lock it, which opens its contactor at once."""
@@ -212,7 +228,8 @@ class SmartController:
                 if isinstance(failed, DeviceRefused) or (self._greeted and not self._fed()):
                     self._refuse(command, str(failed))
                     return
-                await asyncio.sleep(self._pace.again_s)
+                if not isinstance(failed, Superseded):
+                    await asyncio.sleep(self._pace.again_s)
                 continue
             self._faults.tell("readback_mismatch", found != wanted, f"failsafe {found} A after {wanted} A")
             if found == wanted:
@@ -220,6 +237,7 @@ class SmartController:
             else:
                 self._refuse(command, f"the device says {found} A")
             return
+        self._refuse(command, "superseded")
 
     # --------------------------------------------------------------------------------------------- polling
 
@@ -311,7 +329,7 @@ class SmartController:
     async def _back(self) -> None:
         """It answers (again): what was wanted meanwhile is written first, then its whole state is told."""
         if self._wish is not None and not self._working:
-            await self._fulfil(self._turn)
+            await self._fulfil(self._wish)
         self._presence.announce()
         self._pilot = self._closed = None
 
@@ -358,7 +376,7 @@ class SmartController:
         self._emit(DeviceBooted(self.evse, reason))
         self._greeted = False
         self._turn += 1
-        self._wish, self._wanted, self._setpoint = None, ZERO, None
+        self._wish = self._setpoint = None
         self._spawn(self._write_setpoint(self._turn, ZERO))
 
     async def _write_setpoint(self, turn: int, amps: Decimal) -> None:

@@ -185,6 +185,23 @@ def test_a_newer_write_takes_the_place_of_a_queued_one(tmp_path: Path) -> None:
     run(story)
 
 
+def test_a_failed_write_is_not_repeated_after_a_newer_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        devices, bus = await wired(tmp_path)
+        devices.script = [lambda request, honest: []]
+        old = asyncio.ensure_future(bus.write(1, 6, 200, [160], PACE))
+        await until(lambda: devices.asked)
+        new = asyncio.ensure_future(bus.write(1, 6, 200, [0], PACE, Priority.SAFETY))
+        with pytest.raises(Superseded):
+            await old
+        await new
+        assert [r[3] for r in devices.asked] == [160, 0]
+        assert devices.registers[1, 200] == 0
+        await bus.close()
+
+    run(story)
+
+
 def test_the_bus_survives_a_port_that_vanishes_and_comes_back(tmp_path: Path) -> None:
     async def story() -> None:
         devices, bus = await wired(tmp_path)
