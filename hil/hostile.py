@@ -81,12 +81,12 @@ def _stations_own(rng: Random, id_: str) -> Hostile:
 
 
 def _no_object(rng: Random, id_: str) -> Hostile:
-    payload = rng.choice((None, [], "x", 5, [[]], True))
+    payload: Any = rng.choice((None, [], "x", 5, [[]], True))
     return Hostile(_call(id_, "GetVariables", payload), "payload no object", id_, ("FormatViolation",))
 
 
 def _missing(rng: Random, id_: str) -> Hostile:
-    payload = rng.choice(({}, {"getVariableData": []}, {"getVariableData": [{"component": {"name": "x"}}]}))
+    payload: Any = rng.choice(({}, {"getVariableData": []}, {"getVariableData": [{"component": {"name": "x"}}]}))
     return Hostile(_call(id_, "GetVariables", payload), "missing", id_, ("OccurrenceConstraintViolation",))
 
 
@@ -119,12 +119,12 @@ def _huge_number(rng: Random, id_: str) -> Hostile:
 
 
 def _surrogate(rng: Random, id_: str) -> Hostile:
-    text = f'[2,"{id_}","GetVariables",{{"getVariableData":[{{"component":{{"name":"\\ud800"}},"variable":{{"name":"x"}}}}]}}]'
+    text = _call(id_, "GetVariables", _get("\ud800"))
     return Hostile(text, "lone surrogate", id_, ("FormatViolation", FRAMEWORK, RESULT))
 
 
 def _big(rng: Random, id_: str) -> Hostile:
-    payload = {"getVariableData": [{"component": {"name": "x"}, "variable": {"name": "y"}}] * rng.randrange(60, 900)}
+    payload = {"getVariableData": _get()["getVariableData"] * rng.randrange(60, 900)}
     return Hostile(_call(id_, "GetVariables", payload), "big", id_, ("OccurrenceConstraintViolation", "FormatViolation"))
 
 
