@@ -81,9 +81,7 @@ def test_a_repeated_frame_is_acknowledged_again_but_not_executed_again() -> None
     assert not world.board.locked
 
 
-@pytest.mark.parametrize(
-    "cause", ["residual_current", "emergency_stop", "diode", "pilot", "ground", "board_internal"]
-)
+@pytest.mark.parametrize("cause", ["residual_current", "emergency_stop", "diode", "pilot", "ground", "board_internal"])
 def test_it_opens_within_100_ms_by_itself(cause: str) -> None:
     world = BoardWorld()
     world.charges(16)

@@ -26,9 +26,7 @@ class Plug:
             self.car.step(self.now, DT, duty, live, Mains().volts)
 
 
-@pytest.mark.parametrize(
-    ("duty", "amps"), [(100, 0), (5, 0), (8.5, 6), (10, 6), (26.67, 16), (53.33, 32), (90, 65)]
-)
+@pytest.mark.parametrize(("duty", "amps"), [(100, 0), (5, 0), (8.5, 6), (10, 6), (26.67, 16), (53.33, 32), (90, 65)])
 def test_duty_cycles_mean_what_the_standard_says(duty: float, amps: float) -> None:
     assert amps_of_duty(duty) == pytest.approx(amps, abs=0.01)
 

@@ -1,0 +1,23 @@
+"""The reference session on real wires: the agent's process, ptys, sockets and the bench CSMS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hil.plan import DEFAULT, load
+from hil.real_bench import RealBench
+from hil.scenarios.charging_session import charging_session
+from tests.marks import req
+
+
+@req("E01.FR.07", "E02.FR.05", "E04.FR.01", "E04.FR.02")
+@pytest.mark.parametrize("evse", [1, 2], ids=["smart wallbox", "raw board"])
+def test_a_charging_session(tmp_path: Path, evse: int) -> None:
+    with RealBench(replace(load(DEFAULT), directory=tmp_path / "bench")) as bench:
+        charging_session(bench, evse)
+        failed = [f"{check.what}: {check.found}" for check in bench.checks if not check.holds]
+    assert not failed
+    assert bench.rig.agent.exit_code == 0
