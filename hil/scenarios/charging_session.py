@@ -9,7 +9,7 @@ from hil.csms import Transaction
 
 CARD = "04A1B2C3D4E5F6"
 LIMIT = 10.0
-OFFLINE_WH = 6.0
+OFFLINE_WH = 4.0
 """What flows while the network is away."""
 
 
