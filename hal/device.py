@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
-from hal.bus import Bus, BusError, NoReply, Priority
+from hal.bus import Bus, BusError, DeviceRefused, NoReply, Priority
 from hal.ports import Alive, Emit, FaultCleared, FaultRaised, Silent
 from hal.profile import Profile
 
 Value = Decimal | str | None
 Clock = Callable[[], int]
 """Monotonic milliseconds, the same as in the core's Instant."""
+WATCH_S = 0.25
 
 
 class Device:
@@ -31,8 +33,10 @@ class Device:
                 registers = await self.bus.read(
                     self.unit, span.fc, span.address, span.count, self.profile.transport
                 )
-            except BusError:
+            except DeviceRefused:
                 continue
+            except BusError:
+                break  # it will not answer the next one either
             arrived()
             found |= span.decode(registers)
         if not found:
@@ -66,13 +70,17 @@ class Presence:
     def __init__(self, evse: int, device: str, emit: Emit, clock: Clock, grace_s: float) -> None:
         self._evse, self._device = evse, device
         self._emit, self._clock, self._grace_ms = emit, clock, grace_s * 1000
-        self._heard_ms = clock()
+        self._heard_ms: int | None = clock()
         self.alive: bool | None = None
         """None before the first word either way."""
 
     def heard(self) -> None:
         """It answered just now; says nothing yet, so that settings can be written first."""
         self._heard_ms = self._clock()
+
+    def idle(self) -> None:
+        """Nothing is asked, so silence says nothing until it is heard again."""
+        self._heard_ms = None
 
     def announce(self) -> None:
         """It is of use again: tell Alive, once."""
@@ -83,9 +91,16 @@ class Presence:
 
     def check(self) -> None:
         """Tell Silent, once, when the grace is over."""
-        if self.alive is not False and self._clock() - self._heard_ms > self._grace_ms:
+        heard_ms = self._heard_ms
+        if self.alive is not False and heard_ms is not None and self._clock() - heard_ms > self._grace_ms:
             self.alive = False
             self._emit(Silent(self._evse, self._device))
+
+    async def watch(self) -> None:
+        """Check for ever, however long a request takes."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self.check()
 
 
 class Faults:

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 
-from hal.bus import BusError
+from hal.bus import BusError, DeviceRefused, Priority
 from hal.device import Clock, Device, Faults, Presence, Value
 from hal.ports import Emit, Quantity, Reading
 
 Key = tuple[Quantity, int]
 IMPORT: Key = ("energy_import_wh", 0)
 POWER: Key = ("power_w", 0)
+AGAIN_MS = 1000
+"""Pause before a meter that does not answer is asked again."""
 FROZEN_WH = Decimal(20)
 """Energy that the shown power must amount to before a counter that stands still is called frozen."""
 
@@ -29,26 +31,31 @@ class Meter:
 
     async def run(self) -> None:
         """Poll for ever."""
-        while True:
-            if not self._presence.alive:
-                await self._identify()
-            await self._cycle()
-            self._presence.check()
-            await asyncio.sleep(max(min(self._due.values()) - self._clock(), 0) / 1000)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._presence.watch())
+            while True:
+                if self._presence.alive or await self._identify():
+                    await self._cycle()
+                await asyncio.sleep(max(min(self._due.values()) - self._clock(), 0) / 1000)
 
-    async def _identify(self) -> None:
+    async def _identify(self) -> bool:
+        """Read the serial number; False when the meter does not answer."""
         point = self._device.profile.identity.get("serial")
         try:
-            found = await self._device.read(point) if point else None
+            found = await self._device.read(point, Priority.POLL) if point else None
+        except DeviceRefused:
+            found = None
         except BusError:
-            return
+            self._due = {name: self._clock() + AGAIN_MS for name in self._due}
+            return False
         if found is not None and str(found) != self._serial:
             self._serial = str(found)
             self._plausible.forget()
+        return True
 
     async def _cycle(self) -> None:
         """Read the groups that are due and tell one reading of all that came."""
-        now = self._clock()
+        now, was_alive = self._clock(), self._presence.alive
         answers: list[int] = []
         values: dict[str, Value] = {}
         for group in self._device.profile.groups:
@@ -58,6 +65,8 @@ class Meter:
                     values |= await self._device.read_group(group.name, lambda: answers.append(self._clock()))
                 except BusError:
                     continue
+        if was_alive and not self._presence.alive:
+            return  # it was away meanwhile: it may be another one now
         sample = self._quantities(values)
         if sample and self._plausible.check(sample, answers[0]):
             self._presence.announce()

@@ -119,6 +119,16 @@ class PilotChanged:
 
     evse: int
     pilot: Pilot
+    connector: int = 1
+    """The connector of the EVSE whose pilot this is: one of them is in use at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class BayChanged:
+    """A parking bay detector sees a vehicle, or no longer does (TxStartPoint ParkingBayOccupancy)."""
+
+    evse: int
+    occupied: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,15 @@ class Reading:
     mono_ms: int
     values: Mapping[tuple[Quantity, int], Decimal]
     serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterDescribed:
+    """What a meter can measure, told once at start: (quantity, phase) as in `Reading`, and whether it signs."""
+
+    evse: int
+    points: frozenset[tuple[Quantity, int]]
+    signs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +278,8 @@ HardwareEvent = (
     | CableRated
     | LockReported
     | Reading
+    | MeterDescribed
+    | BayChanged
     | TokenPresented
     | TemperatureMeasured
     | Silent

@@ -243,23 +243,26 @@ class SmartController:
 
     async def run(self) -> None:
         """Greet the device, then poll it while the guard feeds; ends when cancelled."""
-        while True:
-            self._wake.clear()
-            if not self._greeted:
-                await self._greet()
-                pause = self._pace.again_s
-            elif self._fed():
-                await self._poll()
-                pause = self._pace.poll_s or min(
-                    self._device.profile.group("state").every_ms / 1000, self.feed_every_s
-                )
-            else:
-                await self._wake.wait()
-                self._presence.heard()  # we did not ask, so silence says nothing
-                self._settings_due_ms = 0
-                continue
-            self._presence.check()
-            await asyncio.sleep(pause)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._presence.watch())
+            while True:
+                self._wake.clear()
+                if not self._greeted:
+                    await self._greet()
+                    await asyncio.sleep(self._pace.again_s)
+                elif self._fed():
+                    await self._poll()
+                    await asyncio.sleep(self._poll_s)
+                else:
+                    self._presence.idle()
+                    await self._wake.wait()
+                    self._presence.heard()
+                    self._settings_due_ms = 0
+
+    @property
+    def _poll_s(self) -> float:
+        every_s = self._device.profile.group("state").every_ms / 1000
+        return self._pace.poll_s or min(every_s, self.feed_every_s)
 
     async def _greet(self) -> None:
         """Write what must be in the device before it may be used, read it back, tell what it is."""
@@ -281,6 +284,7 @@ class SmartController:
                 max_amps=min(float(limit), self._nameplate.amps),
                 phases=self._nameplate.phases,
                 fallback_s=watchdog.timeout_s if watchdog and independent else 0.0,
+                opens_within_s=float(self._device.profile.opens_within_s),
                 vendor=self._device.profile.vendor,
                 model=self._device.profile.model,
                 serial=_text(identity.get("serial")),

@@ -148,6 +148,8 @@ class Profile:
     watchdog: Watchdog | None = None
     min_amps: Decimal = Decimal(6)
     max_amps: Decimal = Decimal(0)
+    opens_within_s: Decimal = Decimal(2)
+    """Longest time from a withdrawal to an open contactor as the polled state shows it."""
 
     def group(self, name: str) -> Group:
         """The group of that name (its presence was checked when the profile was loaded)."""
@@ -278,6 +280,7 @@ def _profile(top: _Table) -> Profile:
         watchdog=_watchdog(top.table("watchdog"), points),
         min_amps=limits.number("min_amps", Decimal(6)),
         max_amps=limits.number("max_amps", Decimal(0)),
+        opens_within_s=limits.number("opens_within_s", Decimal(2)),
     )
     limits.done()
     return made
