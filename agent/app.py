@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent.app_hardware import LateHardware, checked_hardware
+from agent.app_hardware import LateHardware, checked_hardware, known_kinds
 from agent.core.events import Start, StoreReported
 from agent.io.board import Board, BoardError, check_presets, load_board
 from agent.io.clock import SystemClock
@@ -108,6 +108,11 @@ def _check_hardware(board: Board) -> None:
         checked_hardware(board.hardware)
     except ValueError as error:
         raise BoardError(f"{board.file}: {error}") from error
+    kinds = known_kinds()
+    for evse in board.hardware.evses:
+        if evse.kind not in kinds:
+            expected = ", ".join(sorted(kinds))
+            raise BoardError(f"{board.file}: [[evse]] {evse.id}: kind {evse.kind!r}, expected one of {expected}")
 
 
 class _Agent:

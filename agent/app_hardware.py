@@ -126,3 +126,12 @@ def checked_hardware(
     from hal.hardware import Hardware
 
     return Hardware(config, emit, mono_ms)
+
+
+def known_kinds() -> set[str]:
+    """The kinds of EVSE that there are drivers for: ours and those that others have installed."""
+    from importlib.metadata import entry_points
+
+    from hal.hardware import DRIVERS
+
+    return {"smart", "raw", *entry_points(group=DRIVERS).names}

@@ -23,7 +23,7 @@ def status(data: Mapping[str, Any]) -> str:
     lines = [
         f"{_paint(head, BOLD)}  serial {station['serial']}  firmware {station['firmware']}",
         _row("Up", f"{duration(station['uptime_s'])}, started by {station['boot_reason']}"),
-        _row("Clock", f"{clock['utc']} (from {clock['source']})" if clock["utc"] else "UTC not known"),
+        _row("Clock", f"{clock['utc']} (from {_source(clock)})" if clock["utc"] else "UTC not known"),
         _row("CSMS", _link(link)),
     ]
     if link["state"] != "standalone":
@@ -138,9 +138,9 @@ def kwh(watt_hours: str | None) -> str:
 
 
 def _evse(evse: Mapping[str, Any]) -> list[str]:
-    contactor = f"contactor {_tone(evse['contactor'])}"
-    head = _paint(f"EVSE {evse['id']}", BOLD)
-    lines = [f"{head}  {_tone(evse['status'])}, pilot {evse['pilot'] or '?'}, {contactor}, {evse['session']}"]
+    status_, pilot = _tone(evse["status"] or "not known yet"), f"pilot {evse['pilot'] or '?'}"
+    facts = ", ".join((status_, pilot, f"contactor {_tone(evse['contactor'])}", evse["session"]))
+    lines = [f"{_paint('EVSE ' + str(evse['id']), BOLD)}  {facts}"]
     limit = evse["limit"]
     if limit:
         spread = f"commanded {amps(evse['commanded_amps'])}, applied {amps(evse['applied_amps'])}"
@@ -186,6 +186,10 @@ def _phase(values: Mapping[str, Mapping[str, str]], phase: str) -> str:
     units = (("current_a", "A", 2), ("voltage_v", "V", 1))
     parts = [(values.get(name, {}).get(phase), unit, digits) for name, unit, digits in units]
     return " ".join(f"{Decimal(text):.{digits}f} {unit}" for text, unit, digits in parts if text is not None)
+
+
+def _source(clock: Mapping[str, Any]) -> str:
+    return "the system" if clock["source"] == "none" else f"the {clock['source'].upper()}"
 
 
 def _link(link: Mapping[str, Any]) -> str:

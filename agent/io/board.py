@@ -138,8 +138,8 @@ def _evse(table: Table, buses: set[str]) -> tuple[EvseSite, EvseConfig]:
         table.complain("phases: found 2, expected 1 or 3")
     volts = table.number("volts", 100, 1000, 230)
     connectors = _connectors(table)
-    controller = _device(table, "controller", buses) if kind == "smart" else None
-    board = _board_ref(table) if kind == "raw" else None
+    controller = _device(table, "controller", buses) if kind != "raw" else None
+    board = _board_ref(table) if kind != "smart" else None
     if kind == "smart" and controller is None:
         table.missing("controller", 'kind "smart" needs controller = {profile = ..., bus = ..., unit = ...}')
     if kind == "raw" and board is None:
