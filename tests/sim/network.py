@@ -1,0 +1,160 @@
+"""The link between the board and the CSMS: connections, latency, silence, and cuts that nobody is told of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from agent.core.effects import Connect, Disconnect, Say, SetPing
+from agent.core.events import FrameReceived, LinkDown, LinkUp
+from tests.sim.clock import Life, Timeline
+
+Hear = Callable[[LinkUp | LinkDown | FrameReceived], None]
+PONG_WAIT_MS = 20_000
+
+
+class Peer(Protocol):
+    """Who is at the other end."""
+
+    def connected(self, connection: int) -> None: ...
+    def disconnected(self, connection: int) -> None: ...
+    def receives(self, connection: int, text: str) -> None: ...
+    def admits(self, identity: str, password: str | None) -> int | None:
+        """None to let the station in, else the HTTP status of the refusal."""
+
+
+@dataclass(slots=True)
+class _Line:
+    number: int
+    ping_s: int
+    life: Life
+    up: bool = False
+    dead: bool = False
+    """Nothing gets through any more, and neither side has been told."""
+    to_csms_ms: int = 0
+    to_station_ms: int = 0
+
+
+class Network:
+    """Executes Connect, Say, Disconnect and SetPing. Each direction of a connection keeps its order."""
+
+    def __init__(self, timeline: Timeline, rng: Random, peer: Peer) -> None:
+        self.timeline = timeline
+        self.rng = rng
+        self.peer = peer
+        self.reachable = True
+        self.latency_ms = (5, 60)
+        self.line: _Line | None = None
+        self.connects = 0
+        self._process = Life()
+        self._hear: Hear = lambda event: None
+
+    # -------------------------------------------------- the station's side
+
+    def opens(self, process: Life, hear: Hear) -> None:
+        """A new process of the station uses the network."""
+        self._process, self._hear = process, hear
+
+    def connect(self, effect: Connect) -> None:
+        """Try to open a connection; LinkUp or LinkDown follows."""
+        self.connects += 1
+        if self.line is not None:
+            raise AssertionError(f"connection {effect.connection} asked for while {self.line.number} is open")
+        line = _Line(effect.connection, effect.ping_s, Life())
+        self.line = line
+        self._later(self._latency() * 3, lambda: self._shake_hands(line, effect))
+
+    def say(self, effect: Say) -> None:
+        """Put a frame on the wire; dropped when its connection is gone."""
+        line = self.line
+        if line is None or line.number != effect.connection or not line.up or line.dead:
+            return
+        line.to_csms_ms = max(line.to_csms_ms, self.timeline.clock.true_ms + self._latency())
+        self.timeline.at(line.to_csms_ms, lambda: self._arrives(line, effect.text), line.life)
+
+    def disconnect(self, effect: Disconnect) -> None:
+        """Close from our side; what is on the wire still arrives."""
+        line = self.line
+        if line is not None and line.number == effect.connection:
+            line.up = False
+            self._later(self._latency() + 1, lambda: self._ends(line, f"closed: {effect.reason}"))
+
+    def set_ping(self, effect: SetPing) -> None:
+        """Another ping interval from now on."""
+        if self.line is not None and self.line.number == effect.connection:
+            self.line.ping_s = effect.ping_s
+
+    # -------------------------------------------------- the CSMS's side
+
+    def says_to_station(self, connection: int, text: str) -> None:
+        """The CSMS sends a frame."""
+        line = self.line
+        if line is None or line.number != connection or line.dead or not line.up:
+            return
+        line.to_station_ms = max(line.to_station_ms, self.timeline.clock.true_ms + self._latency())
+
+        def arrive() -> None:
+            if line is self.line and not line.dead:
+                self._hear(FrameReceived(connection, text))
+
+        self.timeline.at(line.to_station_ms, arrive, line.life)
+
+    # -------------------------------------------------- the world's side
+
+    def vanishes(self, *, half_open: bool = False) -> None:
+        """The link breaks: at once for both sides, or silently, so that only a missing pong tells."""
+        self.reachable = False
+        line = self.line
+        if line is None or line.dead:
+            return
+        line.dead = True
+        line.life.alive = False
+        if not half_open:
+            self._later(1, lambda: self._ends(line, "connection reset"))
+        elif line.ping_s > 0:
+            self._later(line.ping_s * 1000 + PONG_WAIT_MS, lambda: self._ends(line, "no pong"))
+
+    def returns(self) -> None:
+        """New connections get through again."""
+        self.reachable = True
+
+    def process_ends(self) -> None:
+        """The station's process is gone, and its sockets with it."""
+        if self.line is not None:
+            self.line.life.alive = False
+            self.peer.disconnected(self.line.number)
+            self.line = None
+
+    # -------------------------------------------------- inside
+
+    def _latency(self) -> int:
+        return self.rng.randint(*self.latency_ms)
+
+    def _later(self, ms: int, happening: Callable[[], None]) -> None:
+        self.timeline.after(ms, happening, self._process)
+
+    def _shake_hands(self, line: _Line, effect: Connect) -> None:
+        if line is not self.line:
+            return
+        if not self.reachable or line.dead:
+            return self._ends(line, "connection refused")
+        status = self.peer.admits(effect.identity, effect.password)
+        if status is not None:
+            return self._ends(line, f"HTTP {status}", status)
+        line.up = True
+        self.peer.connected(line.number)
+        self._hear(LinkUp(line.number, effect.subprotocols[0]))
+
+    def _ends(self, line: _Line, reason: str, status: int | None = None) -> None:
+        if line is not self.line:
+            return
+        self.line = None
+        line.life.alive = False
+        self.peer.disconnected(line.number)
+        self._hear(LinkDown(line.number, reason, status))
+
+    def _arrives(self, line: _Line, text: str) -> None:
+        if not line.dead:
+            self.peer.receives(line.number, text)

@@ -1,0 +1,262 @@
+"""One EVSE as hardware, seen at the port: pilot, contactor, meter behind a raw board or a smart controller.
+
+Both kinds close only in pilot C with a permission and an offer, open within 100 ms when the car leaves C, and
+fall back by themselves when they are not fed (hal/board-protocol.md; the smart one behaves like a Heidelberg
+Energy Control: it is polled, so its state is seen up to a second late).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+from typing import Literal
+
+from agent.core.site import Connector, EvseSite
+from hal.ports import Pilot, Quantity
+from tests.sim.car import MIN_AMPS, Behaviour, Car
+from tests.sim.clock import Life, Timeline
+
+PAUSE_PATIENCE_MS = 6_000
+"""Without an offer, a contactor still closed after this is opened (IEC 61851-1 A.5.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutletSpec:
+    """What stands in board.toml for an EVSE: its kind, nameplate current (A) and phases."""
+
+    kind: Literal["raw", "smart"]
+    max_amps: float
+    phases: int = 3
+    cable: Literal["fixed", "socket"] = "fixed"
+
+    def site(self, evse: int) -> EvseSite:
+        """The site entry of this outlet as EVSE `evse`."""
+        return EvseSite(evse, self.max_amps, self.phases, connectors=(Connector(1, cable=self.cable),))
+
+    @property
+    def fallback_ms(self) -> int:
+        """How long the device waits for us before it acts alone."""
+        return 3_000 if self.kind == "raw" else 15_000
+
+
+def smart(max_amps: float = 16, phases: int = 3) -> OutletSpec:
+    """A controller with its own pilot and contactor."""
+    return OutletSpec("smart", max_amps, phases)
+
+
+def raw(max_amps: float = 32, phases: int = 3, cable: Literal["fixed", "socket"] = "fixed") -> OutletSpec:
+    """A board on our framed serial protocol."""
+    return OutletSpec("raw", max_amps, phases, cable)
+
+
+@dataclass(slots=True)
+class Register:
+    """The meter's import register: integrates the power that really flows (Wh, exact, never reset)."""
+
+    wh: float = 0.0
+    watts: float = 0.0
+    since_ms: int = 0
+
+    def flows(self, watts: float, now_ms: int) -> None:
+        """From now on `watts` flow."""
+        self.wh = self.at(now_ms)
+        self.watts, self.since_ms = watts, now_ms
+
+    def at(self, now_ms: int) -> float:
+        """The register now (Wh)."""
+        return self.wh + self.watts * (now_ms - self.since_ms) / 3_600_000
+
+
+def _silent() -> None:
+    """Nobody listens yet."""
+
+
+@dataclass
+class Outlet:
+    """The device of EVSE `evse` with whatever car hangs on it. `on_change` hears of every visible change."""
+
+    evse: int
+    spec: OutletSpec
+    timeline: Timeline
+    rng: Random
+    on_change: Callable[[], None] = _silent
+    on_closing: Callable[[], None] = _silent
+    volts: float = 230.0
+    powered: bool = True
+    offered: float = 0.0
+    """On the pilot (A per phase), 0 without PWM."""
+    permitted: bool = False
+    failsafe_amps: float = 0.0
+    lapsed: bool = False
+    """The device acts alone: it has not been fed for its time."""
+    closed: bool = False
+    welded: bool = False
+    cable_amps: float | None = None
+    car: Car | None = None
+    register: Register = field(default_factory=lambda: Register(1_000_000.0))
+    _behaviour: Behaviour | None = None
+    _life: Life = field(default_factory=Life)
+    _coil: bool = False
+    _unfed: int = 0
+    _offer_turn: int = 0
+
+    # -------------------------------------------------- what is seen
+
+    @property
+    def pilot(self) -> Pilot:
+        """The control pilot state."""
+        if self.car is None:
+            return "A"
+        return "C" if self.car.s2 else "B"
+
+    @property
+    def amps(self) -> float:
+        """Current per phase that flows now (A)."""
+        return self.car.drawn if self.car is not None and self.closed else 0.0
+
+    @property
+    def live_phases(self) -> int:
+        """Phases that carry current while the contactor is closed."""
+        return min(self.spec.phases, self.car.phases) if self.car is not None else 0
+
+    def values(self) -> dict[tuple[Quantity, int], Decimal]:
+        """What the meter shows: Wh without fraction, W, A to 0.01, V to 0.1."""
+        now = self.timeline.clock.true_ms
+        shown: dict[tuple[Quantity, int], Decimal] = {
+            ("energy_import_wh", 0): Decimal(int(self.register.at(now))),
+            ("power_w", 0): Decimal(round(self.register.watts)),
+        }
+        for phase in range(1, self.spec.phases + 1):
+            amps = self.amps if phase <= self.live_phases else 0.0
+            shown[("current_a", phase)] = Decimal(f"{amps:.2f}")
+            shown[("voltage_v", phase)] = Decimal(f"{self.volts:.1f}")
+        return shown
+
+    # -------------------------------------------------- the driver
+
+    def plug(self, car: Car, cable_amps: float | None = None) -> None:
+        """A car is plugged in; a driver with an occupied outlet in front of him does nothing."""
+        if self.car is None:
+            self.car = car
+            self.cable_amps = cable_amps
+            self._behaviour = Behaviour(self.timeline, self.rng, car, self.settle)
+            self.settle()
+
+    def unplug(self) -> None:
+        """The plug is pulled, whatever flows; the board drops the permission."""
+        if self._behaviour is not None:
+            self._behaviour.leaves()
+        self.car, self._behaviour, self.cable_amps = None, None, None
+        self.permitted = False
+        self.settle()
+
+    # -------------------------------------------------- the host
+
+    def permits(self, amps: float) -> None:
+        """May close in C; offers `amps` on the pilot."""
+        self.permitted, self.lapsed = True, False
+        self.offers(amps)
+
+    def offers(self, amps: float) -> None:
+        """Another offer; the permission stays as it is."""
+        if amps > 0:
+            self.lapsed = False
+        self.offered = amps if amps >= MIN_AMPS else 0.0
+        self._offer_turn += 1
+        if not self.offered:
+            turn = self._offer_turn
+            self.timeline.after(PAUSE_PATIENCE_MS, lambda: self._patience(turn), self._life)
+        self.settle()
+
+    def withdraws(self) -> None:
+        """No permission, no offer, open now."""
+        self.permitted, self.offered = False, 0.0
+        self.settle()
+
+    def greeted(self) -> None:
+        """A host has connected: a raw board opens and forgets; a smart controller goes on as it was."""
+        self.fed(starting=True)
+        if self.spec.kind == "raw":
+            self.failsafe_amps = 0.0
+            self.lapsed = False
+            self.withdraws()
+
+    def fed(self, *, starting: bool = False) -> None:
+        """The host feeds the watchdog again."""
+        self._unfed += 1
+        if starting:
+            self.lapsed = False
+
+    def starves(self) -> None:
+        """The host feeds no more: after its own time the device falls back by itself."""
+        self._unfed += 1
+        turn = self._unfed
+
+        def lapse() -> None:
+            if turn == self._unfed:
+                self.lapsed = True
+                self._fall_back()
+
+        self.timeline.after(self.spec.fallback_ms, lapse, self._life)
+
+    def _fall_back(self) -> None:
+        if self.failsafe_amps < MIN_AMPS:
+            self.withdraws()
+        else:
+            self.offered = min(self.offered, self.failsafe_amps)
+            self.settle()
+
+    # -------------------------------------------------- power
+
+    def loses_power(self) -> None:
+        """No mains at all: contactor open, current zero, all volatile settings gone."""
+        self._life.alive = False
+        self._life = Life()
+        self.powered, self.permitted, self.lapsed = False, False, False
+        self.offered, self.failsafe_amps, self._coil = 0.0, 0.0, False
+        self.closed = False
+        self.settle()
+
+    def gets_power(self) -> None:
+        """Mains is back; nothing is permitted."""
+        self.powered = True
+        self.closed = self.welded
+        self.settle()
+
+    # -------------------------------------------------- physics
+
+    def settle(self) -> None:
+        """Let everything follow what has changed: car, contactor, meter, and whoever watches."""
+        if self._behaviour is not None:
+            self._behaviour.look(self.offered, self.closed and self.powered)
+        self._drive_coil()
+        watts = self.amps * self.volts * self.live_phases
+        if watts != self.register.watts:
+            self.register.flows(watts, self.timeline.clock.true_ms)
+        self.on_change()
+
+    def _drive_coil(self) -> None:
+        in_c = self.powered and self.permitted and self.pilot in ("C", "D")
+        wish = in_c and (self._coil or (self.offered >= MIN_AMPS and not self.lapsed))
+        if wish != self._coil:
+            self._coil = wish
+            self.timeline.after(self.rng.randint(20, 90), self._move_contacts, self._life)
+
+    def _move_contacts(self) -> None:
+        closed = self._coil or self.welded
+        if closed == self.closed:
+            return
+        if closed and self.pilot not in ("C", "D"):
+            return
+        self.closed = closed
+        if closed:
+            self.on_closing()
+        self.settle()
+
+    def _patience(self, turn: int) -> None:
+        """A car that has not opened S2 although nothing is offered is cut off."""
+        if turn == self._offer_turn and self.closed and self._coil:
+            self._coil = False
+            self._move_contacts()
