@@ -149,6 +149,14 @@ RESUME_TIMEOUT = key(
     default=300,
     doc="Longest power cut after which a transaction goes on.",
 )
+STAGGER_RANDOM_RANGE = key(
+    "RecoveryCtrlr.StaggerRandomRange",
+    Integer(min=0, max=1800),
+    access=RW,
+    unit="s",
+    default=0,
+    doc="After a power return charging waits a random time up to this; 0: no wait.",
+)
 OUTBOX_LIMIT = key(
     "RecoveryCtrlr.MaxQueuedEvents",
     Integer(min=100, max=1_000_000),

@@ -3,7 +3,7 @@
 from config_keys.key import RO, RW, key
 from config_keys.types import Boolean, Decimal, Integer, MemberList
 
-POINTS = ("EVConnected", "Authorized", "PowerPathClosed", "EnergyTransfer")
+POINTS = ("ParkingBayOccupancy", "EVConnected", "Authorized", "PowerPathClosed", "EnergyTransfer")
 """Start and stop points of this station; the first satisfied one counts (E01, E06)."""
 
 EV_CONNECTION_TIME_OUT = key(

@@ -17,6 +17,8 @@ class Cause(Enum):
     """Everything that makes a transaction event (functional block E, table E.1)."""
 
     PLUGGED = Reason("CablePluggedIn", "Other")
+    BAY_TAKEN = Reason("EVDetected", "Other")
+    BAY_LEFT = Reason("EVDeparted", "EVDisconnected")
     UNPLUGGED = Reason("EVCommunicationLost", "EVDisconnected")
     AUTHORIZED = Reason("Authorized", "Other")
     REMOTE_START = Reason("RemoteStart", "Other")

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
+from agent.core.locks import Locks
 from agent.core.outbox import Outbox
 from agent.core.transactions import Transactions
 from config_keys import auth, site, tx
@@ -25,12 +26,14 @@ class Authorizer:
         transactions: Transactions,
         list_entry: Callable[[Token], Mapping[str, Any] | None],
         open_for_business: Callable[[Context], bool],
+        locks: Locks,
     ) -> None:
         self._evses = evses
         self._outbox = outbox
         self._transactions = transactions
         self._list_entry = list_entry
         self._open_for_business = open_for_business
+        self._locks = locks
         self._last_seen: dict[tuple[str, str], int] = {}
 
     # ---------------------------------------------------------------------------------------- a card
@@ -184,6 +187,8 @@ class Authorizer:
 
     def stop(self, cx: Context, evse: Evse, cause: Cause, token: Token | None = None) -> None:
         """The authorization ends; energy stops first, then the event follows (E06, E07, F03)."""
+        if evse.authorization is not None:
+            self._locks.ended(cx, evse, cause, evse.authorization.token)
         self._transactions.stop_because(evse, cause.value.stopped)
         evse.release(cx, cause, token)
 
@@ -228,7 +233,7 @@ class Authorizer:
         elif cx.keys[tx.STOP_TX_ON_INVALID_ID]:
             self.stop(cx, evse, Cause.DEAUTHORIZED)
         else:
-            evse.authorization.refused = True
+            evse.authorization.refused_wh = evse.value("energy_import_wh") or 0.0
             cx.note(
                 "authorization",
                 f"token of {tx_id} is {info['status']}; StopTxOnInvalidId is false",

@@ -15,6 +15,7 @@ from agent.core.evse import Evse
 from agent.core.hardware import Devices
 from agent.core.limits import Claim, Limits, rest_timer
 from agent.core.locallist import TABLE, LocalList
+from agent.core.locks import Locks
 from agent.core.network import Link
 from agent.core.outbox import Outbox
 from agent.core.recovery import LEDGER_BOUND, Recovered, fold
@@ -22,6 +23,7 @@ from agent.core.registration import Registration
 from agent.core.remote import Remote
 from agent.core.sampling import Sampling
 from agent.core.schedules import Schedules
+from agent.core.series import Series, series_timer
 from agent.core.site import Site
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.variables import Variables
@@ -33,9 +35,7 @@ from config_keys.values import Values
 class Charger:
     """The composition of the core. Parts know each other only through what is passed to them here."""
 
-    def __init__(
-        self, site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]) -> None:
         self.site = site
         keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets)
         self.complaints = keys.load(stored.get("keys", {}))
@@ -46,9 +46,11 @@ class Charger:
         self.outbox = Outbox(delivers=site.network is not None)
         self.schedules = Schedules(site)
         self.complaints += self.schedules.restore(stored.get("profiles", {}).values())
-        self.transactions = Transactions(self.outbox, self._tx_ended)
+        self.series = Series()
+        self.transactions = Transactions(self.outbox, self.series, self._tx_ended)
+        self.locks = Locks()
         self.authorizer = Authorizer(
-            self.evses, self.outbox, self.transactions, self.local_list.entry, self.may_begin
+            self.evses, self.outbox, self.transactions, self.local_list.entry, self.may_begin, self.locks
         )
         self.registration = Registration(site, self.outbox, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
@@ -56,9 +58,8 @@ class Charger:
         self.link = Link(site.network, self._link_opened, self._link_lost)
         self.variables = Variables(keys, self._key_changed, self._live_value)
         self.sampling = Sampling(self.evses, self.outbox, self.transactions)
-        self.limits = Limits(
-            self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared)
-        )
+        self.stagger = failsafe.Stagger()
+        self.limits = Limits(self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared))
         self.devices = Devices(self)
         self.has_csms = site.network is not None
         self.accepted_once = False
@@ -77,6 +78,7 @@ class Charger:
             failsafe.faults,
             failsafe.meter_silent,
             failsafe.token_refused,
+            self.stagger.claims,
             self._stopping_claim,
             failsafe.CsmsSilent(self).claims,
             self.schedules.claims,
@@ -93,6 +95,10 @@ class Charger:
         put(physical.VENDOR_NAME, self.site.vendor)
         put(physical.SERIAL_NUMBER, self.site.serial)
         put(physical.FIRMWARE_VERSION, self.site.firmware)
+        if not any(evse.bay_detector for evse in self.site.evses):
+            points = [p for p in self.keys.type_of(tx.TX_START_POINT).values_list or () if p != "ParkingBayOccupancy"]
+            for key in (tx.TX_START_POINT, tx.TX_STOP_POINT):
+                self.complaints += self.keys.narrow(key, values=points)
         for evse in self.site.evses:
             put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
             for connector in evse.connectors:
@@ -105,6 +111,7 @@ class Charger:
         self.recovered = fold(records)
         self.durable.next_record = self.recovered.next_record
         self.ledger = self.recovered.ledger
+        self.series.restore(self.recovered.series)
         self.outbox.set_aside = len(self.recovered.set_aside)
         for row, data in self.recovered.events:
             self.outbox.restore(row, data)
@@ -114,6 +121,7 @@ class Charger:
         self.registration.reason = reason
         self.silent_since_ms = cx.ms if self.has_csms else None
         self.devices.start(cx)
+        self.stagger.start(cx, reason)
         for complaint in (*self.complaints, *self.recovered.complaints):
             cx.note("store", complaint, "warning")
         if self.recovered.superseded:
@@ -121,7 +129,7 @@ class Charger:
         self.transactions.recover(cx, self.evses, self.recovered.running, reason)
         self.schedules.forget_orphans(cx, {t.id for t in self.recovered.running})
         self.link.start(cx)
-        self.sampling.arm(cx)
+        self._arm_clock(cx)
 
     def settle(self, cx: Context) -> None:
         """At the end of every step: transactions, limits and statuses follow the facts."""
@@ -136,6 +144,7 @@ class Charger:
             self.limits.apply(cx)
         for evse in self.evses.values():
             self.devices.settle(cx, evse)
+            self.locks.settle(cx, evse)
         self.availability.settle(cx)
 
     def not_recorded(self, cx: Context, reason: str) -> None:
@@ -191,7 +200,7 @@ class Charger:
         self.outbox.online = True
         self.availability.tell_all()
         self.transactions.synchronised(cx, self.evses)
-        self.sampling.arm(cx)
+        self._arm_clock(cx)
         self.heard(cx)
 
     def heard(self, cx: Context) -> None:
@@ -217,11 +226,13 @@ class Charger:
             self.registration.deadline_name: self.registration.expire,
             "heartbeat": self._beat,
             "aligned": self.sampling.clock_struck,
+            "series.aligned": partial(self.series.clock_struck, evses=self.evses),
         }
         for evse in self.evses.values():
             for machine in (evse.contactor, evse.session):
                 named[machine.deadline_name] = machine.expire
             named[rest_timer(evse.id)] = partial(_rested, evse)
+            named[series_timer(evse.id)] = partial(self.series.interval_passed, evse=evse)
             named[sample_timer(evse.id)] = partial(self.transactions.interval_passed, evse=evse)
         return named
 
@@ -241,6 +252,11 @@ class Charger:
 
     # ---------------------------------------------------------------------------------------- the rest
 
+    def _arm_clock(self, cx: Context) -> None:
+        """What is due by the clock on the wall."""
+        self.sampling.arm(cx)
+        self.series.arm_aligned(cx)
+
     def _tx_ended(self, cx: Context, evse: Evse) -> None:
         assert evse.tx is not None
         self.schedules.ended(cx, evse.tx.id)
@@ -254,10 +270,10 @@ class Charger:
             cx.do(SetPing(self.link.connection, self.keys[comm.WEB_SOCKET_PING_INTERVAL]))
         elif key is comm.HEARTBEAT_INTERVAL and self.outbox.online:
             self.said(cx)
-        elif key is sampled.TX_UPDATED_INTERVAL:
+        elif key in (sampled.TX_UPDATED_INTERVAL, sampled.TX_ENDED_INTERVAL):
             self.transactions.rearm(cx, self.evses)
         elif key.component == "AlignedDataCtrlr":
-            self.sampling.arm(cx)
+            self._arm_clock(cx)
 
     def _live_value(self, cx: Context, key: Key[Any]) -> str | None:
         if key is clock.DATE_TIME:

@@ -187,9 +187,7 @@ class Pipeline:
 
     def _cancel(self, evse: int) -> None:
         for waiting in self._waiting:
-            waiting.effects = [
-                e for e in waiting.effects if not (isinstance(e, Energise) and e.command.evse == evse)
-            ]
+            waiting.effects = [e for e in waiting.effects if not (isinstance(e, Energise) and e.command.evse == evse)]
 
     def _release(self) -> list[Effect]:
         ready: list[Effect] = []

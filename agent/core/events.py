@@ -82,14 +82,5 @@ class Stopping:
 
 
 Event = (
-    HardwareEvent
-    | Start
-    | Tick
-    | LinkUp
-    | LinkDown
-    | FrameReceived
-    | PersistFailed
-    | StoreReported
-    | Asked
-    | Stopping
+    HardwareEvent | Start | Tick | LinkUp | LinkDown | FrameReceived | PersistFailed | StoreReported | Asked | Stopping
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.core.context import Context
-from agent.core.site import EvseSite
+from agent.core.site import Connector, EvseSite
 from hal.ports import Capabilities, Pilot, Reading, Withdraw
 from state_machines.contactor import CONTACTOR
 from state_machines.reasons import Cause
@@ -49,8 +49,8 @@ class Authorization:
     remote_start_id: int | None = None
     known: bool = True
     """False when the token was accepted offline without being known."""
-    refused: bool = False
-    """The CSMS said afterwards that it does not accept the token."""
+    refused_wh: float | None = None
+    """The CSMS said afterwards that it does not accept the token; the register then, or 0 without a reading."""
 
 
 class Contactor(Subject):
@@ -113,9 +113,7 @@ class Contactor(Subject):
             self.closed_ms = cx.ms
         if edge.to in ("open", "unseen") or edge.source == "closed":
             self.opened_ms = cx.ms
-        cx.note(
-            "contactor", f"EVSE {self._evse.site.id}: {edge.source} -> {edge.to} ({edge.trigger})", "debug"
-        )
+        cx.note("contactor", f"EVSE {self._evse.site.id}: {edge.source} -> {edge.to} ({edge.trigger})", "debug")
 
 
 class Session(Subject):
@@ -169,6 +167,9 @@ class Evse:
     site: EvseSite
     capabilities: Capabilities | None = None
     pilot: Pilot | None = None
+    bay_occupied: bool = False
+    connector: int = 0
+    """The connector in use or used last; 0 before any."""
     connected: bool = False
     """A car is plugged in; pilot E and F say nothing about that, so the last word holds."""
     locked: bool | None = None
@@ -227,6 +228,16 @@ class Evse:
             return "PilotFault"
         return next((code for code in self.faults if code not in REDUCED_ONLY), None)
 
+    @property
+    def plug(self) -> Connector:
+        """The connector in use, else the first."""
+        return next((c for c in self.site.connectors if c.id == self.connector), self.site.connectors[0])
+
+    @property
+    def needs_lock(self) -> bool:
+        """A loose cable is locked before current flows (G05.FR.01)."""
+        return self.plug.cable == "socket" and self.capabilities is not None and self.capabilities.lock
+
     def obstacle(self, cx: Context) -> str | None:
         """Why the contactor may not close now, in plain words, or None."""
         if self.capabilities is None:
@@ -237,6 +248,8 @@ class Evse:
             return self.fault
         if self.pilot not in RESTS_OR_WANTS:
             return f"pilot {self.pilot}"
+        if self.needs_lock and not self.locked:
+            return "the plug is not locked"
         if self.authorization is None or self.tx_blocks:
             return "not authorised"
         if cx.ms - self.contactor.closed_ms < RECLOSE_MS:
@@ -275,14 +288,14 @@ class Evse:
             return "SuspendedEVSE"
         if self.pilot in WANTS_ENERGY:
             return self.tx.charging_state if self.tx is not None else "EVConnected"
-        return (
-            "SuspendedEV" if self.tx is not None and (self.tx.has_charged or self.rested) else "EVConnected"
-        )
+        return "SuspendedEV" if self.tx is not None and (self.tx.has_charged or self.rested) else "EVConnected"
 
     def facts(self) -> frozenset[str]:
         """Which of the TxStartPoint and TxStopPoint values hold now (E.0)."""
         authorised = self.authorization is not None or (self.released is not None)
         facts = set()
+        if self.bay_occupied:
+            facts.add("ParkingBayOccupancy")
         if self.connected:
             facts.add("EVConnected")
         if authorised:

@@ -8,7 +8,7 @@ from typing import Protocol
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.limits import Claim, Shared
-from config_keys import site
+from config_keys import site, tx
 
 
 class CsmsView(Protocol):
@@ -40,14 +40,12 @@ def nameplate(cx: Context, evse: Evse) -> Iterable[Claim]:
     yield Claim("nameplate", evse.site.max_amps, why="EVSE nameplate")
     if evse.capabilities is not None:
         yield Claim("hardware", evse.capabilities.max_amps, why="what the device says of itself")
-    yield Claim(
-        "evse maximum", float(cx.keys.at(site.EVSE_MAX_CURRENT, evse.id)), why="LimitCtrlr.EvseMaxCurrent"
-    )
+    yield Claim("evse maximum", float(cx.keys.at(site.EVSE_MAX_CURRENT, evse.id)), why="LimitCtrlr.EvseMaxCurrent")
 
 
 def cable(cx: Context, evse: Evse) -> Iterable[Claim]:
     """The rating of the cable: fixed ones by board.toml, loose ones by the proximity pilot."""
-    connector = evse.site.connectors[0]
+    connector = evse.plug
     if connector.cable == "fixed":
         yield Claim("cable", connector.max_amps, why="fixed cable")
     elif evse.connected:
@@ -57,9 +55,7 @@ def cable(cx: Context, evse: Evse) -> Iterable[Claim]:
 
 def installation(cx: Context) -> Iterable[Shared]:
     """What the installation carries, shared by all EVSEs."""
-    yield Shared(
-        "installation", float(cx.keys[site.INSTALLATION_MAX_CURRENT]), "LimitCtrlr.InstallationMaxCurrent"
-    )
+    yield Shared("installation", float(cx.keys[site.INSTALLATION_MAX_CURRENT]), "LimitCtrlr.InstallationMaxCurrent")
 
 
 def faults(cx: Context, evse: Evse) -> Iterable[Claim]:
@@ -76,9 +72,35 @@ def meter_silent(cx: Context, evse: Evse) -> Iterable[Claim]:
 
 
 def token_refused(cx: Context, evse: Evse) -> Iterable[Claim]:
-    """The CSMS does not accept the token and StopTxOnInvalidId is false: suspended (C15.FR.06, E05.FR.02)."""
-    if evse.authorization is not None and evse.authorization.refused:
+    """The CSMS does not accept the token and StopTxOnInvalidId is false: suspended, now or after the allowance.
+
+    C15.FR.06, C15.FR.07, E05.FR.02, E05.FR.03: MaxEnergyOnInvalidId Wh may still flow; without a reading none.
+    """
+    since = evse.authorization.refused_wh if evse.authorization is not None else None
+    if since is None:
+        return
+    allowed, now = cx.keys.get(tx.MAX_ENERGY_ON_INVALID_ID) or 0, evse.value("energy_import_wh")
+    if not allowed or now is None or since == 0.0 or now - since >= allowed:
         yield Claim("token refused", 0.0, why="the CSMS does not accept the token")
+
+
+class Stagger:
+    """After power came back, not all chargers of a street start at the same moment: a random delay by key."""
+
+    def __init__(self) -> None:
+        self._until_ms = 0
+
+    def start(self, cx: Context, reason: str) -> None:
+        """Draw the delay, once per boot."""
+        span = cx.keys[site.STAGGER_RANDOM_RANGE]
+        if reason == "PowerUp" and span:
+            self._until_ms = cx.ms + round(cx.rng.uniform(0, span) * 1000)
+            cx.timers.set("stagger", self._until_ms)
+
+    def claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
+        """A pause until the delay is over."""
+        if cx.ms < self._until_ms:
+            yield Claim("power return", 0.0, why="RecoveryCtrlr.StaggerRandomRange")
 
 
 class CsmsSilent:
@@ -93,9 +115,7 @@ class CsmsSilent:
         if not view.has_csms:
             return
         if not view.accepted_once:
-            yield Claim(
-                "boot", float(cx.keys[site.BOOT_LIMIT]), why="not yet accepted by the CSMS since start"
-            )
+            yield Claim("boot", float(cx.keys[site.BOOT_LIMIT]), why="not yet accepted by the CSMS since start")
         if view.silent_since_ms is None:
             return
         left_ms = view.silent_since_ms + cx.keys[site.OFFLINE_GRACE] * 1000 - cx.ms
@@ -109,6 +129,4 @@ class CsmsSilent:
         if mode == "Pause":
             yield Claim("CSMS silent", 0.0, why="FallbackCtrlr.Mode is Pause")
         elif mode == "Reduce" or not self._view.has_live_profile(cx, evse):
-            yield Claim(
-                "CSMS silent", float(cx.keys[site.OFFLINE_LIMIT]), why=f"FallbackCtrlr.Mode is {mode}"
-            )
+            yield Claim("CSMS silent", float(cx.keys[site.OFFLINE_LIMIT]), why=f"FallbackCtrlr.Mode is {mode}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from agent.core import failsafe
 from agent.core.context import Context
 from agent.core.evse import RECLOSE_MS, REDUCED_ONLY, Evse, Token
-from config_keys import site, tx
+from agent.core.metering import MEASURANDS, OFFERED
+from config_keys import aligned, sampled, site, tx
 from hal import ports
 from state_machines.reasons import Cause
 
@@ -23,6 +24,8 @@ class Devices:
 
     def __init__(self, charger: Charger) -> None:
         self._charger = charger
+        self._measured: set[str] = set()
+        self._described: set[int] = set()
         self._failsafe: dict[int, float] = {}
         """The device's own failsafe current as it was last commanded, per EVSE."""
         self._takes: dict[type, Callable[[Context, Any], None]] = {
@@ -32,6 +35,8 @@ class Devices:
             ports.CableRated: self._cable,
             ports.LockReported: self._lock,
             ports.Reading: self._reading,
+            ports.MeterDescribed: self._meter_described,
+            ports.BayChanged: self._bay,
             ports.TokenPresented: self._token,
             ports.TemperatureMeasured: self._temperature,
             ports.Silent: self._silent,
@@ -63,9 +68,7 @@ class Devices:
         wanted = 0.0
         if evse.tx is not None and evse.session.state == "powered":
             verdict = self._charger.limits.verdicts[evse.id]
-            wanted = min(
-                float(cx.keys[site.DEVICE_FAILSAFE]), float(cx.keys[site.OFFLINE_LIMIT]), verdict.amps
-            )
+            wanted = min(float(cx.keys[site.DEVICE_FAILSAFE]), float(cx.keys[site.OFFLINE_LIMIT]), verdict.amps)
             wanted = 0.0 if wanted < float(cx.keys[site.EV_MINIMUM]) else wanted
         told = self._failsafe.get(evse.id)
         if wanted == told:
@@ -83,6 +86,7 @@ class Devices:
         evse = self._charger.evses[event.evse]
         evse.capabilities = event
         self._failsafe.pop(evse.id, None)
+        self._charger.locks.restarted(evse)
         if not event.independent:
             cx.note(
                 "safety",
@@ -93,6 +97,7 @@ class Devices:
     def _booted(self, cx: Context, event: ports.DeviceBooted) -> None:
         evse = self._charger.evses[event.evse]
         self._failsafe.pop(evse.id, None)
+        self._charger.locks.restarted(evse)
         evse.contactor.fire("lost", cx)
         evse.session.fire("fault", cx)
         cx.note("hardware", f"EVSE {evse.id}: the device restarted {event.reason}".strip(), "warning")
@@ -103,6 +108,7 @@ class Devices:
         was = evse.connected
         if event.pilot in ("A", "B", "C", "D"):
             evse.connected = event.pilot != "A"
+            evse.connector = event.connector if evse.connected else evse.connector
         cx.note("pilot", f"EVSE {evse.id}: {before} -> {event.pilot}", "debug")
         if evse.tx is not None and evse.tx.recovered_by_ms is not None:
             return
@@ -131,9 +137,9 @@ class Devices:
     def _unplugged(self, cx: Context, evse: Evse) -> None:
         """E09, E10: the authorization ends with the cable unless the key says that it waits."""
         evse.contactor.fire("unplugged", cx)
-        evse.faults = {
-            code: detail for code, detail in evse.faults.items() if code not in failsafe.UNTIL_UNPLUG
-        }
+        evse.faults = {code: detail for code, detail in evse.faults.items() if code not in failsafe.UNTIL_UNPLUG}
+        holder = evse.authorization.token if evse.authorization is not None else None
+        self._charger.locks.unplugged(cx, evse, holder)
         evse.session.keep_on_unplug = not cx.keys[tx.STOP_TX_ON_EV_SIDE_DISCONNECT]
         evse.session.fire("unplug", cx)
         if evse.session.state != "awaiting_ev":
@@ -156,8 +162,35 @@ class Devices:
         if evse is not None and (evse.reading is None or event.mono_ms >= evse.reading.mono_ms):
             evse.reading = event
 
+    def _meter_described(self, cx: Context, event: ports.MeterDescribed) -> None:
+        """Measurands that no meter here has are refused when they are asked for, never silently ignored."""
+        self._measured |= {quantity for quantity, _ in event.points}
+        self._described.add(event.evse)
+        if any(e.site.has_meter and e.id not in self._described for e in self._charger.evses.values()):
+            return
+        names = [name for name, spec in MEASURANDS.items() if spec.quantity in self._measured] + [OFFERED]
+        for key in (
+            sampled.TX_STARTED_MEASURANDS,
+            sampled.TX_UPDATED_MEASURANDS,
+            sampled.TX_ENDED_MEASURANDS,
+            aligned.MEASURANDS,
+            aligned.TX_ENDED_MEASURANDS,
+        ):
+            for complaint in cx.keys.narrow(key, values=names):
+                cx.note("meter", complaint, "warning")
+
+    def _bay(self, cx: Context, event: ports.BayChanged) -> None:
+        evse = self._charger.evses[event.evse]
+        if evse.bay_occupied != event.occupied:
+            evse.bay_occupied = event.occupied
+            self._charger.transactions.happened(cx, evse, Cause.BAY_TAKEN if event.occupied else Cause.BAY_LEFT)
+
     def _token(self, cx: Context, event: ports.TokenPresented) -> None:
-        self._charger.authorizer.present(cx, Token(event.uid, event.kind), event.evses, event.reader)
+        token = Token(event.uid, event.kind)
+        held = self._charger.locks.presented(cx, token)
+        holds = any(e.authorization and e.authorization.token.same(token) for e in self._charger.evses.values())
+        if holds or not held:
+            self._charger.authorizer.present(cx, token, event.evses, event.reader)
 
     def _temperature(self, cx: Context, event: ports.TemperatureMeasured) -> None:
         self._charger.evses[event.evse].temperatures[event.where] = event.celsius

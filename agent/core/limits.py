@@ -98,9 +98,7 @@ class _Setpoint:
 class Limits:
     """Holds every source of claims and commands the current of every EVSE."""
 
-    def __init__(
-        self, evses: Mapping[int, Evse], sources: Iterable[Source], shared: Iterable[SharedSource]
-    ) -> None:
+    def __init__(self, evses: Mapping[int, Evse], sources: Iterable[Source], shared: Iterable[SharedSource]) -> None:
         self._evses = evses
         self._sources = tuple(sources)
         self._shared = tuple(shared)

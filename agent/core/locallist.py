@@ -28,9 +28,7 @@ class LocalList:
     """Tokens and what is known of them; survives restarts (D01.FR.10)."""
 
     def __init__(self, stored: Mapping[str, Any]) -> None:
-        self._entries: dict[str, Entry] = {
-            k: v for k, v in stored.items() if k != VERSION and isinstance(v, dict)
-        }
+        self._entries: dict[str, Entry] = {k: v for k, v in stored.items() if k != VERSION and isinstance(v, dict)}
         self.version = int(stored.get(VERSION, 0))
 
     def entry(self, token: Token) -> Entry | None:

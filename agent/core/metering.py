@@ -70,9 +70,7 @@ def stamp(cx: Context, mono_ms: int) -> dict[str, Any]:
     return {"mono": mono_ms, "boot": cx.boot_id, "utc": cx.clock.utc_of(cx.now, mono_ms)}
 
 
-def sample(
-    cx: Context, evse: Evse, measurands: Iterable[str], context: str, **options: bool
-) -> dict[str, Any] | None:
+def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **options: bool) -> dict[str, Any] | None:
     """A meter value of the newest reading, stamped with the reading's own time; None without a fresh reading."""
     if not is_fresh(cx, evse):
         return None

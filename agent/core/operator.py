@@ -51,9 +51,7 @@ class Operator:
     def _evse(self, args: Mapping[str, Any]) -> Evse:
         evse = self._charger.evses.get(args.get("evse", next(iter(self._charger.evses))))
         if evse is None:
-            raise Wrong(
-                f"no EVSE {args.get('evse')!r}; expected one of {', '.join(map(str, self._charger.evses))}"
-            )
+            raise Wrong(f"no EVSE {args.get('evse')!r}; expected one of {', '.join(map(str, self._charger.evses))}")
         return evse
 
     def _text(self, args: Mapping[str, Any], name: str) -> str:

@@ -1,8 +1,9 @@
 """The state before the power cut, folded from the journal. One owner: nothing is derived from a second table.
 
 Record kinds: `tx` (a running transaction; the newest of an id holds), `event` (a transaction event without an
-answer), `ended` (an ended transaction; the ledger), `set_aside` (an event the CSMS never took). Kinds that this
-release does not know are kept and left alone, so that a newer release finds them after a rollback.
+answer), `sample` (told when its transaction ends), `ended` (an ended transaction; the ledger), `set_aside` (an event
+the CSMS never took). Kinds that this release does not know are kept and left alone, so that a newer release finds
+them after a rollback.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Recovered:
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     ledger: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     set_aside: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    series: dict[str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
     superseded: list[int] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -61,5 +63,7 @@ def _take(found: Recovered, running: dict[str, Transaction], record: Record) -> 
     elif record.kind == "event":
         _ = data["tx"], data["seq"], data["type"]
         found.events.append((record.id, data))
+    elif record.kind == "sample":
+        found.series.setdefault(data["tx"], []).append((record.id, data["value"]))
     elif record.kind == "set_aside":
         found.set_aside.append((record.id, data))

@@ -85,9 +85,7 @@ class Remote:
         if not self._registration.is_accepted:
             return Verdict("CSNotAccepted", "not accepted by the CSMS yet (B02.FR.05)")
         if evse is None:
-            return Verdict(
-                "UnknownEvse" if wanted.evse is not None else "NotFound", "no such EVSE, or none is free"
-            )
+            return Verdict("UnknownEvse" if wanted.evse is not None else "NotFound", "no such EVSE, or none is free")
         if evse.fault is not None:
             return Verdict("InternalError", f"EVSE {evse.id} is Faulted: {evse.fault} (F01.FR.23)")
         if evse.authorization is not None:

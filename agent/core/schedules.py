@@ -204,9 +204,7 @@ class Schedules:
         if starts[0] != 0 or starts != sorted(set(starts)):
             return Refused("InvalidSchedule", "periods start at 0 and ascend (K01.FR.31, K01.FR.35)")
         if (new.start_ms is None) != (new.kind == "Relative"):
-            return Refused(
-                "InvalidSchedule", f"startSchedule does not fit kind {new.kind} (K01.FR.40, K01.FR.41)"
-            )
+            return Refused("InvalidSchedule", f"startSchedule does not fit kind {new.kind} (K01.FR.40, K01.FR.41)")
         if new.kind == "Recurring" and new.recurrency is None:
             return Refused("InvalidSchedule", "Recurring needs a recurrencyKind")
         if any(p.limit < 0 for p in new.periods):
@@ -235,9 +233,7 @@ class Schedules:
                 continue
             same_place = old.evse == new.evse or (new.purpose == DEFAULT and 0 in (old.evse, new.evse))
             if same_place and old.tx_id == new.tx_id and _overlap(old, new):
-                return Refused(
-                    "DuplicateProfile", f"profile {old.id} has the same purpose, stackLevel and time"
-                )
+                return Refused("DuplicateProfile", f"profile {old.id} has the same purpose, stackLevel and time")
         return None
 
     # ---------------------------------------------------------------------------------------- judging

@@ -26,6 +26,7 @@ class EvseSite:
     volts: float = 230.0
     connectors: tuple[Connector, ...] = (Connector(1),)
     has_meter: bool = True
+    bay_detector: bool = False
 
 
 @dataclass(frozen=True, slots=True)

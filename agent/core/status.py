@@ -85,9 +85,7 @@ def transaction(evse: Evse) -> dict[str, Any] | None:
 def begin_wh(value: dict[str, Any] | None) -> str | None:
     """The import register of a kept meter value, as exact text."""
     rows = value["values"] if value else ()
-    return next(
-        (row[3] for row in rows if row[0] == "Energy.Active.Import.Register" and row[1] is None), None
-    )
+    return next((row[3] for row in rows if row[0] == "Energy.Active.Import.Register" and row[1] is None), None)
 
 
 def meter(cx: Context, evse: Evse) -> dict[str, Any] | None:

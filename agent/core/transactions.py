@@ -14,6 +14,7 @@ from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
 from agent.core.metering import energy_wh, is_fresh, resolve, sample, stamp
 from agent.core.outbox import Outbox
+from agent.core.series import Series, series_timer
 from config_keys import sampled, site, tx
 from state_machines.reasons import Cause
 
@@ -95,8 +96,9 @@ class Transaction:
 class Transactions:
     """Follows every EVSE's facts and makes the events."""
 
-    def __init__(self, outbox: Outbox, ended: Callable[[Context, Evse], None]) -> None:
+    def __init__(self, outbox: Outbox, series: Series, ended: Callable[[Context, Evse], None]) -> None:
         self._outbox = outbox
+        self._series = series
         self._ended = ended
         self._before: dict[int, frozenset[str]] = {}
         self._cut = Cause.POWER_LOST
@@ -168,16 +170,21 @@ class Transactions:
         return bool(points - before) or (bool(points) and fresh)
 
     def _start(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str]) -> None:
-        new = Transaction(
-            cx.uuid(), evse.id, evse.site.connectors[0].id, started=stamp(cx, cx.ms), reached=facts
-        )
+        new = Transaction(cx.uuid(), evse.id, evse.site.connectors[0].id, started=stamp(cx, cx.ms), reached=facts)
         new.untold.add("evse")
         evse.tx = new
         self._adopt(evse, new)
         self._event(cx, evse, new, "Started", cause, self._begin(cx, evse, new))
+        self._arm(cx, evse)
+        self._series.arm(cx, evse)
+
+    def _arm(self, cx: Context, evse: Evse) -> None:
+        """The next periodic sample, TxUpdatedInterval from now; 0 means none."""
         interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
         if interval:
             cx.after(sample_timer(evse.id), interval)
+        else:
+            cx.forget(sample_timer(evse.id))
 
     def _adopt(self, evse: Evse, running: Transaction) -> None:
         """Take over who was authorised, once (C01, F01.FR.25)."""
@@ -198,9 +205,7 @@ class Transactions:
         running.began = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.Begin")
         return [began] if began is not None else []
 
-    def _go_on(
-        self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str], token: Token | None
-    ) -> None:
+    def _go_on(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str], token: Token | None) -> None:
         running = evse.tx
         assert running is not None
         self._adopt(evse, running)
@@ -235,6 +240,7 @@ class Transactions:
     ) -> None:
         self.stop_because(evse, cause.value.stopped)
         cx.forget(sample_timer(evse.id))
+        cx.forget(series_timer(evse.id))
         since = max(evse.contactor.opened_ms, 0) if not evse.contactor.may_carry else cx.ms
         running.ending = Ending(cause, cx.ms + LAST_READING_MS, since, token, facts)
         cx.after(end_timer(evse.id), LAST_READING_MS / 1000)
@@ -256,7 +262,7 @@ class Transactions:
         if ending.token is not None:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None
-        values = [v for v in (running.began, end) if v is not None]
+        values = [v for v in (running.began, *self._series.take(cx, running.id), end) if v is not None]
         self._event(cx, evse, running, "Ended", ending.cause, values, token=ending.token)
         self._ended(cx, evse)
         evse.tx = None
@@ -318,9 +324,7 @@ class Transactions:
         """TxUpdatedInterval is over: one sample, and the next one is due (J02.FR.11)."""
         if evse.tx is None or evse.tx.ending is not None:
             return
-        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
-        if interval:
-            cx.after(sample_timer(evse.id), interval)
+        self._arm(cx, evse)
         if is_fresh(cx, evse):
             value = sample(
                 cx,
@@ -332,18 +336,15 @@ class Transactions:
             self.sampled(cx, evse, Cause.SAMPLED, value)
 
     def rearm(self, cx: Context, evses: Mapping[int, Evse]) -> None:
-        """TxUpdatedInterval was changed: it holds from now on."""
-        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
+        """An interval was changed: it holds from now on."""
         for evse in evses.values():
-            cx.forget(sample_timer(evse.id))
-            if interval and evse.tx is not None and evse.tx.ending is None:
-                cx.after(sample_timer(evse.id), interval)
+            if evse.tx is not None and evse.tx.ending is None:
+                self._arm(cx, evse)
+                self._series.arm(cx, evse)
 
     # ---------------------------------------------------------------------------------------- after a restart
 
-    def recover(
-        self, cx: Context, evses: Mapping[int, Evse], running: list[Transaction], reason: str
-    ) -> None:
+    def recover(self, cx: Context, evses: Mapping[int, Evse], running: list[Transaction], reason: str) -> None:
         """Running transactions of before the restart wait until the hardware tells whether the car is there."""
         self._cut = Cause.POWER_LOST if reason == "PowerUp" else Cause.REBOOTED
         for transaction in running:
@@ -382,13 +383,13 @@ class Transactions:
         if running.token is not None and running.stop_reason is None:
             evse.authorise(cx, Authorization(running.token, Cause.AUTHORIZED, running.group))
         self._before[evse.id] = evse.facts()
-        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
-        if interval:
-            cx.after(sample_timer(evse.id), interval)
+        self._arm(cx, evse)
+        self._series.arm(cx, evse)
 
     def _bury(self, cx: Context, running: Transaction) -> None:
         """Its EVSE exists no more, or it is not the only one there: ended without a reading."""
         running.stop_reason = running.stop_reason or self._cut.value.stopped
+        self._series.take(cx, running.id)
         data = {"tx": running.id, "seq": running.next_seq, "type": "Ended", "trigger": self._cut.value.trigger,
                 **stamp(cx, cx.ms), "state": "Idle", "offline": True, "at": running.evse,
                 "stopped": running.stop_reason}  # fmt: skip

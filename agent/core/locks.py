@@ -1,0 +1,50 @@
+"""The retention of loose plugs: locked before current flows, released at a normal end, kept for its owner else."""
+
+from __future__ import annotations
+
+from agent.core.context import Context
+from agent.core.evse import Evse, Token
+from config_keys import comm
+from hal.ports import SetLock
+from state_machines.reasons import Cause
+
+LOCKED_STATES = ("ready", "powered", "pausing", "stopping")
+
+
+class Locks:
+    """Commands the lock of each EVSE with a socket; fixed cables have none."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, bool] = {}
+        self._owner: dict[int, Token] = {}
+        """EVSE: whose cable stays locked until that token is presented (E05.FR.11, E09.FR.03, E10.FR.01)."""
+
+    def restarted(self, evse: Evse) -> None:
+        """The device was heard anew: it is told again."""
+        self._told.pop(evse.id, None)
+
+    def settle(self, cx: Context, evse: Evse) -> None:
+        """Lock or release as the session asks; never release under voltage."""
+        if evse.capabilities is None or not evse.capabilities.lock or evse.plug.cable != "socket":
+            return
+        wanted = evse.session.state in LOCKED_STATES or evse.contactor.may_carry or evse.id in self._owner
+        if self._told.get(evse.id) != wanted:
+            self._told[evse.id] = wanted
+            cx.energise(SetLock(evse.id, cx.step, evse.plug.id, wanted))
+
+    def ended(self, cx: Context, evse: Evse, cause: Cause, token: Token | None) -> None:
+        """An authorization has ended: not by its owner means that the cable waits for its owner."""
+        if token is not None and cause is Cause.DEAUTHORIZED:
+            self._owner[evse.id] = token
+
+    def unplugged(self, cx: Context, evse: Evse, token: Token | None) -> None:
+        """The car's end was pulled: the station's end is freed by key, or by the owner's token."""
+        if token is not None and not cx.keys[comm.UNLOCK_ON_EV_SIDE_DISCONNECT]:
+            self._owner[evse.id] = token
+
+    def presented(self, cx: Context, token: Token) -> bool:
+        """The owner of a held cable is here: it is released. True when it was held for this token."""
+        held = [evse_id for evse_id, owner in self._owner.items() if owner.same(token)]
+        for evse_id in held:
+            del self._owner[evse_id]
+        return bool(held)

@@ -1,0 +1,79 @@
+"""Samples that are told with the Ended event only: TxEndedInterval of sampled and of aligned data (J.0, E06.FR.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.core.context import Context
+from agent.core.evse import Evse
+from agent.core.metering import is_fresh, measure, sample
+from config_keys import aligned, sampled
+
+BOUND = 120
+"""Samples kept of one transaction; when it is reached every second one goes, never the first or last (E06.FR.13)."""
+
+
+def series_timer(evse_id: int) -> str:
+    """Name of the deadline for an EVSE's next sample that is told at the end."""
+    return f"evse{evse_id}.series"
+
+
+class Series:
+    """What each running transaction has gathered for its end; every sample is a record of its own."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        self._aligned_due: int | None = None
+
+    def restore(self, found: Mapping[str, list[tuple[int, dict[str, Any]]]]) -> None:
+        """What the journal held, by transaction."""
+        self._kept = {tx: list(rows) for tx, rows in found.items()}
+
+    def arm(self, cx: Context, evse: Evse) -> None:
+        """A transaction runs: its interval counts from now; 0 means none."""
+        interval = cx.keys[sampled.TX_ENDED_INTERVAL]
+        if interval and evse.tx is not None:
+            cx.after(series_timer(evse.id), interval)
+        else:
+            cx.forget(series_timer(evse.id))
+
+    def interval_passed(self, cx: Context, evse: Evse) -> None:
+        """One sample of TxEndedMeasurands."""
+        self.arm(cx, evse)
+        value = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Sample.Periodic") if evse.tx else None
+        if value is not None:
+            self._keep(cx, evse, value)
+
+    def arm_aligned(self, cx: Context) -> None:
+        """The next multiple of AlignedDataCtrlr.TxEndedInterval since midnight UTC."""
+        interval_ms, utc = cx.keys[aligned.TX_ENDED_INTERVAL] * 1000, cx.utc()
+        cx.forget("series.aligned")
+        self._aligned_due = None
+        if interval_ms and utc is not None:
+            self._aligned_due = utc // interval_ms * interval_ms + interval_ms
+            cx.timers.set("series.aligned", cx.ms + self._aligned_due - utc)
+
+    def clock_struck(self, cx: Context, evses: Mapping[int, Evse]) -> None:
+        """One sample of AlignedDataCtrlr.TxEndedMeasurands for every running transaction."""
+        due = self._aligned_due
+        for evse in evses.values():
+            if evse.tx is not None and due is not None and is_fresh(cx, evse):
+                values = measure(evse, cx.keys[aligned.TX_ENDED_MEASURANDS])
+                stamped = {"mono": cx.ms, "boot": cx.boot_id, "utc": due, "context": "Sample.Clock", "values": values}
+                self._keep(cx, evse, stamped)
+        self.arm_aligned(cx)
+
+    def take(self, cx: Context, tx_id: str) -> list[dict[str, Any]]:
+        """All samples of a transaction that ends; their records are no longer needed."""
+        kept = self._kept.pop(tx_id, [])
+        cx.drop(*(row for row, _ in kept))
+        return [value for _, value in kept]
+
+    def _keep(self, cx: Context, evse: Evse, value: dict[str, Any]) -> None:
+        assert evse.tx is not None
+        kept = self._kept.setdefault(evse.tx.id, [])
+        if len(kept) >= BOUND:
+            cx.drop(*(row for row, _ in kept[1:-1:2]))
+            del kept[1:-1:2]
+        kept.append((cx.record("sample", {"tx": evse.tx.id, "value": value}), value))
