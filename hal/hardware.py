@@ -22,6 +22,8 @@ from hal.reader import Reader
 
 DRIVERS = "chargerd.drivers"
 """Entry-point group of drivers for other kinds: name -> callable(EvseConfig, Emit, Clock) -> Stage."""
+KINDS = ("smart", "raw")
+"""Kinds of EVSE with a driver of ours."""
 GOODBYE_S = 1.0
 """How long `close` lets withdrawals go out."""
 SCAN = Transport(min_gap_ms=0, timeout_ms=200, retries=0)
@@ -142,6 +144,8 @@ class Hardware:
                 raise UnknownHardwareError(f"EVSE {evse.id}: kind smart, but no controller")
             if evse.kind == "raw" and evse.board is None:
                 raise UnknownHardwareError(f"EVSE {evse.id}: kind raw, but no board")
+            if evse.kind not in KINDS:
+                _driver(evse.kind)
             for ref, kind in ((evse.controller, "controller"), (evse.meter, "meter")):
                 if ref is not None:
                     self._check_device(evse.id, ref, kind)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hal import frames
 from hal.board import Board, Pace
@@ -65,9 +66,9 @@ class FakeBoard:
         if not self.mute:
             self.pty.send(frames.encode(message))
 
-    def reports(self, **changes: object) -> None:
+    def reports(self, **changes: Any) -> None:
         """A State report with these changes."""
-        self.state = replace(self.state, **changes)  # type: ignore[arg-type]  # names are checked by replace
+        self.state = replace(self.state, **changes)
         self.say(self.state)
 
     def boots(self, reset: int = 0) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -42,7 +43,13 @@ class Scene:
             BusConfig("rs485", "rtu", port=self.wire.pty.path),
             Quiet(after_error_s=0.01, late_s=0.02, turnaround_s=0.0),
         )
-        device = Device(self.bus, UNIT, profile.load("eastron-sdm630"))
+        sdm630 = profile.load("eastron-sdm630")
+        brisk = replace(
+            sdm630,
+            transport=replace(sdm630.transport, min_gap_ms=0, timeout_ms=60, retries=0),
+            groups=tuple(replace(g, every_ms=100) for g in sdm630.groups),
+        )
+        device = Device(self.bus, UNIT, brisk)
         self.meter = Meter(1, device, self.told.append, self.clock, grace_s=5.0)
 
     def clock(self) -> int:

@@ -25,6 +25,12 @@ class Scene:
     def tokens(self) -> list[str]:
         return [e.uid for e in self.told if isinstance(e, TokenPresented)]
 
+    async def hears_noise(self) -> None:
+        """Everything sent so far has been heard."""
+        before = self.reader.noise
+        self.line.send(b"zz\r")
+        await until(lambda: self.reader.noise > before)
+
 
 def story(tmp_path: Path, tell: Callable[[Scene], Awaitable[None]]) -> None:
     async def whole() -> None:
@@ -50,9 +56,7 @@ def test_a_card_held_to_the_reader_is_told_once_and_again_after_it_was_away(tmp_
     async def tell(scene: Scene) -> None:
         for scene.now in (0, 2000, 4000, 6000):
             scene.line.send(b"04AABBCC\r")
-            scene.line.send(b"zz\r")
-            before = scene.reader.noise
-            await until(lambda before=before: scene.reader.noise > before)  # type: ignore[misc]
+            await scene.hears_noise()
         assert scene.tokens() == ["04AABBCC"]
         scene.now = 9000
         scene.line.send(b"04AABBCC\r")
