@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from random import Random
 from typing import assert_never
 
+from hal.guard import Guard
 from hal.ports import (
     Alive,
     Applied,
@@ -13,13 +15,16 @@ from hal.ports import (
     Capabilities,
     Command,
     ContactorReported,
+    FaultCleared,
+    FaultRaised,
     HardwareEvent,
     LockReported,
+    MeterDescribed,
+    Nameplate,
     Offer,
     Permit,
     PilotChanged,
     Reading,
-    Refused,
     ResetFault,
     SetFailsafe,
     SetLock,
@@ -36,29 +41,18 @@ METER_BUSY_MS = 10_000
 METER_GRACE_MS = 3_000
 
 
-class Guard:
-    """The clamp below the core: the nameplate, and no command older than the newest seen for its EVSE."""
-
-    def __init__(self, nameplates: Mapping[int, float]) -> None:
-        self.nameplates = nameplates
-        self.newest: dict[int, int] = {}
-
-    def passes(self, command: Command) -> str | None:
-        """None when the command may go on, else why not. A Withdraw is always executed."""
-        newest = self.newest.get(command.evse, 0)
-        if command.step < newest and not isinstance(command, Withdraw):
-            return "older than the newest command"
-        self.newest[command.evse] = max(newest, command.step)
-        if isinstance(command, Permit | Offer) and command.amps > self.nameplates[command.evse]:
-            return "above the nameplate"
-        return None
-
-
 class Driver:
-    """The host's end of one outlet: writes commands in order, polls, and tells what has changed."""
+    """The host's end of one outlet: writes commands in order, polls, and tells what has changed.
+
+    To the guard it is a power stage. Feeding is not simulated telegram by telegram: the world says when the
+    process no longer feeds.
+    """
+
+    feed_every_s = 1.0
 
     def __init__(self, outlet: Outlet, timeline: Timeline, rng: Random, hear: Hear, life: Life) -> None:
         self.outlet = outlet
+        self.evse = outlet.evse
         self.timeline = timeline
         self.rng = rng
         self.hear = hear
@@ -112,7 +106,34 @@ class Driver:
 
     # -------------------------------------------------- commands
 
-    def write(self, command: Command) -> None:
+    def permit(self, command: Permit) -> None:
+        self._write(command)
+
+    def offer(self, command: Offer) -> None:
+        self._write(command)
+
+    def withdraw(self, command: Withdraw) -> None:
+        self._write(command)
+
+    def set_phases(self, command: SetPhases) -> None:
+        self._write(command)
+
+    def set_lock(self, command: SetLock) -> None:
+        self._write(command)
+
+    def set_failsafe(self, command: SetFailsafe) -> None:
+        self._write(command)
+
+    def reset_fault(self, command: ResetFault) -> None:
+        self._write(command)
+
+    def feed(self) -> None:
+        """The guard is content."""
+
+    def rest(self) -> None:
+        """The guard's lease has lapsed."""
+
+    def _write(self, command: Command) -> None:
         """Put a command on the wire, after those before it and after the greeting."""
         latency = self.rng.randint(4, 25) if self.outlet.spec.kind == "raw" else self.rng.randint(20, 120)
         due = max(self._wire_free_ms, self.timeline.clock.true_ms) + latency
@@ -198,6 +219,7 @@ class Driver:
             self._meter_failed_ms = None
             if not self._meter_seen:
                 self._meter_seen = True
+                self.hear(MeterDescribed(self.outlet.evse, frozenset(self.outlet.values())))
                 self.hear(Alive(self.outlet.evse, "meter"))
             self.hear(Reading(self.outlet.evse, clock.mono_ms, self.outlet.values(), f"M{self.outlet.evse}"))
         busy = self.mute or clock.true_ms < self._busy_until_ms
@@ -220,13 +242,12 @@ class Hardware:
         self.rng = rng
         self.hear = hear
         self.drivers: dict[int, Driver] = {}
-        self.guard = Guard({})
         self.life = Life()
+        self.guard = self._guard()
 
     def starts(self, life: Life) -> None:
         """A process opens its devices; it lives as long as `life`."""
         self.life = life
-        self.guard = Guard({evse: outlet.spec.max_amps for evse, outlet in self.outlets.items()})
         muted = {evse for evse, driver in self.drivers.items() if driver.mute}
         for evse, outlet in self.outlets.items():
             driver = Driver(outlet, self.timeline, self.rng, self.hear, life)
@@ -234,15 +255,28 @@ class Hardware:
             self.drivers[evse] = driver
             outlet.on_change = driver.changed
             driver.starts()
+            driver.withdraw(Withdraw(evse, 0, "start"))
+        self.guard = self._guard()
+
+    def _guard(self) -> Guard:
+        """The real one. Its timer never runs here, so `lapsed` says what it would have noticed."""
+        plates = {e: Nameplate(e, o.spec.max_amps, o.spec.phases) for e, o in self.outlets.items()}
+        return Guard(list(self.drivers.values()), plates, self._soon, lambda: self.timeline.clock.mono_ms)
+
+    def _soon(self, event: HardwareEvent) -> None:
+        self.timeline.after(1, lambda: self.hear(event), self.life)
 
     def execute(self, command: Command) -> None:
-        """Give a command to the guard, and through it to the device."""
-        refusal = self.guard.passes(command)
-        if refusal is None:
-            self.drivers[command.evse].write(command)
-            return
-        event = Refused(command.evse, command.step, _name(command), refusal)
-        self.timeline.after(1, lambda: self.hear(event), self.life)
+        """Give a command to the guard, and through it to the device. The process has just made a step."""
+        self.guard.renew(self.timeline.clock.mono_ms)
+        self.guard.execute(command)
+
+    def lapsed(self) -> None:
+        """The process slept longer than the lease: the guard's first act is to withdraw everything."""
+        self.guard.stop("the lease lapsed")
+        for evse in self.outlets:
+            self._soon(FaultRaised(evse, "lease_lapsed"))
+            self.timeline.after(20, partial(self.hear, FaultCleared(evse, "lease_lapsed")), self.life)
 
     def starves(self) -> None:
         """Nobody feeds the watchdogs any more."""

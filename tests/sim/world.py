@@ -28,6 +28,7 @@ from agent.core.events import Asked, Event, PersistFailed, Start, StoreReported,
 from agent.core.instant import Instant
 from agent.core.site import Network as NetworkProfile
 from agent.core.site import Site
+from hal.guard import LEASE_MS
 from tests.sim.clock import Clock, Life, Timeline
 from tests.sim.csms import Csms, Payload
 from tests.sim.disk import Disk, Keep
@@ -110,6 +111,7 @@ class World:
         self.board = Life()
         self.process = Life()
         self.frozen = False
+        self._frozen_ms = 0
         self.boots = 0
         self.total_steps = 0
         self.boundaries = 0
@@ -194,7 +196,7 @@ class World:
 
     def freezes_agent(self) -> Outage:
         """SIGSTOP: the process holds still and hears everything later."""
-        self.frozen = True
+        self.frozen, self._frozen_ms = True, self.now_ms
         self.hardware.starves()
         process = self.process
         return Outage(self, lambda: self._thaws(process))
@@ -204,6 +206,8 @@ class World:
             return
         self.frozen = False
         self.hardware.fed()
+        if self.now_ms - self._frozen_ms > LEASE_MS:
+            self.hardware.lapsed()
         inbox, self._inbox = self._inbox, []
         for event in inbox:
             self.hear(event)
