@@ -19,6 +19,7 @@ from agent.core.locks import Locks
 from agent.core.network import Link
 from agent.core.outbox import Outbox
 from agent.core.recovery import LEDGER_BOUND, Recovered, fold
+from agent.core.registers import Registers
 from agent.core.registration import Registration
 from agent.core.remote import Remote
 from agent.core.sampling import Sampling
@@ -47,7 +48,8 @@ class Charger:
         self.schedules = Schedules(site)
         self.complaints += self.schedules.restore(stored.get("profiles", {}).values())
         self.series = Series()
-        self.transactions = Transactions(self.outbox, self.series, self._tx_ended)
+        self.registers = Registers(stored.get("meters", {}))
+        self.transactions = Transactions(self.outbox, self.series, self.registers, self._tx_ended)
         self.locks = Locks()
         self.authorizer = Authorizer(
             self.evses, self.outbox, self.transactions, self.local_list.entry, self.may_begin, self.locks

@@ -160,7 +160,7 @@ class Devices:
     def _reading(self, cx: Context, event: ports.Reading) -> None:
         evse = self._charger.evses.get(event.evse)
         if evse is not None and (evse.reading is None or event.mono_ms >= evse.reading.mono_ms):
-            evse.reading = event
+            evse.reading = self._charger.registers.continued(cx, event)
 
     def _meter_described(self, cx: Context, event: ports.MeterDescribed) -> None:
         """Measurands that no meter here has are refused when they are asked for, never silently ignored."""

@@ -14,6 +14,7 @@ from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
 from agent.core.metering import energy_wh, is_fresh, resolve, sample, stamp
 from agent.core.outbox import Outbox
+from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
 from config_keys import sampled, site, tx
 from state_machines.reasons import Cause
@@ -96,9 +97,12 @@ class Transaction:
 class Transactions:
     """Follows every EVSE's facts and makes the events."""
 
-    def __init__(self, outbox: Outbox, series: Series, ended: Callable[[Context, Evse], None]) -> None:
+    def __init__(
+        self, outbox: Outbox, series: Series, registers: Registers, ended: Callable[[Context, Evse], None]
+    ) -> None:
         self._outbox = outbox
         self._series = series
+        self._registers = registers
         self._ended = ended
         self._before: dict[int, frozenset[str]] = {}
         self._cut = Cause.POWER_LOST
@@ -290,6 +294,7 @@ class Transactions:
         }  # fmt: skip
         if meter:
             data["meter"] = meter
+            self._registers.keep_evse(cx, evse.id)
         self._tell(evse, running, data, token)
         if state == "Charging":
             data["phases"] = running.phases = evse.phases_closed or evse.site.phases

@@ -1,0 +1,70 @@
+"""Energy registers that never go back: across reboots, resets and swaps of a meter (J02.FR.16, bug 28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from agent.core.context import Context
+from hal.ports import Quantity, Reading
+
+TABLE = "meters"
+KEPT: tuple[Quantity, ...] = ("energy_import_wh", "energy_export_wh")
+STEP_WH = 1000
+"""A register is written anew after so much energy at the latest; events of transactions write it anyway."""
+
+
+@dataclass(slots=True)
+class _Register:
+    serial: str
+    last: Decimal
+    offset: Decimal
+    written: Decimal
+
+
+class Registers:
+    """Adds to each register what the meters before it had counted."""
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        self._registers: dict[str, _Register] = {}
+        for name, kept in stored.items():
+            last, offset = Decimal(kept["last"]), Decimal(kept["offset"])
+            self._registers[name] = _Register(str(kept["serial"]), last, offset, last)
+
+    def continued(self, cx: Context, reading: Reading) -> Reading:
+        """The reading with totals that go on where they were; a swap or reset is noted."""
+        values = dict(reading.values)
+        for quantity in KEPT:
+            if (raw := values.get((quantity, 0))) is not None:
+                values[quantity, 0] = raw + self._offset(cx, reading, quantity, raw)
+        return replace(reading, values=values)
+
+    def _offset(self, cx: Context, reading: Reading, quantity: str, raw: Decimal) -> Decimal:
+        name = f"{quantity}@{reading.evse}"
+        register = self._registers.get(name)
+        if register is None:
+            register = self._registers[name] = _Register(reading.serial, raw, Decimal(0), Decimal(-1))
+        swapped = bool(reading.serial) and bool(register.serial) and reading.serial != register.serial
+        if swapped or raw < register.last:
+            what = f"another meter ({register.serial} -> {reading.serial})" if swapped else "the register went back"
+            cx.note("meter", f"EVSE {reading.evse}: {what}: {register.last} -> {raw} Wh; counting goes on", "error")
+            register.offset += register.last - raw
+            register.written = Decimal(-1)
+        register.serial, register.last = reading.serial or register.serial, raw
+        if register.written < 0 or raw - register.written >= STEP_WH:
+            self.keep(cx, name)
+        return register.offset
+
+    def keep(self, cx: Context, name: str) -> None:
+        """Write a register as it is."""
+        register = self._registers[name]
+        register.written = register.last
+        cx.put(TABLE, name, {"serial": register.serial, "last": str(register.last), "offset": str(register.offset)})
+
+    def keep_evse(self, cx: Context, evse_id: int) -> None:
+        """Write the registers of an EVSE: with the events that tell them."""
+        for name in self._registers:
+            if name.endswith(f"@{evse_id}"):
+                self.keep(cx, name)

@@ -1,0 +1,48 @@
+"""Energy registers go on where they were (J02.FR.16)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from agent.core.context import Context, Durable
+from agent.core.effects import Persist
+from agent.core.instant import Instant
+from agent.core.registers import Registers
+from config_keys.values import Values
+from hal.ports import Reading
+from tests.marks import req
+
+KEY = ("energy_import_wh", 0)
+
+
+def context() -> Context:
+    return Context(Durable(Values({1: [1]}, {})), Instant(0), 1)
+
+
+def told(registers: Registers, wh: int, serial: str = "A", cx: Context | None = None) -> Decimal:
+    """What the register says to the rest when the meter says `wh`."""
+    return registers.continued(cx or context(), Reading(1, 0, {KEY: Decimal(wh)}, serial)).values[KEY]
+
+
+@req("J02.FR.16", "J02.FR.17")
+def test_register_monotonic_over_reboot_and_meter_swap() -> None:
+    registers, cx = Registers({}), context()
+    assert told(registers, 5000, cx=cx) == 5000
+    assert told(registers, 5100, cx=cx) == 5100
+    registers.keep_evse(cx, 1)
+    batch = next(e for e in cx.finish() if isinstance(e, Persist))
+    after_boot = Registers({put.key: put.value for put in batch.puts})
+    assert told(after_boot, 7, serial="B") == 5100, "another meter goes on where the old one stopped"
+    assert told(after_boot, 17, serial="B") == 5110
+
+
+def test_a_meter_that_was_reset_goes_on_too() -> None:
+    registers = Registers({})
+    told(registers, 900)
+    assert told(registers, 3) == 900
+    assert told(registers, 13) == 910
+
+
+def test_a_meter_as_it_is_changes_nothing() -> None:
+    registers = Registers({})
+    assert [told(registers, wh) for wh in (10, 10, 11)] == [10, 10, 11]
