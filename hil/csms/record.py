@@ -60,11 +60,15 @@ class Transaction:
     """Every seqNo in the order of arrival, repeats included."""
 
     def add(self, event: Json) -> str | None:
-        """Take one event; says what is wrong when it contradicts an earlier one."""
+        """Take one event; says what is wrong when it contradicts an earlier one.
+
+        An event whose answer was lost with the connection comes again as an offline one (E04.FR.03).
+        """
         seq_no = event["seqNo"]
         self.arrivals.append(seq_no)
         first = self.events.setdefault(seq_no, event)
-        return None if first == event else f"{self.transaction_id} seqNo {seq_no} repeated with other content"
+        same = {**first, "offline": True} == {**event, "offline": True}
+        return None if same else f"{self.transaction_id} seqNo {seq_no} repeated with other content"
 
     @property
     def repeats(self) -> list[int]:

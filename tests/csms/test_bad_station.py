@@ -66,8 +66,11 @@ def test_an_id_used_twice_unless_it_is_the_same_message_again() -> None:
 
 
 def test_an_event_repeated_with_other_content() -> None:
-    frames = ([2, "a", "TransactionEvent", event(0)], [2, "b", "TransactionEvent", event(0, offline=True)])
-    assert rules_broken_by(*frames, behaviour={"message_timeout_s": 0}) == ["transaction"]
+    first, slow = [2, "a", "TransactionEvent", event(0)], {"message_timeout_s": 0}
+    again = [2, "b", "TransactionEvent", event(0, offline=True)]
+    other = [2, "c", "TransactionEvent", event(0, cableMaxCurrent=13)]
+    assert rules_broken_by(first, again, behaviour=slow) == []
+    assert rules_broken_by(first, other, behaviour=slow) == ["transaction"]
 
 
 def test_who_is_not_accepted_may_only_boot_and_only_in_time() -> None:
