@@ -31,7 +31,11 @@ class LateHardware:
         """
         await asyncio.to_thread(importlib.import_module, "hal.hardware")
         hardware = checked_hardware(self._config, emit, mono_ms)
-        await hardware.open()
+        try:
+            await hardware.open()
+        except BaseException:  # told to end while opening, too: nothing may stay open
+            await hardware.close()
+            raise
         self._hardware = hardware
         early, self._early = self._early, []
         for command in early:

@@ -165,8 +165,11 @@ class Journal:
         with self._wake:
             self._crowded = any(not b.lazy for b in self._pending)
         self._tell(good, sorted(refused.items()))
-        if good and self._state != "ok" and self._recovered():
-            self._report("ok", "the store takes records again")
+        if good and self._state != "ok":
+            if self._recovered():
+                self._report("ok", "the store takes records again")
+            elif self._state == "dead":
+                self._report("full", "the store takes records again, but there is no room for the reserve")
 
     def _second_try(self, group: list[_Batch], error: sqlite3.Error) -> dict[int, str]:
         """After a failed commit: on a full disk give the reserve up and try once more; else all is lost."""

@@ -39,6 +39,7 @@ from hal.ports import Command, ContactorReported, Withdraw
 STEP_AT_LEAST_EVERY_MS = 1000
 SLICE_S = 0.02
 """So long events are taken one after the other before the loop serves its sockets again."""
+SLOW_STEP_S = 0.1
 OPEN_WITHIN_S = 8.0
 OPEN_AFTER_BUG_S = 4.0
 EXIT_BUG = 70
@@ -159,8 +160,9 @@ class Runner:
     # ------------------------------------------------------------------------------------- from the store
 
     def committed(self, step: int) -> None:
-        """Outcomes: what waited for this batch may run."""
-        self._guarded(lambda: self._execute(self._pipeline.committed(step)))
+        """Outcomes: what waited for this batch may run, unless a bug has ended everything."""
+        if self._exit != EXIT_BUG:
+            self._guarded(lambda: self._execute(self._pipeline.committed(step)))
 
     def failed(self, step: int, reason: str) -> None:
         """Outcomes: drop what waited for this batch and tell the station."""
@@ -197,7 +199,10 @@ class Runner:
         self._execute(self._pipeline.submit(self._station.steps, effects))
         self._outlets.hardware.renew_lease(now.mono_ms)
         self._outlets.service.alive()
-        self.longest_step_s = max(self.longest_step_s, time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self.longest_step_s = max(self.longest_step_s, took)
+        if took > SLOW_STEP_S:
+            self._outlets.note("warning", "runner", f"{type(event).__name__} took {took * 1000:.0f} ms")
 
     def _execute(self, effects: Iterable[Effect]) -> None:
         outlets = self._outlets

@@ -8,16 +8,21 @@ import contextlib
 import http
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from agent.core.effects import Connect, Disconnect, Say, SetPing
 from agent.core.events import Event, FrameReceived, LinkDown, LinkUp
-from agent.io.dial import address, reason_of
+from agent.io.dial import address
 from agent.io.link import Link
 from tests.io.waiting import until
 from tests.marks import req
@@ -409,13 +414,43 @@ def test_a_flood_of_calls_is_read_no_faster_than_answers_leave() -> None:
     asyncio.run(story())
 
 
-def test_profiles_two_and_three_need_tls_and_a_bad_certificate_is_named() -> None:
+def test_a_security_profile_above_one_needs_tls() -> None:
     async def story() -> None:
         side = Side(9)
         side.connect(1, security_profile=2)
         assert (await side.down(1)).reason == "security profile 2 needs a wss:// URL"
 
     asyncio.run(story())
-    error = ssl.SSLCertVerificationError(1, "x")
-    error.verify_message = "self-signed certificate"
-    assert reason_of(error, 1) == "certificate of the CSMS not trusted: self-signed certificate"
+
+
+@req("A00.FR.301")
+def test_a_certificate_that_nobody_vouches_for_is_named_and_no_password_is_sent(tmp_path: Path) -> None:
+    async def story() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self_signed(tmp_path))
+        async with csms(ssl=context) as server:
+            side = Side(server.port)
+            side.connect(url=f"wss://localhost:{server.port}/", password="secret", security_profile=2)
+            assert (await side.down()).reason == "certificate of the CSMS not trusted: self-signed certificate"
+            assert server.requests == []
+
+    asyncio.run(story())
+
+
+def self_signed(directory: Path) -> Path:
+    """Key and certificate of a server called localhost, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
+    file = directory / "server.pem"
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none)
+    file.write_bytes(private + certificate.public_bytes(pem))
+    return file

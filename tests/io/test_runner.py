@@ -190,6 +190,8 @@ def test_a_bug_in_a_step_withdraws_everything_and_ends_with_70() -> None:
     def script(event: Event, step: int) -> list[Effect]:
         if isinstance(event, Asked):
             raise KeyError("bug")
+        if isinstance(event, ContactorReported):
+            return [Persist((Record(1, "x", {}),)), Energise(Permit(2, step, 6.0, 3))]
         return []
 
     async def story() -> None:
@@ -197,11 +199,13 @@ def test_a_bug_in_a_step_withdraws_everything_and_ends_with_70() -> None:
             world.runner.post(ContactorReported(1, True, 3))
             world.runner.post(Asked(1, "x"))
             world.runner.post(Asked(2, "x"))
-            await until(lambda: len(world.done) == 2)
+            await until(lambda: len(world.done) == 3)
+            assert world.outcomes
+            world.outcomes.committed(2)
             leases = world.leases
             world.runner.post(ContactorReported(1, False))
             assert await task == 70
-            assert world.done == [Withdraw(n, 4, "internal error") for n in (1, 2)]
+            assert world.done == [("persist", 2), *(Withdraw(n, 4, "internal error") for n in (1, 2))]
             assert world.leases == leases == 2
             assert any("KeyError" in note for note in world.notes)
 
