@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[1]
@@ -18,8 +19,16 @@ class AgentProcess:
     def __init__(self, board: Path, log: Path) -> None:
         self.board = board
         self.log = log
-        self.starts = 0
+        self.started: list[float] = []
+        """When it was started (monotonic seconds), each time."""
+        self.killed: list[float] = []
+        """When it was killed while it ran."""
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def starts(self) -> int:
+        """How often it was started."""
+        return len(self.started)
 
     @property
     def running(self) -> bool:
@@ -46,10 +55,12 @@ class AgentProcess:
                 [sys.executable, "-m", "agent", "--config", str(self.board)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
             )  # fmt: skip
-        self.starts += 1
+        self.started.append(time.monotonic())
 
     def kill(self) -> None:
         """SIGKILL, and wait for the kernel to have it gone."""
+        if self.running:
+            self.killed.append(time.monotonic())
         if self._process is not None:
             self._process.kill()
             self._process.wait()

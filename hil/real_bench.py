@@ -133,6 +133,19 @@ class RealBench:
     def return_power(self) -> None:
         self._do(self.rig.power_restore)
 
+    def crash(self, in_s: float, away_s: float) -> None:
+        """SIGKILL the agent `in_s` from now and start it again `away_s` later; returns at once."""
+        self._loop.call_soon_threadsafe(self._loop.call_later, in_s, self._crash, away_s)
+
+    def _crash(self, away_s: float) -> None:
+        self._agent = False
+        self.rig.agent.kill()
+        self._loop.call_later(away_s, self._revive)
+
+    def _revive(self) -> None:
+        self.rig.start_agent()
+        self._agent = True
+
     def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         return self._await(self.csms.call(self.plan.network.identity, action, payload))
 

@@ -20,6 +20,7 @@ WANTS_ENERGY = ("C",)
 """Pilot states in which mains may be on; D only where ventilation is present, which no profile offers yet."""
 REDUCED_ONLY = frozenset({"derating", "meter_frozen", "meter_silent"})
 """Faults that do not keep an EVSE from charging."""
+TOO_SOON = "closed a moment ago"
 RESTS_OR_WANTS = ("B", "C")
 RECLOSE_MS = 10_000
 """Least time between two closings (chargebyte's relay wear figure, hardware notes 2.1)."""
@@ -183,6 +184,8 @@ class Evse:
     silent: set[str] = field(default_factory=set)
     authorization: Authorization | None = None
     released: Release | None = None
+    waits_for: str | None = None
+    """What keeps a ready session from power, in plain words."""
     held: bool = False
     """Authorised and connected, but limit or fault keep it from being offered current."""
     rested: bool = False
@@ -253,7 +256,7 @@ class Evse:
         if self.authorization is None or self.tx_blocks:
             return "not authorised"
         if cx.ms - self.contactor.closed_ms < RECLOSE_MS:
-            return "closed a moment ago"
+            return TOO_SOON
         return None
 
     @property

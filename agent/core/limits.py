@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.evse import RECLOSE_MS, Evse
+from agent.core.evse import RECLOSE_MS, TOO_SOON, Evse
 from config_keys import site
 from hal.ports import Offer, Permit
 
@@ -164,12 +164,23 @@ class Limits:
             session.fire("pause", cx)
         elif session.state == "pausing" and verdict.amps > 0 and evse.contactor.permitted:
             session.fire("resume", cx)
-        elif session.state == "ready" and verdict.amps > 0 and evse.contactor.state == "open":
-            obstacle = evse.obstacle(cx)
-            if obstacle is None:
-                session.fire("go", cx)
-            elif obstacle == "closed a moment ago":
-                cx.timers.set(f"evse{evse.id}.reclose", evse.contactor.closed_ms + RECLOSE_MS)
+        elif session.state == "ready":
+            self._go(cx, evse, verdict)
+
+    def _go(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
+        """Ask for power if nothing is in the way; what is in the way is noted once."""
+        waits = evse.obstacle(cx)
+        if waits is None and verdict.amps == 0:
+            waits = f"limit {verdict.owner}"
+        if waits is None and evse.contactor.state != "open":
+            waits = f"contactor {evse.contactor.state}"
+        if waits is None:
+            evse.session.fire("go", cx)
+        elif waits == TOO_SOON:
+            cx.timers.set(f"evse{evse.id}.reclose", evse.contactor.closed_ms + RECLOSE_MS)
+        if waits != evse.waits_for and waits is not None:
+            cx.note("session", f"EVSE {evse.id} waits: {waits}")
+        evse.waits_for = waits
 
     def _command(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
         setpoint = self._setpoints[evse.id]

@@ -49,7 +49,8 @@ class Operator:
             cx.answer(event.ask, False, {"error": str(error)})
 
     def _evse(self, args: Mapping[str, Any]) -> Evse:
-        evse = self._charger.evses.get(args.get("evse", next(iter(self._charger.evses))))
+        wanted = args.get("evse", next(iter(self._charger.evses)))
+        evse = self._charger.evses.get(wanted) if isinstance(wanted, int) else None
         if evse is None:
             raise Wrong(f"no EVSE {args.get('evse')!r}; expected one of {', '.join(map(str, self._charger.evses))}")
         return evse

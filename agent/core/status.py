@@ -59,7 +59,7 @@ def _evse(charger: Charger, cx: Context, evse: Evse) -> dict[str, Any]:
         "contactor": evse.contactor.state,
         "session": evse.session.state,
         "authorised": evse.authorization is not None,
-        "obstacle": evse.obstacle(cx) if evse.session.state == "ready" else None,
+        "obstacle": evse.waits_for if evse.session.state == "ready" else None,
         "limit": None if verdict is None else {"amps": verdict.amps, "owner": verdict.owner},
         "commanded_amps": evse.commanded_amps,
         "applied_amps": evse.applied_amps,

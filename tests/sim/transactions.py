@@ -40,7 +40,7 @@ class Transaction:
     _by_number: dict[int, Payload] = field(default_factory=dict)
 
     def hears(self, payload: Payload, now_ms: int, *, refused: bool) -> None:
-        """Another TransactionEventRequest."""
+        """Another TransactionEventRequest. What is sent again after a lost link is offline then (E04.FR.03)."""
         number = payload["seqNo"]
         known = self._by_number.get(number)
         if known is None:
@@ -49,7 +49,7 @@ class Transaction:
             self.arrivals_ms.append(now_ms)
         else:
             self.repeats += 1
-            if known != payload:
+            if known != payload and {**known, "offline": True} != payload:
                 self.contradictions.append(f"seqNo {number} differs in a repeat: {_difference(known, payload)}")
         (self.refused.add if refused else self.refused.discard)(number)
 
