@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         board = load_board(options.config, VERSION)
         if options.state_dir:
-            board = replace(board, state_dir=options.state_dir.resolve())
+            board = board._replace(state_dir=options.state_dir.resolve())
         if options.check:
             check_presets(board)
             _check_hardware(board)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from config_keys.key import RO, Access, Key
 from config_keys.registry import REGISTRY
@@ -23,8 +22,7 @@ _SCOPED = re.compile(r"(?P<name>[^@]*)(@(?P<evse>[1-9]\d{0,3})(\.(?P<connector>[
 MAX_INFO = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a value is not taken: OCPP's statusInfo."""
 
     reason_code: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from hal.device import Clock, Faults
@@ -74,6 +74,7 @@ class Guard:
         self._until_ms: int | None = None
         """The lease's end; None before the first renewal and after a lapse."""
         self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     @property
     def live(self) -> bool:
@@ -87,7 +88,8 @@ class Guard:
         self._tick()
 
     def stop(self, reason: str) -> None:
-        """Withdraw everywhere and feed no more."""
+        """Withdraw everywhere and feed no more, for good."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -96,14 +98,13 @@ class Guard:
 
     def renew(self, mono_ms: int) -> None:
         """A step that began at `mono_ms` is complete: the lease runs from that moment."""
-        if mono_ms + self._lease_ms <= self._clock():
+        if self._stopped or mono_ms + self._lease_ms <= self._clock():
             return
         if self._until_ms is None:
             for evse in self._evses.values():
                 evse.faults.tell("lease_lapsed", False)
         self._until_ms = max(self._until_ms or 0, mono_ms + self._lease_ms)
-        if self._timer is not None:
-            self._feed()
+        self._feed()
 
     def execute(self, command: Command) -> None:
         """Hand a command to its device, clamped, or refuse it."""
@@ -129,16 +130,16 @@ class Guard:
             return
         match command:
             case Permit():
-                command = replace(command, amps=_clamped(command.amps, evse.nameplate))
+                command = command._replace(amps=_clamped(command.amps, evse.nameplate))
                 self._note(evse, command.amps)
                 evse.permitted = True
                 evse.stage.permit(command)
             case Offer():
-                command = replace(command, amps=_clamped(command.amps, evse.nameplate))
+                command = command._replace(amps=_clamped(command.amps, evse.nameplate))
                 self._note(evse, command.amps)
                 evse.stage.offer(command)
             case SetFailsafe():
-                evse.stage.set_failsafe(replace(command, amps=_clamped(command.amps, evse.nameplate)))
+                evse.stage.set_failsafe(command._replace(amps=_clamped(command.amps, evse.nameplate)))
             case SetPhases():
                 evse.stage.set_phases(command)
             case SetLock():

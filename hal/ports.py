@@ -7,9 +7,8 @@ A command is a wish; only an event from the hardware is a fact (the core believe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Pilot = Literal["A", "B", "C", "D", "E", "F"]
 """IEC 61851-1 control pilot state, without the PWM digit. A smart controller's state is mapped onto it."""
@@ -19,8 +18,7 @@ Pilot = Literal["A", "B", "C", "D", "E", "F"]
 # older than the newest one it has seen for that EVSE.
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """The contactor may close now; offer `amps` per phase on `phases` phases. Board and guard may still say no."""
 
     evse: int
@@ -29,8 +27,7 @@ class Permit:
     phases: int
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """Change the offered current to `amps` per phase; 0 signals a pause and leaves the permission as it is."""
 
     evse: int
@@ -38,8 +35,7 @@ class Offer:
     amps: float
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(NamedTuple):
     """No permission: offer 0 A and open the contactor now, under load if need be."""
 
     evse: int
@@ -47,8 +43,7 @@ class Withdraw:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetPhases:
+class SetPhases(NamedTuple):
     """Phases (1 or 3) for the next closing; refused by the device unless its contacts are open."""
 
     evse: int
@@ -56,8 +51,7 @@ class SetPhases:
     phases: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetLock:
+class SetLock(NamedTuple):
     """Lock or release the connector's plug retention; refused while the contactor is closed."""
 
     evse: int
@@ -66,8 +60,7 @@ class SetLock:
     locked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SetFailsafe:
+class SetFailsafe(NamedTuple):
     """The current the device falls to by itself when it no longer hears from us (A per phase; 0 pauses)."""
 
     evse: int
@@ -75,8 +68,7 @@ class SetFailsafe:
     amps: float
 
 
-@dataclass(frozen=True, slots=True)
-class ResetFault:
+class ResetFault(NamedTuple):
     """Ask the device to clear a latched fault after its clear rule has been met."""
 
     evse: int
@@ -89,8 +81,7 @@ Command = Permit | Offer | Withdraw | SetPhases | SetLock | SetFailsafe | ResetF
 # ------------------------------------------------------------------------------------------------ events
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """What the device behind an EVSE said of itself at start or after its own reboot.
 
     `independent` tells whether a layer below us opens the contactor without us (invariant 3); without it the
@@ -113,8 +104,7 @@ class Capabilities:
     firmware: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PilotChanged:
+class PilotChanged(NamedTuple):
     """The control pilot reached a stable state (or was first seen)."""
 
     evse: int
@@ -123,16 +113,14 @@ class PilotChanged:
     """The connector of the EVSE whose pilot this is: one of them is in use at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class BayChanged:
+class BayChanged(NamedTuple):
     """A parking bay detector sees a vehicle, or no longer does (TxStartPoint ParkingBayOccupancy)."""
 
     evse: int
     occupied: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ContactorReported:
+class ContactorReported(NamedTuple):
     """Feedback of the contactor: mirror contacts of a raw board, derived state of a smart controller."""
 
     evse: int
@@ -141,8 +129,7 @@ class ContactorReported:
     """Phases whose contacts are closed; 0 when open or unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class CableRated:
+class CableRated(NamedTuple):
     """Proximity pilot: what the cable carries (A per phase); None when no cable or not measurable."""
 
     evse: int
@@ -150,8 +137,7 @@ class CableRated:
     amps: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class LockReported:
+class LockReported(NamedTuple):
     """State of the plug retention lock."""
 
     evse: int
@@ -164,8 +150,7 @@ Quantity = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One good sample of a meter; a value that could not be read is absent, never zero.
 
     `values` maps (quantity, phase) to a Decimal; phase 0 is the total or the only value, 1 to 3 are L1 to L3.
@@ -179,8 +164,7 @@ class Reading:
     serial: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MeterDescribed:
+class MeterDescribed(NamedTuple):
     """What a meter can measure, told once at start: (quantity, phase) as in `Reading`, and whether it signs."""
 
     evse: int
@@ -188,8 +172,7 @@ class MeterDescribed:
     signs: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPresented:
+class TokenPresented(NamedTuple):
     """A card was held to a reader: UID in upper-case hex, byte 0 first, and the EVSEs this reader serves."""
 
     reader: str
@@ -198,8 +181,7 @@ class TokenPresented:
     evses: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TemperatureMeasured:
+class TemperatureMeasured(NamedTuple):
     """A temperature sensor of an EVSE; `where` is socket, cable, pcb, ambient or psu."""
 
     evse: int
@@ -207,8 +189,7 @@ class TemperatureMeasured:
     celsius: float
 
 
-@dataclass(frozen=True, slots=True)
-class Silent:
+class Silent(NamedTuple):
     """A device has not answered for its grace; `device` is meter, controller, board or reader."""
 
     evse: int
@@ -216,8 +197,7 @@ class Silent:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Alive:
+class Alive(NamedTuple):
     """A silent device answers again (also sent once when it is first heard)."""
 
     evse: int
@@ -225,8 +205,7 @@ class Alive:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultRaised:
+class FaultRaised(NamedTuple):
     """The hardware reports a fault. `code` is a key of `hal.faults.FAULTS`; `detail` is the vendor's own code."""
 
     evse: int
@@ -234,24 +213,21 @@ class FaultRaised:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultCleared:
+class FaultCleared(NamedTuple):
     """The hardware no longer reports the fault."""
 
     evse: int
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceBooted:
+class DeviceBooted(NamedTuple):
     """The controller or board restarted by itself; its permission is gone and settings are written again."""
 
     evse: int
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """A command reached the device and was confirmed there (read back or acknowledged)."""
 
     evse: int
@@ -261,8 +237,7 @@ class Applied:
     amps: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The guard or the device refused a command."""
 
     evse: int
@@ -317,12 +292,11 @@ class PowerStage(Protocol):
         """The lease lapsed: stop every poll that would feed the device's watchdog by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nameplate:
+class Nameplate(NamedTuple):
     """What the hardware of an EVSE can carry at most; the guard clamps to it whatever it is told."""
 
     evse: int
     amps: float
     phases: int
     volts: float = 230.0
-    connectors: tuple[int, ...] = field(default=(1,))
+    connectors: tuple[int, ...] = (1,)

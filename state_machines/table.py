@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from transitions import EventData, Machine
 
@@ -18,8 +18,7 @@ from config_keys.key import Key
 ANY = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What it means to be in a state; after `timeout` the trigger `then` fires.
 
     The timeout is a key in seconds, seconds, or the name of a property of the model that gives seconds.
@@ -30,8 +29,7 @@ class State:
     then: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """On `trigger` in `source` go to `to` (None: stay) if `guard` holds, and do `do`. First row that fits wins."""
 
     trigger: str
@@ -41,8 +39,7 @@ class Row:
     do: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A move that happened: machine, from, trigger, to."""
 
     machine: str

@@ -1,6 +1,6 @@
 """What a step wants done, and the order in which it may be done.
 
-The phase of an effect is a property of its type. `Pipeline` is the whole rule of ordering, without I/O, so that
+`phase_of` tells the phase of an effect. `Pipeline` is the whole rule of ordering, without I/O, so that
 the runner on the board and the simulated world obey the very same one.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 from hal.ports import Command
 
@@ -24,16 +24,13 @@ class Phase(IntEnum):
     SPEAK = 3
 
 
-@dataclass(frozen=True, slots=True)
-class MakeSafe:
+class MakeSafe(NamedTuple):
     """Open, lower or withdraw: waits for nothing, not even flash."""
 
-    phase: ClassVar[Phase] = Phase.MAKE_SAFE
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One domain fact for the journal. `id` is given by the core, ascending for the station's lifetime."""
 
     id: int
@@ -41,8 +38,7 @@ class Record:
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Set (or, with None, delete) one entry of a small mapping such as `keys` or `cache`; value is JSON."""
 
     table: str
@@ -50,91 +46,86 @@ class Put:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(NamedTuple):
     """One atomic batch: new records, ids of records that newer ones have superseded, entries of mappings.
 
     `lazy` batches hold facts that may be lost without harm (an acknowledgement only leads to a repeat): nothing
     waits for them and they ride on the next commit, or go out alone after a few seconds.
     """
 
-    phase: ClassVar[Phase] = Phase.PERSIST
     records: tuple[Record, ...] = ()
     drop: tuple[int, ...] = ()
     puts: tuple[Put, ...] = ()
     lazy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Energise:
+class Energise(NamedTuple):
     """Close or raise: only what is already recorded."""
 
-    phase: ClassVar[Phase] = Phase.ENERGISE
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(NamedTuple):
     """Send an OCPP-J text frame on connection `connection`; dropped if that one is gone."""
 
-    phase: ClassVar[Phase] = Phase.SPEAK
     connection: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(NamedTuple):
     """Open a websocket. The identity is percent-encoded and appended to the URL by the link."""
 
-    phase: ClassVar[Phase] = Phase.SPEAK
     connection: int
     url: str
     identity: str
-    password: str | None = field(repr=False, default=None)
+    password: str | None = None
     subprotocols: tuple[str, ...] = ("ocpp2.0.1",)
     ping_s: int = 60
     security_profile: int = 1
 
+    def __repr__(self) -> str:
+        return f"Connect({self.connection}, {self.url!r}, {self.identity!r}, ping_s={self.ping_s})"
 
-@dataclass(frozen=True, slots=True)
-class Disconnect:
+
+class Disconnect(NamedTuple):
     """Close connection `connection`; a LinkDown follows."""
 
-    phase: ClassVar[Phase] = Phase.SPEAK
     connection: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetPing:
+class SetPing(NamedTuple):
     """Use another ping interval (s; 0: none) on the open connection from now on."""
 
-    phase: ClassVar[Phase] = Phase.SPEAK
     connection: int
     ping_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The answer to a person's Asked; `ok` False carries a refusal with `error` in data."""
 
-    phase: ClassVar[Phase] = Phase.SPEAK
     ask: int
     ok: bool
     data: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A line for the log: what was decided and why. Never a secret."""
 
-    phase: ClassVar[Phase] = Phase.SPEAK
     level: str
     topic: str
     text: str
 
 
 Effect = MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Answer | Note
+
+PHASES: Mapping[type, Phase] = {MakeSafe: Phase.MAKE_SAFE, Persist: Phase.PERSIST, Energise: Phase.ENERGISE}
+"""The phase of an effect is a property of its type; all others only speak."""
+
+
+def phase_of(effect: Effect) -> Phase:
+    """When within its step an effect is executed."""
+    return PHASES.get(type(effect), Phase.SPEAK)
 
 
 @dataclass(slots=True)
@@ -160,7 +151,7 @@ class Pipeline:
         now: list[Effect] = []
         later: list[Effect] = []
         durable = True
-        for effect in sorted(effects, key=lambda e: e.phase):
+        for effect in sorted(effects, key=phase_of):
             if isinstance(effect, MakeSafe):
                 self._cancel(effect.command.evse)
                 now.append(effect)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from hal.ports import HardwareEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """The first event of a process: why it booted, a name for this boot, and the seed of all its entropy."""
 
     boot_id: str
@@ -19,21 +18,18 @@ class Start:
     """An OCPP BootReasonEnumType value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """Nothing but time: a deadline is due, or a second has passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(NamedTuple):
     """Connection `connection` (the number from the Connect effect) is open and speaks `subprotocol`."""
 
     connection: int
     subprotocol: str
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDown:
+class LinkDown(NamedTuple):
     """An attempt failed or an open connection ended; `reason` is for people, `status` the HTTP status if any."""
 
     connection: int
@@ -41,41 +37,36 @@ class LinkDown:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReceived:
+class FrameReceived(NamedTuple):
     """A text frame from the CSMS. A binary frame, or one over the size limit, arrives with `text` None."""
 
     connection: int
     text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class PersistFailed:
+class PersistFailed(NamedTuple):
     """The batch of step `step` did not reach the flash; its ENERGISE and SPEAK effects were dropped."""
 
     step: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoreReported:
+class StoreReported(NamedTuple):
     """The store's health: `state` is ok, restored (a damaged file was set aside), full or dead."""
 
     state: str
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A person asks over the local control socket; answered by one Answer effect with the same `ask`."""
 
     ask: int
     verb: str
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Stopping:
+class Stopping(NamedTuple):
     """The process was told to end: pause, open, keep transactions for the next boot, say so."""
 
     reason: str = "signal"

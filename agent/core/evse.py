@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.site import Connector, EvseSite
@@ -28,8 +28,7 @@ EV_MINIMUM_AMPS = 6.0
 """IEC 61851-1: less than 6 A cannot be signalled; it is a pause."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """What identifies a driver; compared by value without case, and by type (C01.FR.25, errata)."""
 
     value: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import RECLOSE_MS, TOO_SOON, Evse
@@ -32,8 +32,7 @@ def rest_timer(evse_id: int) -> str:
     return f"evse{evse_id}.rest"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """Somebody's upper bound for one EVSE, in amps per phase."""
 
     owner: str
@@ -47,8 +46,7 @@ class Claim:
         return self.amps if self.until_ms is None or now_ms < self.until_ms else self.fallback
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(NamedTuple):
     """A bound for the sum of all EVSEs, in amps per phase."""
 
     owner: str
@@ -56,8 +54,7 @@ class Shared:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What an EVSE may draw, who says so, and what everybody else said."""
 
     amps: float

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Token
@@ -15,8 +14,7 @@ VERSION = "version"
 Entry = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """What the CSMS sends: an entry of None removes the token (D01.FR.17)."""
 
     version: int

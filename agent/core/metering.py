@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Evse
@@ -14,8 +13,7 @@ FRESH_MS = 10_000
 """A reading older than this is no value (bug 6 of real chargers); it is never re-stamped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurand:
+class Measurand(NamedTuple):
     """How a measurand is measured and labelled; `labels` are the phase names for L1 to L3."""
 
     quantity: Quantity

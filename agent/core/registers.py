@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -39,7 +39,7 @@ class Registers:
         for quantity in KEPT:
             if (raw := values.get((quantity, 0))) is not None:
                 values[quantity, 0] = raw + self._offset(cx, reading, quantity, raw)
-        return replace(reading, values=values)
+        return reading._replace(values=values)
 
     def _offset(self, cx: Context, reading: Reading, quantity: str, raw: Decimal) -> Decimal:
         name = f"{quantity}@{reading.evse}"

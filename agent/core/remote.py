@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from agent.core.authorization import Authorizer
 from agent.core.context import Context
@@ -13,8 +14,7 @@ from agent.core.schedules import TX, Profile, Schedules
 from state_machines.reasons import Cause
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteStart:
+class RemoteStart(NamedTuple):
     """What the CSMS asks for."""
 
     id: int
@@ -24,8 +24,7 @@ class RemoteStart:
     profile: Profile | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Accepted when `reason` is None; else OCPP's reasonCode and a plain sentence."""
 
     reason: str | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Evse
@@ -23,8 +23,7 @@ DEFAULT = "TxDefaultProfile"
 TX = "TxProfile"
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(NamedTuple):
     """From `start_s` on: `limit` in the schedule's unit, on `phases` phases (None: three)."""
 
     start_s: int
@@ -94,8 +93,7 @@ class Profile:
         return min(self.periods, key=lambda p: p.limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Why a profile is not installed: OCPP's statusInfo."""
 
     reason: str

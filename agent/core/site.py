@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Connector:
+class Connector(NamedTuple):
     """One outlet of an EVSE. `kind` is an OCPP ConnectorType value such as cType2 or sType2."""
 
     id: int
@@ -16,8 +14,7 @@ class Connector:
     max_amps: float = 32.0
 
 
-@dataclass(frozen=True, slots=True)
-class EvseSite:
+class EvseSite(NamedTuple):
     """One EVSE: nameplate current (A per phase), wired phases (1 or 3), nominal phase voltage (V)."""
 
     id: int
@@ -29,18 +26,19 @@ class EvseSite:
     bay_detector: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """The initial network profile (B09 slot 1); None in `Site.network` means standalone."""
 
     url: str
     identity: str
-    password: str | None = field(repr=False, default=None)
+    password: str | None = None
     security_profile: int = 1
 
+    def __repr__(self) -> str:
+        return f"Network({self.url!r}, {self.identity!r}, security_profile={self.security_profile})"
 
-@dataclass(frozen=True, slots=True)
-class Site:
+
+class Site(NamedTuple):
     """The whole station."""
 
     vendor: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from config_keys import registry
@@ -15,8 +14,7 @@ Status = str
 """Accepted, Rejected, RebootRequired, UnknownComponent, UnknownVariable or NotSupportedAttributeType."""
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(NamedTuple):
     """What a CSMS asks about: names as it wrote them."""
 
     component: str
@@ -28,8 +26,7 @@ class Where:
     attribute: str = "Actual"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Status, value if one was read, and the reason of a refusal."""
 
     status: Status

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from types import MappingProxyType
+from typing import Literal, NamedTuple, cast
 
 from agent.core.site import Connector, EvseSite, Network, Site
 from agent.io.toml_reader import BoardError, Mistakes, Table, read
@@ -23,8 +23,7 @@ SOCKET_PATH_MOST = 107
 _IDENTITY = re.compile(r"[\x21-\x39\x3b-\x7e]{1,48}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(NamedTuple):
     """Everything in the file. `presets` are texts by wire name."""
 
     file: Path
@@ -32,7 +31,7 @@ class Board:
     hardware: HardwareConfig
     state_dir: Path
     control_socket: Path
-    presets: Mapping[str, str] = field(default_factory=dict)
+    presets: Mapping[str, str] = MappingProxyType({})
 
 
 def load_board(file: Path, firmware: str) -> Board:

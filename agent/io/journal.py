@@ -15,9 +15,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.core.effects import Persist, Put, Record
 from agent.core.events import StoreReported
@@ -43,8 +42,7 @@ class Outcomes(Protocol):
     def reported(self, report: StoreReported) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(NamedTuple):
     """One Persist, already as text, so that nothing of the core is touched on the writer thread."""
 
     step: int

@@ -12,9 +12,8 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.core.effects import (
     Answer,
@@ -74,8 +73,7 @@ class LinkSide(Protocol):
     def execute(self, effect: Connect | Disconnect | Say | SetPing) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outlets:
+class Outlets(NamedTuple):
     """Where effects go."""
 
     hardware: HardwareSide

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_DESCRIPTION = 255
 """Characters of an errorDescription (Part 4, 4.2.3)."""
@@ -56,8 +55,7 @@ class JsonSchemaValueException(ValueError):
         self.unknown = unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """Why a payload is refused: `description` names the place and what was expected, never a value."""
 
     code: ErrorCode

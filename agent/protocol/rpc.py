@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from agent.protocol import jsontext
 from agent.protocol.errors import MAX_DESCRIPTION, ErrorCode
@@ -21,8 +22,7 @@ UNREADABLE = "-1"
 CALL, CALLRESULT, CALLERROR = 2, 3, 4
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """The peer asks. The payload is a JSON object that no schema has seen yet."""
 
     id: str
@@ -32,26 +32,23 @@ class Call:
     """Equal for equal frames of one process: tells a repeated CALL from another one with the same id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The peer answers."""
 
     id: str
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(NamedTuple):
     """The peer refuses; `code` is whatever it wrote."""
 
     id: str
     code: str
     description: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(NamedTuple):
     """No valid frame. `answerable`: a CALLERROR with these values is due (a broken answer gets none)."""
 
     id: str
@@ -151,8 +148,7 @@ def encode_error(id_: str, code: str, description: str = "", details: Mapping[st
     return jsontext.write([CALLERROR, id_, code, description[:MAX_DESCRIPTION], details or {}])
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """Our CALL in flight; what follows its answer is kept where the call came from."""
 
     id: str

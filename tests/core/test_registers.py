@@ -9,10 +9,10 @@ from agent.core.effects import Persist
 from agent.core.instant import Instant
 from agent.core.registers import Registers
 from config_keys.values import Values
-from hal.ports import Reading
+from hal.ports import Quantity, Reading
 from tests.marks import req
 
-KEY = ("energy_import_wh", 0)
+KEY: tuple[Quantity, int] = ("energy_import_wh", 0)
 
 
 def context() -> Context:
