@@ -93,7 +93,7 @@ class Authorizer:
         elif not self._outbox.online and not self._allowed_offline(cx, known):
             cx.note("authorization", "refused: not allowed while the CSMS is unreachable", "warning")
         elif known is None:
-            self._accept(cx, token, {"status": "Accepted"}, target, known=False)
+            self._accept(cx, token, {"status": "Accepted"}, target, evse_ids, known=False)
         else:
             self.answered(cx, token, known, target.id if target else None, evse_ids)
 
@@ -131,7 +131,7 @@ class Authorizer:
         elif group is not None and group == cx.keys[auth.MASTER_PASS_GROUP_ID]:
             cx.note("authorization", "a master pass never starts (C16.FR.03)", "warning")
         elif evse_id is not None:
-            self._accept(cx, token, info, self._evses[evse_id], remote_start_id=remote_start_id)
+            self._accept(cx, token, info, self._evses[evse_id], evse_ids, remote_start_id=remote_start_id)
 
     def _accept(
         self,
@@ -139,15 +139,19 @@ class Authorizer:
         token: Token,
         info: Mapping[str, Any],
         evse: Evse | None,
+        places: Iterable[int],
         known: bool = True,
         remote_start_id: int | None = None,
     ) -> None:
         only = info.get("evses")
-        if evse is None or (only and evse.id not in only):
+        allowed = tuple(i for i in places if not only or i in only)
+        if evse is not None and evse.id not in allowed:
+            evse = self._choose(cx, [self._evses[i] for i in allowed], token)
+        if evse is None:
             cx.note("authorization", "refused: not for this EVSE (C01.FR.21)", "warning")
         elif self._may_begin(cx, evse, token):
             cause = Cause.AUTHORIZED if remote_start_id is None else Cause.REMOTE_START
-            self.grant(cx, evse, Authorization(token, cause, info.get("group"), remote_start_id, known))
+            self.grant(cx, evse, Authorization(token, cause, info.get("group"), remote_start_id, known, allowed))
         else:
             cx.note("authorization", f"EVSE {evse.id} is no longer free", "warning")
 
@@ -206,7 +210,8 @@ class Authorizer:
         waiting = [
             e
             for e in self._evses.values()
-            if e is not evse and e.session.state == "awaiting_ev" and e.tx is None and e.authorization
+            if e is not evse and e.session.state == "awaiting_ev" and e.tx is None
+            if e.authorization is not None and evse.id in e.authorization.places
         ]
         if len(waiting) == 1 and evse.tx is None and evse.fault is None:
             other = waiting[0]

@@ -49,6 +49,8 @@ class Authorization:
     remote_start_id: int | None = None
     known: bool = True
     """False when the token was accepted offline without being known."""
+    places: tuple[int, ...] = ()
+    """EVSEs that the driver may have meant: those of the reader that the card was held to."""
     refused_wh: float | None = None
     """The CSMS said afterwards that it does not accept the token; the register then, or 0 without a reading."""
 
