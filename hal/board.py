@@ -93,8 +93,8 @@ class Board:
         self._boots_owed = 0
         self._returning = False
         self._wishes: dict[str, Command] = {}
-        self._missed: set[Command] = set()
-        """Wishes that the board has not acknowledged yet."""
+        self._missed: dict[str, Command] = {}
+        """Those of them that the board has not acknowledged yet."""
         self._latest: frames.State | None = None
         self._state: frames.State | None = None
         """The newest report, and the one that was told."""
@@ -144,8 +144,7 @@ class Board:
     def withdraw(self, command: Withdraw) -> None:
         """Goes out before anything else, and also to a board that we do not hear: it may hear us."""
         self._unwish("power")
-        self._wishes["power"] = command
-        self._missed.add(command)
+        self._wishes["power"] = self._missed["power"] = command
         if self._flying is not None and not isinstance(self._flying.message, frames.Hello):
             self._queue.insert(0, self._flying)
             self._flying = None
@@ -184,18 +183,23 @@ class Board:
     def _want(self, what: str, command: Command) -> None:
         """A wish: sent now, or when the board is back."""
         self._unwish(what)
-        self._wishes[what] = command
-        self._missed.add(command)
+        self._wishes[what] = self._missed[what] = command
         if self._presence.alive or self._returning:
             self._order(command)
 
     def _unwish(self, what: str) -> None:
         """A newer wish takes its place."""
-        old = self._wishes.pop(what, None)
-        if old in self._missed:
-            self._missed.discard(old)
-            if not any(o.command is old for o in (self._flying, *self._queue) if o):
-                self._refuse(old, "superseded")
+        self._wishes.pop(what, None)
+        old = self._missed.pop(what, None)
+        if old is not None and not self._on_its_way(old):
+            self._refuse(old, "superseded")
+
+    def _on_its_way(self, command: Command) -> bool:
+        return any(o.command is command for o in (self._flying, *self._queue) if o)
+
+    def _is_missed(self, command: Command) -> bool:
+        """Whether it is a wish that was not acknowledged (commands are tuples: equal ones may differ in kind)."""
+        return any(command is wish for wish in self._missed.values())
 
     def _order(self, command: Command) -> None:
         self._forget_queued(lambda c: _place(c) == _place(command))
@@ -258,7 +262,7 @@ class Board:
 
     def _unanswered(self, order: _Order) -> None:
         """A wish stays on its way for as long as the board is there; anything else has failed."""
-        if order.command is not None and order.command in self._missed:
+        if order.command is not None and self._is_missed(order.command):
             if self._presence.alive or self._returning:
                 self._queue.insert(0 if isinstance(order.command, Withdraw) else len(self._queue), order)
         elif order.command is not None:
@@ -274,7 +278,8 @@ class Board:
         if isinstance(order.message, frames.Hello):
             self._hello_heard = True
         elif order.command is not None:
-            self._missed.discard(order.command)
+            answered = order.command
+            self._missed = {what: c for what, c in self._missed.items() if c is not answered}
             self._answer(order.command, ack)
         self._next()
 
@@ -293,7 +298,7 @@ class Board:
         self._latest = self._state = None
         self._stop_timer()
         for order in orders:
-            if order.command is not None and order.command not in self._missed:
+            if order.command is not None and not self._is_missed(order.command):
                 self._refuse(order.command, reason)
 
     # -------------------------------------------------------------------------------------------- greeting
@@ -359,8 +364,8 @@ class Board:
         """The board is back: the wishes go out, a withdrawal first; then it is called alive."""
         self._returning = True
         for command in sorted(wishes, key=lambda c: (not isinstance(c, Withdraw), c.step)):
-            if not any(o.command is command for o in (self._flying, *self._queue) if o):
-                awaited = command if command in self._missed else None
+            if not self._on_its_way(command):
+                awaited = command if self._is_missed(command) else None
                 self._queue.append(_Order(self._message(command), awaited))
         self._next()
 
@@ -380,7 +385,7 @@ class Board:
             case frames.State() as state if self._greeted:
                 self._latest = state
                 if not self._presence.alive and not self._returning:
-                    self._return([c for c in self._wishes.values() if c in self._missed])
+                    self._return(list(self._missed.values()))
                 if self._presence.alive:
                     self._take_state(state)
 
@@ -403,7 +408,7 @@ class Board:
         if old is None or (old.flags ^ state.flags) & frames.LOCKED:
             self._emit(LockReported(evse, connector, bool(state.flags & frames.LOCKED)))
         if changed("pilot"):
-            self._emit(PilotChanged(evse, cast("Pilot", state.pilot)))
+            self._emit(PilotChanged(evse, cast("Pilot", state.pilot), connector))
         for place, tenths_c in state.temperatures:
             self._take_temperature(place, tenths_c)
 

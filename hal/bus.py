@@ -153,7 +153,8 @@ class Bus:
         self._wake = asyncio.Event()
         self._closing = False
         self._client: AsyncModbusSerialClient | AsyncModbusTcpClient | None = None
-        self._worker: asyncio.Task[None] | None = None
+        self.worker: asyncio.Task[None] | None = None
+        """Serves the jobs; ends only with `close`, or by a bug."""
 
     @property
     def up(self) -> bool:
@@ -164,7 +165,7 @@ class Bus:
         """Start the worker; returns when the first attempt to connect succeeded or 0.3 s have passed."""
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # its errors are our counters
         ready = asyncio.Event()
-        self._worker = asyncio.create_task(self._work(ready), name=f"bus {self.config.name}")
+        self.worker = asyncio.create_task(self._work(ready), name=f"bus {self.config.name}")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ready.wait(), 0.3)
 
@@ -172,8 +173,8 @@ class Bus:
         """Let the request in flight end, refuse the rest, close the port."""
         self._closing = True
         self._wake.set()
-        if self._worker is not None:
-            await self._worker
+        if self.worker is not None:
+            await self.worker
         self._fail_all(BusDown("bus closed"))
         if self._client is not None:
             self._client.close()

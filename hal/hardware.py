@@ -27,6 +27,7 @@ KINDS = ("smart", "raw")
 GOODBYE_S = 1.0
 """How long `close` lets withdrawals go out."""
 SCAN = Transport(min_gap_ms=0, timeout_ms=200, retries=0)
+RAW = Transport(min_gap_ms=100, timeout_ms=500, retries=1)
 
 
 class Stage(Fed, Protocol):
@@ -58,9 +59,15 @@ class Hardware:
     """Opens everything, passes commands through the guard, and emits what the devices tell."""
 
     def __init__(
-        self, config: HardwareConfig, emit: Emit, clock: Clock | None = None, lease_ms: int = LEASE_MS
+        self,
+        config: HardwareConfig,
+        emit: Emit,
+        clock: Clock | None = None,
+        lease_ms: int = LEASE_MS,
+        bug: Callable[[BaseException], None] | None = None,
     ) -> None:
-        self._config, self._emit = config, emit
+        """`bug` is told when a driver ended by an error of ours; everything has been withdrawn then."""
+        self._config, self._emit, self._bug = config, emit, bug
         self._clock = clock or mono_ms
         self._buses = {b.name: b for b in config.buses}
         self._open: dict[str, Bus] = {}
@@ -86,6 +93,8 @@ class Hardware:
         parts: list[Stage | Meter] = [*self._stages, *meters]
         for part in parts:
             self._tasks.append(asyncio.create_task(part.run(), name=type(part).__name__))
+        for task in (*self._tasks, *(bus.worker for bus in self._open.values() if bus.worker)):
+            task.add_done_callback(self._ended)
         for reader in self._readers:
             reader.open()
 
@@ -133,7 +142,7 @@ class Hardware:
 
     async def read_raw(self, bus: str, unit: int, fc: int, address: int, count: int) -> list[int]:
         """Registers as they are; raises a BusError."""
-        return await self._bus(bus).read(unit, fc, address, count, SCAN, Priority.POLL)
+        return await self._bus(bus).read(unit, fc, address, count, RAW, Priority.POLL)
 
     # ------------------------------------------------------------------------------------------- composition
 
@@ -174,6 +183,19 @@ class Hardware:
         if evse.kind == "raw" and evse.board is not None:
             return Board(evse.nameplate, evse.board, self._emit, self._clock)
         return _driver(evse.kind)(evse, self._emit, self._clock)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A driver that ends before `close` is a bug: nobody may be fed any more."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if self._guard is not None:
+            self._guard.stop("internal error")
+        if self._bug is not None:
+            self._bug(error)
+        else:
+            loop = task.get_loop()
+            loop.call_exception_handler({"message": task.get_name(), "exception": error, "task": task})
 
     async def _flush(self) -> None:
         """Give withdrawals the time to reach their devices."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from hal.bus import BusError, DeviceRefused, Priority
 from hal.device import Clock, Device, Faults, Presence, Value
-from hal.ports import Emit, Quantity, Reading
+from hal.ports import Emit, MeterDescribed, Quantity, Reading
 
 Key = tuple[Quantity, int]
 IMPORT: Key = ("energy_import_wh", 0)
@@ -30,7 +30,10 @@ class Meter:
         self._plausible = _Plausible(evse, emit)
 
     async def run(self) -> None:
-        """Poll for ever."""
+        """Tell what the meter can measure, then poll for ever."""
+        points = [p for g in self._device.profile.groups for span in g.spans for p in span.points]
+        measured = frozenset((p.quantity, p.phase) for p in points if p.quantity is not None)
+        self._emit(MeterDescribed(self._evse, measured))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._presence.watch())
             while True:

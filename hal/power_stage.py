@@ -326,6 +326,7 @@ class SmartController:
             if self._fed() and self._clock() >= self._settings_due_ms:
                 await self._check_settings()
         except BusError:
+            self._settings_due_ms = 0  # it may have restarted meanwhile: look at once when it answers
             return
         if self._locked and self._closed is False and self._setpoint == ZERO and not self._working:
             self._spawn(self._unlock(self._turn))
@@ -418,7 +419,7 @@ class SmartController:
             self._tell_contactor()
         if meaning.pilot != self._pilot and not (self._locked and meaning.pilot == "F"):
             self._pilot = meaning.pilot
-            self._emit(PilotChanged(self.evse, meaning.pilot))
+            self._emit(PilotChanged(self.evse, meaning.pilot, self._nameplate.connectors[0]))
 
     def _take_temperature(self, where: str, celsius: float) -> None:
         if abs(celsius - self._celsius.get(where, -1000.0)) >= 1.0:

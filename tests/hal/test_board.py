@@ -36,7 +36,7 @@ from hal.ports import (
     TemperatureMeasured,
     Withdraw,
 )
-from tests.hal.wires import Pty, run, until
+from tests.hal.wires import Pty, Told, run, until
 
 ALL = 0x3F
 FAST = Pace(silent_s=0.6, timeout_s=3.0, hello_s=0.1)
@@ -109,7 +109,7 @@ class Scene:
 
     def __init__(self, tmp_path: Path) -> None:
         self.board = FakeBoard(tmp_path / "ttyS2")
-        self.told: list[HardwareEvent] = []
+        self.told = Told()
         self.stage = Board(
             Nameplate(2, 32.0, 3), BoardRef(self.board.pty.path), self.told.append, mono_ms, FAST
         )
@@ -293,8 +293,8 @@ def test_a_silent_board_is_told_and_gets_what_it_missed_withdrawal_first(tmp_pat
         scene.board.mute = False
         scene.board.reports()
         await scene.hears(Alive(2, "board"), Applied(2, 6, "withdraw", 0.0), Applied(2, 5, "setfailsafe", 6.0))
-        assert scene.told.index(Applied(2, 6, "withdraw", 0.0)) < scene.told.index(Alive(2, "board"))
-        assert scene.told.index(Applied(2, 5, "setfailsafe", 6.0)) < scene.told.index(Alive(2, "board"))
+        assert scene.told.place(Applied(2, 6, "withdraw", 0.0)) < scene.told.place(Alive(2, "board"))
+        assert scene.told.place(Applied(2, 5, "setfailsafe", 6.0)) < scene.told.place(Alive(2, "board"))
         await scene.hears(PilotChanged(2, "A"), ContactorReported(2, False))
         assert not any(isinstance(m, frames.Hello) for m in scene.board.heard)
 

@@ -12,7 +12,6 @@ from hal.ports import (
     Command,
     FaultCleared,
     FaultRaised,
-    HardwareEvent,
     Nameplate,
     Offer,
     Permit,
@@ -23,7 +22,7 @@ from hal.ports import (
     SetPhases,
     Withdraw,
 )
-from tests.hal.wires import run, until
+from tests.hal.wires import Told, run, until
 
 
 class Stage:
@@ -69,7 +68,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 100_000
-        self.told: list[HardwareEvent] = []
+        self.told = Told()
         self.stages = [Stage(1), Stage(2)]
         plates = {1: Nameplate(1, 16.0, 3), 2: Nameplate(2, 32.0, 1)}
         self.guard = Guard(self.stages, plates, self.told.append, lambda: self.now, tick_s=0.001)

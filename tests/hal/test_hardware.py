@@ -29,7 +29,7 @@ from hal.ports import (
 )
 from hal.profile import ProfileError
 from tests.hal.test_board import FakeBoard
-from tests.hal.wires import Pty, RtuDevices, run, until
+from tests.hal.wires import Pty, RtuDevices, Told, run, until
 
 BOX, METER = 1, 11
 SETPOINT, FAILSAFE, STATE = 261, 262, 5
@@ -51,7 +51,7 @@ class Station:
         self.rs485.put(METER, 0xFC00, 0, 42)
         self.board = FakeBoard(tmp_path / "ttyS2")
         self.reader = Pty(tmp_path / "ttyS3", lambda data: None)
-        self.told: list[HardwareEvent] = []
+        self.told = Told()
         self.hardware = Hardware(self.config(), self.told.append, lease_ms=lease_ms)
 
     def config(self) -> HardwareConfig:
@@ -159,6 +159,28 @@ def test_raw_access_for_people(tmp_path: Path) -> None:
         assert health.requests > 0
 
     story(tmp_path, tell)
+
+
+def test_a_driver_that_ends_by_a_bug_takes_everything_down(tmp_path: Path) -> None:
+    async def whole() -> None:
+        station = Station(tmp_path)
+        bugs: list[BaseException] = []
+
+        def tell(event: HardwareEvent) -> None:
+            station.told.append(event)
+            if isinstance(event, Reading):
+                raise AssertionError("a bug")
+
+        station.hardware = Hardware(station.config(), tell, bug=bugs.append)
+        await station.hardware.open()
+        station.hardware.renew_lease(mono_ms())
+        await until(lambda: bugs)
+        station.hardware.renew_lease(mono_ms())
+        station.hardware.execute(Permit(2, 5, 16.0, 3))
+        await station.hears(Refused(2, 5, "permit", "the lease has lapsed"))
+        await station.hardware.close()
+
+    run(whole)
 
 
 @pytest.mark.parametrize(

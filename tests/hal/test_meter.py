@@ -14,8 +14,8 @@ from hal.bus import Bus, Quiet
 from hal.config import BusConfig
 from hal.device import Device
 from hal.meter import Meter
-from hal.ports import Alive, FaultCleared, FaultRaised, HardwareEvent, Reading, Silent
-from tests.hal.wires import RtuDevices, run, until
+from hal.ports import Alive, FaultCleared, FaultRaised, HardwareEvent, MeterDescribed, Reading, Silent
+from tests.hal.wires import RtuDevices, Told, run, until
 
 UNIT = 11
 
@@ -38,7 +38,7 @@ class Scene:
             self.shows(address, value)
         self.energy(12.345)
         self.now = 1_000_000
-        self.told: list[HardwareEvent] = []
+        self.told = Told()
         self.bus = Bus(
             BusConfig("rs485", "rtu", port=self.wire.pty.path),
             Quiet(after_error_s=0.01, late_s=0.02, turnaround_s=0.0),
@@ -97,7 +97,10 @@ def story(tmp_path: Path, tell: Callable[[Scene], Awaitable[None]]) -> None:
 def test_a_reading_holds_what_the_meter_said_in_decimals(tmp_path: Path) -> None:
     async def tell(scene: Scene) -> None:
         reading = await scene.reads()
-        assert scene.told[0] == Alive(1, "meter")
+        described, alive = scene.told[:2]
+        assert isinstance(described, MeterDescribed)
+        assert {("energy_import_wh", 0), ("current_a", 3), ("energy_import_wh", 2)} <= described.points
+        assert alive == Alive(1, "meter")
         assert reading.serial == "1234"
         assert reading.values["energy_import_wh", 0] == Decimal(12345)
         assert str(reading.values["voltage_v", 1]) == "230.2"

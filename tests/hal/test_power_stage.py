@@ -34,7 +34,7 @@ from hal.ports import (
     Withdraw,
 )
 from hal.power_stage import Pace, SmartController
-from tests.hal.wires import RtuDevices, run, until
+from tests.hal.wires import RtuDevices, Told, run, until
 
 UNIT = 1
 STATE, WATCHDOG, STANDBY, LOCK, SETPOINT, FAILSAFE = 5, 257, 258, 259, 261, 262
@@ -50,7 +50,7 @@ class Box:
         self.wire.put(UNIT, 100, 16)
         self.wire.put(UNIT, 203, 3721)
         self.power_on()
-        self.told: list[HardwareEvent] = []
+        self.told = Told()
         self.bus = Bus(
             BusConfig("rs485", "rtu", port=self.wire.pty.path),
             Quiet(after_error_s=0.01, late_s=0.05, turnaround_s=0.0),

@@ -9,6 +9,8 @@ import tty
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from hal.ports import HardwareEvent
+
 
 class Pty:
     """A serial line: the HAL opens `path`, the test holds the other end. It can vanish and come back."""
@@ -133,6 +135,17 @@ class RtuDevices:
         if len(known) < len(found):
             return rtu(unit, fc | 0x80, 2)
         return rtu(unit, fc, 2 * number, *words(*known))
+
+
+class Told(list[HardwareEvent]):
+    """What was told. Events are tuples, so equality alone would take Silent for Alive."""
+
+    def __contains__(self, event: object) -> bool:
+        return any(type(e) is type(event) and e == event for e in self)
+
+    def place(self, event: HardwareEvent) -> int:
+        """Where it was told first."""
+        return next(n for n, e in enumerate(self) if type(e) is type(event) and e == event)
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
