@@ -81,6 +81,11 @@ class Disk:
             self._write(batch)
         self._pending, self._in_flight = [], []
 
+    @property
+    def is_busy(self) -> bool:
+        """Something is on its way to the flash."""
+        return bool(self._in_flight or self._pending)
+
     def stored(self, kind: str) -> list[dict[str, Any]]:
         """The bodies of the durable records of a kind, oldest first."""
         return [json.loads(body) for _, (k, body) in sorted(self.rows.items()) if k == kind]

@@ -71,6 +71,7 @@ class Driver:
         self._busy_until_ms = 0
         self._poll_turn = 0
         self._poll_due_ms = 0
+        self._polled_ms = 0
         self._meter_seen: bool | None = None
         self._meter_failed_ms: int | None = None
 
@@ -185,8 +186,11 @@ class Driver:
             self.timeline.after(delay, self._look, self.life)
 
     def _look(self) -> None:
+        """Tell what has changed, after a reading of the last second: a real meter is never left for a minute."""
         self._looking = False
         outlet = self.outlet
+        if self._meter_seen and self.timeline.clock.true_ms - self._polled_ms > 1_000:
+            self._poll()
         if outlet.cable_amps != self._cable:
             self._cable = outlet.cable_amps
             self.hear(CableRated(outlet.evse, 1, outlet.cable_amps))
@@ -213,6 +217,7 @@ class Driver:
 
     def _poll(self) -> None:
         clock = self.timeline.clock
+        self._polled_ms = clock.true_ms
         if self.mute:
             self._meter_fails(clock.true_ms)
         else:

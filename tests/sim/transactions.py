@@ -49,7 +49,7 @@ class Transaction:
             self.arrivals_ms.append(now_ms)
         else:
             self.repeats += 1
-            if known != payload and {**known, "offline": True} != payload:
+            if payload not in (known, {**known, "offline": True}):
                 self.contradictions.append(f"seqNo {number} differs in a repeat: {_difference(known, payload)}")
         (self.refused.add if refused else self.refused.discard)(number)
 

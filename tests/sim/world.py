@@ -160,6 +160,30 @@ class World:
             self._advance_to_next(due)
         return self
 
+    def settles(self, *, within_h: float = 4) -> World:
+        """All faults end, everybody leaves, all that is queued is delivered; then the final judgement.
+
+        The world must run long enough before for the story's own outages to be over.
+        """
+        self.network.returns()
+        self.network.latency_ms = (5, 60)
+        self.disk.full, self.disk.slow = False, 1.0
+        self.csms.heals()
+        for driver in self.hardware.drivers.values():
+            driver.mute = False
+        for person in self.drivers.values():
+            person.after(seconds=1).unplugs()
+        self.runs(seconds=30)
+        self.until(self._is_quiet, within_s=within_h * 3600)
+        self.runs(minutes=2)
+        self.judge.finish()
+        return self
+
+    def _is_quiet(self) -> bool:
+        """Nothing is waiting on flash for the CSMS, and no transaction runs."""
+        waiting = {"event", "tx"}
+        return self.station is not None and not any(kind in waiting for kind, _ in self.disk.rows.values())
+
     def asks_station(self, verb: str, **args: Any) -> Any:
         """Ask over the local control socket; returns the answer's data; AssertionError on a refusal."""
         self._asked += 1

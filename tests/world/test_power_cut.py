@@ -1,0 +1,77 @@
+"""The power goes at every boundary between two effects of a session: nothing is lost, nothing closes by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.marks import req
+from tests.sim.cuts import Story, count_boundaries, cut_points
+from tests.sim.disk import Keep
+from tests.sim.outlet import raw, smart
+from tests.sim.world import World
+
+KEYS = {"SampledDataCtrlr.TxUpdatedInterval": "30", "AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"}
+CARD = "04AABBCC"
+
+
+def one_raw() -> World:
+    """A raw board."""
+    return World([raw(16)], keys=KEYS, seed=11)
+
+
+def one_smart() -> World:
+    """A smart controller."""
+    return World([smart(16)], keys=KEYS, seed=12)
+
+
+def session(world: World) -> None:
+    """Registered, plugged, authorised, a limit, a pause, stopped by card, away: told by the clock alone."""
+    world.runs(seconds=15)
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=2)
+    world.csms.vanishes()
+    world.runs(seconds=40)
+    world.csms.returns()
+    world.runs(seconds=50)
+    world.ev(1).pauses().after(seconds=10).resumes()
+    world.runs(seconds=30)
+    world.ev(1).presents(CARD).after(seconds=10).unplugs()
+    world.runs(minutes=1)
+
+
+@req("E04.FR.01")
+@pytest.mark.parametrize("make", [one_raw, one_smart])
+def test_every_boundary_of_a_session(make: Story) -> None:
+    assert count_boundaries(make, session) > 200
+    for world in cut_points(make, session):
+        world.settles()
+        assert world.boots == 2
+
+
+@pytest.mark.parametrize("keep", ["none", "all"])
+def test_whatever_the_flash_keeps_of_the_last_moment(keep: Keep) -> None:
+    for world in cut_points(one_raw, session, keep=keep, every=4):
+        world.settles()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("keep", ["none", "random", "all"])
+@pytest.mark.parametrize("outage_s", [2, 40, 400])
+@pytest.mark.parametrize("make", [one_raw, one_smart])
+def test_every_single_boundary_with_short_and_long_outages(make: Story, keep: Keep, outage_s: float) -> None:
+    for world in cut_points(make, session, keep=keep, outage_s=outage_s):
+        world.settles()
+
+
+@req("E04.FR.01")
+def test_a_session_made_offline_survives_a_cut_at_any_boundary() -> None:
+    def offline(world: World) -> None:
+        world.runs(seconds=15)
+        world.csms.vanishes()
+        world.ev(1).plugs_in().presents(CARD)
+        world.runs(minutes=3)
+        world.ev(1).presents(CARD).after(seconds=10).unplugs()
+        world.runs(minutes=1)
+
+    for world in cut_points(one_raw, offline):
+        world.settles()
