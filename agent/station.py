@@ -161,11 +161,11 @@ class Station:
 
     def _judge(self, cx: Context, frame: rpc.Call) -> Any:
         """The handler's answer, or why the CALL cannot be taken."""
+        if self.charger.registration.standing == "rejected":
+            return Violation(ErrorCode.SECURITY, "the station is rejected (B03.FR.08)")
         refused = codec.refusal(frame.action)
         if refused is not None:
             return Violation(refused, f"action {frame.action[:50]}")
-        if self.charger.registration.standing == "rejected":
-            return Violation(ErrorCode.SECURITY, "the station is rejected (B03.FR.08)")
         wrong = codec.check_request(frame.action, frame.payload)
         if wrong is not None:
             return wrong
@@ -231,7 +231,7 @@ class Station:
     def _pump(self, cx: Context) -> None:
         if not self.charger.link.is_open:
             return
-        call = self.charger.outbox.next(cx, self.charger.registration.allowed)
+        call = self.charger.outbox.next(cx, self.charger.registration.allowed(cx))
         if call is None:
             return
         payload = self._payload(cx, call)

@@ -176,7 +176,7 @@ class Charger:
             offline_ms = cx.ms - (self.silent_since_ms if self.silent_since_ms is not None else cx.ms)
             self.outbox.online = True
             self.availability.reconnected(cx, offline_ms)
-            self.outbox.call("Heartbeat", {}, "heartbeat")
+            self.outbox.call("Heartbeat", {}, "heartbeat", gate="clock")
         else:
             self.registration.fire("ask", cx)
 
@@ -200,6 +200,7 @@ class Charger:
     def _accepted(self, cx: Context) -> None:
         self.accepted_once = True
         self.outbox.online = True
+        self.said(cx)
         self.availability.tell_all()
         self.transactions.synchronised(cx, self.evses)
         self._arm_clock(cx)
@@ -246,7 +247,7 @@ class Charger:
 
     def _beat(self, cx: Context) -> None:
         if self.outbox.online:
-            self.outbox.call("Heartbeat", {}, "heartbeat")
+            self.outbox.call("Heartbeat", {}, "heartbeat", gate="clock")
 
     def said(self, cx: Context) -> None:
         """Something was sent: the heartbeat starts over (G02.FR.05)."""

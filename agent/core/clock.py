@@ -6,8 +6,15 @@ from agent.core.instant import Instant
 
 BUILD_MS = 1_767_225_600_000
 """No moment before 2026-01-01 is believed."""
+LATEST_MS = 4_102_444_800_000
+"""Nor one from 2100 on."""
 LEAP_MS = 1_000
 """A CSMS answers in whole seconds; smaller differences are not corrections."""
+
+
+def credible(utc_ms: int) -> bool:
+    """Whether a moment can be now: clocks that were never set, and jokers, show others."""
+    return BUILD_MS <= utc_ms < LATEST_MS
 
 
 class Clock:
@@ -25,13 +32,13 @@ class Clock:
         """UTC ms of another monotonic moment of this boot."""
         if self._offset_ms is not None:
             return mono_ms + self._offset_ms
-        if now.utc_ms is not None and now.utc_ms >= BUILD_MS:
+        if now.utc_ms is not None and credible(now.utc_ms):
             return now.utc_ms - now.mono_ms + mono_ms
         return None
 
     def learn(self, now: Instant, utc_ms: int) -> int:
         """The CSMS says it is `utc_ms`; return the correction in ms (0 when it was no news or not credible)."""
-        if utc_ms < BUILD_MS:
+        if not credible(utc_ms):
             return 0
         before = self.utc(now)
         if before is not None and abs(utc_ms - before) <= LEAP_MS:

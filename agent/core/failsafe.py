@@ -115,7 +115,7 @@ class CsmsSilent:
         if not view.has_csms:
             return
         if not view.accepted_once:
-            yield Claim("boot", float(cx.keys[site.BOOT_LIMIT]), why="not yet accepted by the CSMS since start")
+            yield self._boot(cx)
         if view.silent_since_ms is None:
             return
         left_ms = view.silent_since_ms + cx.keys[site.OFFLINE_GRACE] * 1000 - cx.ms
@@ -123,6 +123,12 @@ class CsmsSilent:
             cx.after("csms.grace", left_ms / 1000)
             return
         yield from self._fallback(cx, evse)
+
+    def _boot(self, cx: Context) -> Claim:
+        """A resumed transaction waits for the acceptance when the key demands it (B02.FR.03, B03.FR.01)."""
+        allowed = cx.keys[tx.TX_BEFORE_ACCEPTED_ENABLED]
+        amps = float(cx.keys[site.BOOT_LIMIT]) if allowed else 0.0
+        return Claim("boot", amps, why="not yet accepted by the CSMS since start")
 
     def _fallback(self, cx: Context, evse: Evse) -> Iterable[Claim]:
         mode = cx.keys[site.FALLBACK_MODE]

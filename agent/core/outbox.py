@@ -16,8 +16,9 @@ from agent.core.context import Context
 from agent.core.metering import resolve
 from config_keys import comm, site
 
-Gate = Literal["boot", "asked", "accepted"]
-"""What the registration must allow: `boot` always, `asked` while Pending too, `accepted` only when Accepted."""
+Gate = Literal["boot", "asked", "clock", "accepted"]
+"""What the registration must allow: `boot` always, `asked` while Pending too, the others only when Accepted;
+`clock` carries no time and brings one."""
 RETRY = "outbox.retry"
 TIMEOUT = "outbox.timeout"
 LIVE_BOUND = 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from agent.core.clock import credible
 from agent.core.context import Context
 from agent.core.instant import parse_rfc3339
 from agent.core.outbox import Gate, Outbox
@@ -20,8 +21,9 @@ GATES: Mapping[str, frozenset[Gate]] = {
     "asked": frozenset({"boot"}),
     "pending": frozenset({"boot", "asked"}),
     "rejected": frozenset(),
-    "accepted": frozenset({"boot", "asked", "accepted"}),
+    "accepted": frozenset({"boot", "asked", "clock", "accepted"}),
 }
+TIMED: frozenset[Gate] = frozenset({"asked", "accepted"})
 
 
 class Registration(Subject):
@@ -44,13 +46,13 @@ class Registration(Subject):
 
     @property
     def standing(self) -> str:
-        """What the CSMS last said: while it is asked again, its last word still holds (B02, B03)."""
-        return self._before if self.state == "asked" else self.state
+        """What the CSMS last said: until it answers again, its last word still holds (B02, B03)."""
+        return self._before if self.state in ("asked", "unknown") else self.state
 
-    @property
-    def allowed(self) -> frozenset[Gate]:
-        """What may be sent now."""
-        return GATES[self.state] | (GATES["pending"] if self.standing == "pending" else frozenset())
+    def allowed(self, cx: Context) -> frozenset[Gate]:
+        """What may be sent now; without a clock nothing that carries a time, only what may bring one."""
+        open_now = GATES[self.state] | (GATES["pending"] if self.standing == "pending" else frozenset())
+        return open_now if cx.utc() is not None else open_now - TIMED
 
     def send_boot(self, cx: Context) -> None:
         """B01.FR.01: who we are and why we booted; never queued twice."""
@@ -84,10 +86,13 @@ class Registration(Subject):
     def learn_time(self, cx: Context, text: str) -> None:
         """B01.FR.06, G02.FR.06: the CSMS is a time source."""
         try:
-            correction = cx.clock.learn(cx.now, parse_rfc3339(text))
+            utc_ms = parse_rfc3339(text)
         except ValueError:
             cx.note("clock", f"the CSMS sent {text[:40]!r} as its time; expected RFC 3339", "warning")
             return
+        if not credible(utc_ms):
+            cx.note("clock", f"the CSMS says it is {text[:40]}: not believed", "warning")
+        correction = cx.clock.learn(cx.now, utc_ms)
         if correction:
             cx.note("clock", f"UTC corrected by {correction / 1000:.1f} s to the CSMS's time", "warning")
 
