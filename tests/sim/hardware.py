@@ -94,6 +94,7 @@ class Driver:
                 True,
                 spec.max_amps,
                 spec.phases,
+                lock=spec.has_lock,
                 fallback_s=spec.fallback_ms / 1000,
                 vendor="Simulated",
                 model=spec.kind,
@@ -160,6 +161,7 @@ class Driver:
                 outlet.failsafe_amps = command.amps
                 return command.amps
             case SetLock():
+                outlet.locked = command.locked
                 self._answer(LockReported(command.evse, command.connector, command.locked))
             case SetPhases() | ResetFault():
                 pass

@@ -30,10 +30,19 @@ class OutletSpec:
     max_amps: float
     phases: int = 3
     cable: Literal["fixed", "socket"] = "fixed"
+    bay_detector: bool = False
 
     def site(self, evse: int) -> EvseSite:
         """The site entry of this outlet as EVSE `evse`."""
-        return EvseSite(evse, self.max_amps, self.phases, connectors=(Connector(1, cable=self.cable),))
+        connector = Connector(1, cable=self.cable)
+        return EvseSite(
+            evse, self.max_amps, self.phases, connectors=(connector,), bay_detector=self.bay_detector
+        )
+
+    @property
+    def has_lock(self) -> bool:
+        """The board retains the plug in its socket."""
+        return self.kind == "raw" and self.cable == "socket"
 
     @property
     def fallback_ms(self) -> int:
@@ -94,6 +103,8 @@ class Outlet:
     closed: bool = False
     welded: bool = False
     cable_amps: float | None = None
+    locked: bool = False
+    """The plug is retained in the socket."""
     car: Car | None = None
     register: Register = field(default_factory=lambda: Register(1_000_000.0))
     _behaviour: Behaviour | None = None
