@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from hil.bench import Amps3, ScenarioFailed
-from hil.csms import BenchCsms, Frame, Transaction
+from hil.bench import Amps3, End, Outfit, ScenarioFailed
+from hil.csms import Behaviour, BenchCsms, Frame, Transaction
 from hil.cutter import Address
 from hil.plan import BenchPlan
 from hil.rig import Rig
@@ -100,11 +100,20 @@ class RealBench:
 
     # ------------------------------------------------------------------------------------------ doing
 
-    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3) -> None:
-        self._do(lambda: self.rig.plug(evse, max_amps=amps, phases=phases))
+    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True) -> None:
+        def arrive() -> None:
+            self.rig.plug(evse, max_amps=amps, phases=phases)
+            self.rig.pause(evse, not wants)
 
-    def unplug(self, evse: int) -> None:
-        self._do(lambda: self.rig.unplug(evse))
+        self._do(arrive)
+
+    def unplug(self, evse: int, end: End = "both") -> None:
+        if end == "station" and self.locked(evse):
+            raise ScenarioFailed(f"the plug of EVSE {evse} is locked")
+        self._do(lambda: self.rig.unplug(evse, keeps_cable=end == "car"))
+
+    def park(self, evse: int, there: bool = True) -> None:
+        """No bay of this bench has a detector."""
 
     def pause(self, evse: int) -> None:
         self._do(lambda: self.rig.pause(evse))
@@ -149,7 +158,24 @@ class RealBench:
     def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         return self._await(self.csms.call(self.plan.network.identity, action, payload))
 
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self.wait_until("time to pass", lambda: time.monotonic() >= end, seconds + 1)
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return self.csms.behaviour
+
     # ------------------------------------------------------------------------------------------ seeing
+
+    def outfits(self) -> dict[int, Outfit]:
+        return outfits(self.plan)
+
+    def connected(self) -> bool:
+        return self.plan.network.identity in self.csms.identities
+
+    def locked(self, evse: int) -> bool:
+        return self.rig.outlet(evse).locked
 
     def now(self) -> float:
         return time.monotonic()
@@ -209,3 +235,15 @@ class RealBench:
     def passed(self) -> bool:
         """Every check holds, and there was at least one."""
         return bool(self.checks) and all(check.holds for check in self.checks)
+
+
+def outfits(plan: BenchPlan) -> dict[int, Outfit]:
+    """What the bench file puts at each EVSE."""
+    return {
+        evse.id: Outfit(
+            cable="socket" if evse.board is not None and evse.board.socket else "fixed",
+            phases=evse.phases,
+            own_reader=any(reader.evses == (evse.id,) for reader in plan.readers),
+        )
+        for evse in plan.evses
+    }
