@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from hil.csms import Frame, Transaction
+from hil.csms import Behaviour, Frame, Transaction
 
 T = TypeVar("T")
 Amps3 = tuple[float, float, float]
+End = Literal["both", "car", "station"]
+"""Which end of a cable is pulled."""
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What stands at an EVSE, as whoever installed it would say."""
+
+    cable: Literal["fixed", "socket"] = "fixed"
+    phases: int = 3
+    bay_detector: bool = False
+    signed_meter: bool = False
+    own_reader: bool = True
+    """The reader in front of it serves this EVSE and no other."""
 
 
 class ScenarioFailed(AssertionError):
@@ -20,11 +35,20 @@ class Bench(Protocol):
 
     # ------------------------------------------------------------------------------------------ doing
 
-    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3) -> None:
-        """A car that takes up to `amps` on `phases` phases is plugged in and wants energy."""
+    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True) -> None:
+        """A car that takes up to `amps` on `phases` phases is plugged in; it wants energy or not yet."""
         ...
 
-    def unplug(self, evse: int) -> None: ...
+    def unplug(self, evse: int, end: End = "both") -> None:
+        """Pull the plug: with a socket at both ends at once, or only the car's end, or what is left in it.
+
+        Raises ScenarioFailed when the station's end alone is pulled while it is locked.
+        """
+        ...
+
+    def park(self, evse: int, there: bool = True) -> None:
+        """A car drives into the bay, or out of it; nobody notices where there is no detector."""
+        ...
 
     def pause(self, evse: int) -> None:
         """The car wants no energy for now."""
@@ -56,7 +80,28 @@ class Bench(Protocol):
         """The CSMS calls the station: payload and answer in wire names; raises hil.csms.CallFailed."""
         ...
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How the CSMS behaves from now on: change its fields."""
+        ...
+
     # ------------------------------------------------------------------------------------------ seeing
+
+    def outfits(self) -> dict[int, Outfit]:
+        """Every EVSE of the station and what stands there."""
+        ...
+
+    def connected(self) -> bool:
+        """The station has an open connection with the CSMS."""
+        ...
+
+    def locked(self, evse: int) -> bool:
+        """The plug is retained in the station's socket."""
+        ...
 
     def now(self) -> float:
         """Seconds on the bench's clock."""

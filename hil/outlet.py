@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hil.instruments.board import RawBoard
 from hil.instruments.contactor import Contactor
 from hil.instruments.ev import Car, Live, Phases3
 from hil.instruments.meter import EastronSdm630
@@ -76,6 +77,17 @@ class Outlet:
         watts = sum(a * v for a, v in zip(self.car.amps, mains.volts, strict=True)) * self.meter.power_factor
         self.energy_wh += watts * dt / 3600
         return self.sample(now)
+
+    def unplug(self, keeps_cable: bool = False) -> None:
+        """The car leaves; a cable of its own may stay in the socket."""
+        self.car.unplug()
+        if isinstance(self.stage, RawBoard):
+            self.stage.cable_left = keeps_cable and self.stage.make.socket
+
+    @property
+    def locked(self) -> bool:
+        """The plug is retained in the socket."""
+        return isinstance(self.stage, RawBoard) and self.stage.locked
 
     def _live(self, mains: Mains) -> Live:
         one, two, three = self.stage.contactor.live

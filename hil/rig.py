@@ -161,9 +161,9 @@ class Rig:
             raise Unknown(f"no EVSE {evse}; there are {sorted(self.outlets)}")
         self.outlets[evse].car.plug(CarModel(**{**plan.car, **car}))
 
-    def unplug(self, evse: int) -> None:
-        """The plug is pulled."""
-        self.outlet(evse).car.unplug()
+    def unplug(self, evse: int, *, keeps_cable: bool = False) -> None:
+        """The plug is pulled; with `keeps_cable` only at the car, and the cable stays in the socket."""
+        self.outlet(evse).unplug(keeps_cable)
 
     def pause(self, evse: int, paused: bool = True) -> None:
         """The car stops wanting energy, or wants it again."""

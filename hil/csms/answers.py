@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from ocpp.charge_point import camel_to_snake_case, remove_nones, serialize_as_dict, snake_to_camel_case
@@ -16,8 +17,9 @@ from hil.csms.behaviour import Behaviour, TokenAnswer
 class Answers:
     """One handler per action whose answer says something; all others are answered with what is empty."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, clock: Callable[[], float] = time.time) -> None:
         self._behaviour = behaviour
+        self._clock = clock
         self._boots: dict[str, int] = {}
         self._handlers: dict[str, Callable[..., Any]] = {
             "Authorize": self._authorize,
@@ -70,5 +72,5 @@ class Answers:
         )
 
     def _time(self) -> str:
-        now = datetime.now(UTC) + timedelta(seconds=self._behaviour.clock_offset_s)
+        now = datetime.fromtimestamp(self._clock() + self._behaviour.clock_offset_s, UTC)
         return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -72,6 +72,8 @@ class RawBoard:
         self.residual_ma = 1
         self.causes: set[str] = set()
         self.locked = False
+        self.cable_left = False
+        """The car's end was pulled; the cable still sits in the socket."""
         self.selected_phases = 3
         """Survives a reset: the phase relay is bistable."""
         self.boots = 0
@@ -163,7 +165,8 @@ class RawBoard:
 
     def step(self, now: float, car: Car, mains: Mains, amps: Phases3, dt: float) -> None:
         """Sense, protect, switch, report: what the firmware does every few milliseconds."""
-        self._mains, self._plugged, self._diode_ok = mains, car.plugged, car.diode_ok
+        self.cable_left = self.cable_left and not car.plugged
+        self._mains, self._plugged, self._diode_ok = mains, car.plugged or self.cable_left, car.diode_ok
         if not self.powered:
             return
         self._watch_heartbeat(now)
