@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hil.plan import DEFAULT, BenchPlan, load
+from hil.real_bench import RealBench
 from hil.rig import Rig
+from hil.scenarios.charging_session import status
 
 CARDS = {1: "04A1B2C3D4E5F6", 2: "04112233"}
 STRANGER = "0BADC0DE"
@@ -52,3 +54,31 @@ def evse_of(rig: Rig, number: int) -> dict[str, Any] | None:
     """An EVSE on the status screen; None while the agent does not answer."""
     status = ask(rig, "status")
     return next((evse for evse in status["evses"] if evse["id"] == number), None) if status else None
+
+
+def charge(bench: RealBench, evse: int) -> None:
+    """A car comes and a card is shown; returns when 16 A flow."""
+    bench.plug(evse, amps=16)
+    bench.wait_until(f"EVSE {evse} is Occupied", lambda: status(bench, evse) == "Occupied")
+    bench.present(CARDS[evse], evse)
+    bench.wait_until(f"16 A at EVSE {evse}", lambda: min(bench.amps(evse)) > 15.9)
+
+
+def ready(bench: RealBench) -> None:
+    """The station is registered and both EVSEs are free."""
+    bench.wait_until("both are Available", lambda: all(status(bench, n) == "Available" for n in (1, 2)))
+
+
+def both_charge(bench: RealBench) -> None:
+    """A session begins at each EVSE."""
+    ready(bench)
+    for evse in (1, 2):
+        charge(bench, evse)
+
+
+def leave(bench: RealBench) -> None:
+    """All cars leave; returns when the CSMS knows everything."""
+    for evse in (1, 2):
+        bench.unplug(evse)
+    bench.wait_until("all transactions have ended", lambda: all(t.ended for t in bench.transactions()))
+    ready(bench)
