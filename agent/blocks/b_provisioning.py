@@ -37,14 +37,14 @@ class Provisioning(Block):
     def _got(self, asked: Any, outcome: Outcome) -> datatypes.GetVariableResultType:
         return datatypes.GetVariableResultType(
             attribute_status=outcome.status, component=asked.component, variable=asked.variable,
-            attribute_type=asked.attribute_type, attribute_value=outcome.value,
+            attribute_type=asked.attribute_type or "Actual", attribute_value=outcome.value,
             attribute_status_info=info(outcome),
         )  # fmt: skip
 
     def _set(self, asked: Any, outcome: Outcome) -> datatypes.SetVariableResultType:
         return datatypes.SetVariableResultType(
             attribute_status=outcome.status, component=asked.component, variable=asked.variable,
-            attribute_type=asked.attribute_type, attribute_status_info=info(outcome),
+            attribute_type=asked.attribute_type or "Actual", attribute_status_info=info(outcome),
         )  # fmt: skip
 
 
