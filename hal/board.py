@@ -62,10 +62,12 @@ class Pace:
 
 @dataclass(slots=True)
 class _Order:
-    """A command on its way; `command` is None when nobody awaits the answer (Hello, wishes written again)."""
+    """A command on its way, or a Hello when `command` is None. A wish that is written again tells nobody."""
 
-    message: frames.Hello | Ordered
     command: Command | None
+    tells: bool = True
+    message: frames.Hello | Ordered | None = None
+    """Made when it is first sent, so that its step is the newest then."""
     seq: int = 0
     attempts: int = 0
 
@@ -145,12 +147,12 @@ class Board:
         """Goes out before anything else, and also to a board that we do not hear: it may hear us."""
         self._unwish("power")
         self._wishes["power"] = self._missed["power"] = command
-        if self._flying is not None and not isinstance(self._flying.message, frames.Hello):
+        if self._flying is not None and self._flying.command is not None:
             self._queue.insert(0, self._flying)
             self._flying = None
             self._stop_timer()
         self._forget_queued(lambda c: isinstance(c, Permit | Offer | Withdraw))
-        self._queue.insert(0, _Order(self._message(command), command))
+        self._queue.insert(0, _Order(command))
         self._next()
 
     def set_phases(self, command: SetPhases) -> None:
@@ -197,23 +199,29 @@ class Board:
     def _on_its_way(self, command: Command) -> bool:
         return any(o.command is command for o in (self._flying, *self._queue) if o)
 
-    def _is_missed(self, command: Command) -> bool:
-        """Whether it is a wish that was not acknowledged (commands are tuples: equal ones may differ in kind)."""
-        return any(command is wish for wish in self._missed.values())
+    @staticmethod
+    def _among(command: Command | None, wishes: dict[str, Command]) -> bool:
+        """By identity: commands are tuples, and equal ones may differ in kind."""
+        return any(command is wish for wish in wishes.values())
 
     def _order(self, command: Command) -> None:
         self._forget_queued(lambda c: _place(c) == _place(command))
-        self._queue.append(_Order(self._message(command), command))
+        self._queue.append(_Order(command))
         self._next()
 
     def _forget_queued(self, obsolete: Callable[[Command], bool]) -> None:
         for old in [o for o in self._queue if o.command is not None and obsolete(o.command)]:
             self._queue.remove(old)
-            if old.command is not None:
-                self._refuse(old.command, "superseded")
+            self._fail(old, "superseded")
 
-    def _message(self, command: Command) -> Ordered:
+    def _fail(self, order: _Order, reason: str) -> None:
+        if order.command is not None and order.tells:
+            self._refuse(order.command, reason)
+
+    def _message(self, command: Command | None) -> frames.Hello | Ordered:
         """The frame of a command; its step is never older than what the board has seen."""
+        if command is None:
+            return frames.Hello(frames.VERSION, round(self._pace.timeout_s * 1000))
         step = self._newest_step = max(command.step, self._newest_step)
         match command:
             case Permit():
@@ -238,6 +246,7 @@ class Board:
             self._flying = self._queue.pop(0)
             self._seq = self._seq % 255 + 1
             self._flying.seq, self._flying.attempts = self._seq, 0
+            self._flying.message = self._message(self._flying.command)
             self._send()
         elif self._returning:
             self._returning = False
@@ -247,7 +256,7 @@ class Board:
 
     def _send(self) -> None:
         order = self._flying
-        if order is None:
+        if order is None or order.message is None:
             return
         if order.attempts >= ATTEMPTS:
             self._flying = None
@@ -262,24 +271,23 @@ class Board:
 
     def _unanswered(self, order: _Order) -> None:
         """A wish stays on its way for as long as the board is there; anything else has failed."""
-        if order.command is not None and self._is_missed(order.command):
+        if self._among(order.command, self._wishes):
             if self._presence.alive or self._returning:
                 self._queue.insert(0 if isinstance(order.command, Withdraw) else len(self._queue), order)
-        elif order.command is not None:
-            self._refuse(order.command, "no acknowledgement")
+        else:
+            self._fail(order, "no acknowledgement")
         self._next()
 
     def _acknowledged(self, ack: frames.Ack) -> None:
         order = self._flying
-        if order is None or order.seq != ack.seq or ack.kind != order.message.KIND:
+        if order is None or order.message is None or (order.seq, order.message.KIND) != (ack.seq, ack.kind):
             return  # the answer to an order that was dropped for a more urgent one
         self._flying = None
         self._stop_timer()
-        if isinstance(order.message, frames.Hello):
+        if order.command is None:
             self._hello_heard = True
-        elif order.command is not None:
-            answered = order.command
-            self._missed = {what: c for what, c in self._missed.items() if c is not answered}
+        elif order.tells:
+            self._missed = {what: c for what, c in self._missed.items() if c is not order.command}
             self._answer(order.command, ack)
         self._next()
 
@@ -298,8 +306,8 @@ class Board:
         self._latest = self._state = None
         self._stop_timer()
         for order in orders:
-            if order.command is not None and not self._is_missed(order.command):
-                self._refuse(order.command, reason)
+            if not self._among(order.command, self._missed):
+                self._fail(order, reason)
 
     # -------------------------------------------------------------------------------------------- greeting
 
@@ -323,7 +331,7 @@ class Board:
 
     def _hello(self) -> None:
         self._hello_heard = False
-        self._queue.insert(0, _Order(frames.Hello(frames.VERSION, round(self._pace.timeout_s * 1000)), None))
+        self._queue.insert(0, _Order(None))
         self._next()
 
     def _booted(self, boot: frames.Boot) -> None:
@@ -365,8 +373,7 @@ class Board:
         self._returning = True
         for command in sorted(wishes, key=lambda c: (not isinstance(c, Withdraw), c.step)):
             if not self._on_its_way(command):
-                awaited = command if self._is_missed(command) else None
-                self._queue.append(_Order(self._message(command), awaited))
+                self._queue.append(_Order(command, tells=self._among(command, self._missed)))
         self._next()
 
     # ----------------------------------------------------------------------------------------------- state

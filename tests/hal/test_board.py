@@ -54,6 +54,7 @@ class FakeBoard:
         self.loses: list[type[frames.Message]] = []
         """Frames of these types are not heard, once each."""
         self.results: dict[type[frames.Message], int] = {}
+        self.step = 0
         self.heard: list[frames.Message] = []
         self.seqs: list[int] = []
         self._last: tuple[int, int, frames.Ack] | None = None
@@ -94,7 +95,7 @@ class FakeBoard:
         if isinstance(message, frames.Heartbeat):
             return
         offered = getattr(message, "tenths", 0) if isinstance(message, frames.Permit | frames.Offer) else 0
-        result = self.results.get(type(message), frames.OK)
+        result = self.results.get(type(message), self._in_order(message))
         ack = frames.Ack(seq, message.KIND, result, offered, getattr(message, "step", 0))
         self.say(ack)
         if isinstance(message, frames.Hello):
@@ -102,6 +103,15 @@ class FakeBoard:
             self.say(self.state)
         else:
             self._last = (seq, message.KIND, ack)
+
+
+    def _in_order(self, message: frames.Message) -> int:
+        """Section 3: an older step is refused, a withdrawal never, a Hello forgets."""
+        step = 0 if isinstance(message, frames.Hello) else getattr(message, "step", 0)
+        if step < self.step and not isinstance(message, frames.Hello | frames.Withdraw):
+            return frames.OLD_STEP
+        self.step = step if isinstance(message, frames.Hello) else max(self.step, step)
+        return frames.OK
 
 
 class Scene:
@@ -205,6 +215,16 @@ def test_a_lost_command_is_sent_again_and_executed_once(tmp_path: Path) -> None:
         scene.board.loses = [frames.Permit] * 4
         scene.stage.permit(Permit(2, 5, 16.0, 3))
         await scene.hears(Refused(2, 5, "permit", "no acknowledgement"))
+
+    story(tmp_path, tell)
+
+
+def test_a_wish_is_repeated_until_the_board_has_it(tmp_path: Path) -> None:
+    async def tell(scene: Scene) -> None:
+        await ready(scene)
+        scene.board.loses = [frames.Withdraw] * 5
+        scene.stage.withdraw(Withdraw(2, 6, "fault"))
+        await scene.hears(Applied(2, 6, "withdraw", 0.0))
 
     story(tmp_path, tell)
 

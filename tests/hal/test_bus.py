@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,12 @@ ONCE = Transport(min_gap_ms=0, timeout_ms=120, retries=0)
 QUIET = Quiet(after_error_s=0.02, late_s=0.4, reconnect_s=0.02, reconnect_max_s=0.1)
 
 
-async def wired(tmp_path: Path) -> tuple[RtuDevices, Bus]:
+async def wired(tmp_path: Path, quiet: Quiet = QUIET) -> tuple[RtuDevices, Bus]:
     devices = RtuDevices(tmp_path / "rs485")
     devices.put(1, 100, 10, 11, 12, 13)
     devices.put(1, 200, 20, 21)
     devices.put(2, 100, 90, 91)
-    bus = Bus(BusConfig("rs485", "rtu", port=devices.pty.path, baud=19200, parity="E"), QUIET)
+    bus = Bus(BusConfig("rs485", "rtu", port=devices.pty.path, baud=19200, parity="E"), quiet)
     await bus.open()
     return devices, bus
 
@@ -100,6 +101,18 @@ def test_a_late_reply_is_never_the_answer_to_the_next_request(tmp_path: Path) ->
     run(story)
 
 
+def test_reading_goes_on_as_soon_as_the_late_reply_has_come(tmp_path: Path) -> None:
+    async def story() -> None:
+        devices, bus = await wired(tmp_path, replace(QUIET, late_s=60.0))
+        devices.script = [lambda request, honest: [(0.13, honest)]]
+        with pytest.raises(NoReply):
+            await bus.read(1, 3, 100, 2, ONCE)
+        assert await bus.read(1, 3, 200, 2, ONCE) == [20, 21]
+        await bus.close()
+
+    run(story)
+
+
 def test_a_late_reply_does_not_hold_up_other_units_or_writes(tmp_path: Path) -> None:
     async def story() -> None:
         devices, bus = await wired(tmp_path)
@@ -160,6 +173,38 @@ def test_safety_writes_go_before_writes_and_writes_before_polls(tmp_path: Path) 
         devices.hold.set()
         await asyncio.gather(*jobs, safety)
         assert [r[:3] for r in devices.asked][:3] == [(1, 3, 100), (1, 6, 200), (1, 3, 101)]
+        await bus.close()
+
+    run(story)
+
+
+def test_a_safety_write_waits_out_its_units_gap_but_for_no_poll(tmp_path: Path) -> None:
+    async def story() -> None:
+        devices, bus = await wired(tmp_path)
+        slow = replace(PACE, min_gap_ms=50)
+        await bus.read(1, 3, 100, 1, slow)
+        safety = asyncio.ensure_future(bus.write(1, 6, 200, [0], slow, Priority.SAFETY))
+        poll = asyncio.ensure_future(bus.read(2, 3, 100, 1, PACE))
+        await asyncio.gather(safety, poll)
+        assert [r[:2] for r in devices.asked] == [(1, 3), (1, 6), (2, 3)]
+        await bus.close()
+
+    run(story)
+
+
+def test_polls_that_are_dropped_are_neither_sent_nor_repeated(tmp_path: Path) -> None:
+    async def story() -> None:
+        devices, bus = await wired(tmp_path)
+        devices.mute = {1}
+        flying = asyncio.ensure_future(bus.read(1, 3, 100, 1, PACE))
+        queued = asyncio.ensure_future(bus.read(1, 3, 200, 1, PACE))
+        await until(lambda: devices.asked)
+        bus.drop_polls(1)
+        for dropped in (flying, queued):
+            with pytest.raises((NoReply, Superseded)):
+                await dropped
+        assert await bus.read(2, 3, 100, 1, PACE) == [90]
+        assert devices.asked == [(1, 3, 100, 1), (2, 3, 100, 1)]
         await bus.close()
 
     run(story)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +195,7 @@ def test_a_driver_that_ends_by_a_bug_takes_everything_down(tmp_path: Path) -> No
 )
 def test_what_cannot_be_built_is_told_before_anything_is_opened(change: dict[str, Any], told: str) -> None:
     smart = EvseConfig(1, "smart", Nameplate(1, 16.0, 3), controller=DeviceRef("heidelberg-ec", "rs485", 1))
-    changed = replace(smart, **change)
+    changed = smart._replace(**change)
     config = HardwareConfig((BusConfig("rs485", "rtu", port="/nowhere"),), (changed,))
     with pytest.raises((UnknownHardwareError, ProfileError), match=told):
         Hardware(config, lambda event: None)

@@ -38,7 +38,7 @@ from tests.hal.wires import RtuDevices, Told, run, until
 
 UNIT = 1
 STATE, WATCHDOG, STANDBY, LOCK, SETPOINT, FAILSAFE = 5, 257, 258, 259, 261, 262
-FAST = Pace(silent_s=1.5, again_s=0.02, poll_s=0.02, settings_s=0.05)
+FAST = Pace(silent_s=0.8, again_s=0.02, poll_s=0.02, settings_s=0.05)
 
 
 class Box:
@@ -269,6 +269,7 @@ def test_resting_the_box_hears_nothing_more_so_that_its_own_watchdog_works(tmp_p
         for _ in range(10):  # the meter on the same bus goes on
             await box.bus.read(2, 3, 0, 1, profile.load("eastron-sdm630").transport)
         assert {r[0] for r in box.wire.asked} == {2}
+        assert Silent(1, "controller") not in box.told
         box.stage.feed()
         await until(lambda: (UNIT, 4, STATE, 9) in box.wire.asked)
 
