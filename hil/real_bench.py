@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -157,6 +158,16 @@ class RealBench:
 
     def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         return self._await(self.csms.call(self.plan.network.identity, action, payload))
+
+    def send(self, frames: Iterable[str | bytes]) -> Future[None]:
+        """Send the station anything, as it is and as fast as it is taken; answers are recorded, not judged."""
+
+        async def run() -> None:
+            for frame in frames:
+                await self.csms.send_text(self.plan.network.identity, frame)
+                await asyncio.sleep(0)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop)
 
     def wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
