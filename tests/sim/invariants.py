@@ -93,10 +93,16 @@ class Judge:
                 self.protocol.link_down(connection)
 
     def _presented(self, uid: str, evses: Collection[int]) -> None:
-        csms = self.stage.csms
-        if uid not in csms.blocked_tokens and (csms.known_tokens is None or uid in csms.known_tokens):
+        if self._is_valid(uid):
             for evse in evses:
                 self.permissions[evse] = uid
+
+    def _is_valid(self, uid: str) -> bool:
+        """The CSMS accepts it, or nobody can ask the CSMS and the key lets unknown ones in (C15)."""
+        csms = self.stage.csms
+        known = uid not in csms.blocked_tokens and (csms.known_tokens is None or uid in csms.known_tokens)
+        offline = csms.connection is None or self.protocol.registered != "Accepted"
+        return known or (offline and self._key("AuthCtrlr.OfflineTxForUnknownIdEnabled", "false") == "true")
 
     def _frame(self, connection: int, text: str | None) -> None:
         call = self.protocol.heard(connection, text)

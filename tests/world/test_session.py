@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.marks import req
+from tests.sim.faults import station_maximum
 from tests.sim.outlet import raw, smart
 from tests.sim.transactions import consecutive
 from tests.sim.world import World
 
 CARD = "04AABBCC"
 OFFLINE_FOR_ALL = {"AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"}
-
-
-def station_maximum(amps: float) -> dict[str, Any]:
-    """A SetChargingProfileRequest: the whole station may take this much, from now on."""
-    schedule = {
-        "id": 1,
-        "startSchedule": "2026-03-01T12:00:00Z",
-        "chargingRateUnit": "A",
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": amps}],
-    }
-    profile = {
-        "id": 1,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "ChargingStationMaxProfile",
-        "chargingProfileKind": "Absolute",
-        "chargingSchedule": [schedule],
-    }
-    return {"evseId": 0, "chargingProfile": profile}
 
 
 @pytest.fixture(params=["smart", "raw"])
