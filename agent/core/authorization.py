@@ -116,22 +116,18 @@ class Authorizer:
         if status != "Accepted":
             cx.note("authorization", f"refused: {status}", "warning")
             return
-        member = next(
-            (
-                e
-                for i in evse_ids
-                if (e := self._evses[i]).authorization is not None
-                and group is not None
-                and e.authorization.group == group
-            ),
-            None,
-        )
-        if member is not None:
+        member = self._member(group, evse_ids)
+        if member is not None and not (evse_id is not None and self._evses[evse_id].connected):
             self.stop(cx, member, Cause.STOPPED_HERE, token)
         elif group is not None and group == cx.keys[auth.MASTER_PASS_GROUP_ID]:
             cx.note("authorization", "a master pass never starts (C16.FR.03)", "warning")
         elif evse_id is not None:
             self._accept(cx, token, info, self._evses[evse_id], evse_ids, remote_start_id=remote_start_id)
+
+    def _member(self, group: str | None, evse_ids: Iterable[int]) -> Evse | None:
+        """Where somebody of the same group charges (C09.FR.03); a car that waits beside it is meant before that."""
+        busy = [e for i in evse_ids if (e := self._evses[i]).authorization is not None]
+        return next((e for e in busy if e.authorization and group is not None and e.authorization.group == group), None)
 
     def _accept(
         self,
@@ -237,7 +233,7 @@ class Authorizer:
             evse.authorization.group = info.get("group") or evse.authorization.group
         elif cx.keys[tx.STOP_TX_ON_INVALID_ID]:
             self.stop(cx, evse, Cause.DEAUTHORIZED)
-        else:
+        elif evse.authorization.refused_wh is None:
             evse.authorization.refused_wh = evse.value("energy_import_wh") or 0.0
             cx.note(
                 "authorization",

@@ -40,7 +40,7 @@ def charging(
 def charge(world: World, evse: int = 1, card: str = CARD, **car: Any) -> World:
     """A car comes to `evse`, its driver shows `card`, energy flows."""
     world.ev(evse).plugs_in(**car).presents(card)
-    return world.until(lambda: world.outlets[evse].amps >= 6, within_s=60)
+    return world.until(lambda: world.outlets[evse].amps >= 6, within_s=60).runs(seconds=10)
 
 
 # ---------------------------------------------------------------------------------------- what the CSMS asks
