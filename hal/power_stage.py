@@ -40,6 +40,8 @@ FLOWS = Decimal(1)
 """Amperes from which on current flows, whatever the state register says."""
 LOCKED, RELEASED = Decimal(0), Decimal(1)
 ZERO = Decimal(0)
+GAP_MS = 1500
+"""A device not heard for so long may have restarted: its settings are looked at with the next good poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class SmartController:
         self._greeted = False
         self._fed_until_ms = 0
         self._settings_due_ms = 0
+        self._polled_ms = 0
         # What is wanted, and what the device was last read to have.
         self._wish: _Wish | None = None
         self._failsafe = ZERO
@@ -257,7 +260,6 @@ class SmartController:
                     self._presence.idle()
                     await self._wake.wait()
                     self._presence.heard()
-                    self._settings_due_ms = 0
 
     @property
     def _poll_s(self) -> float:
@@ -320,13 +322,15 @@ class SmartController:
     async def _poll(self) -> None:
         try:
             values = await self._device.read_group("state", self._presence.heard)
+            if self._clock() - self._polled_ms > GAP_MS:
+                self._settings_due_ms = 0
+            self._polled_ms = self._clock()
             if not self._presence.alive:
                 await self._back()
             self._take_state(values)
             if self._fed() and self._clock() >= self._settings_due_ms:
                 await self._check_settings()
         except BusError:
-            self._settings_due_ms = 0  # it may have restarted meanwhile: look at once when it answers
             return
         if self._locked and self._closed is False and self._setpoint == ZERO and not self._working:
             self._spawn(self._unlock(self._turn))
