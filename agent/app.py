@@ -172,6 +172,7 @@ class _Agent:
         _ = self._station.handlers
         gc.collect()
         gc.freeze()
+        gc.enable()
 
     async def _open_hardware(self) -> None:
         """What board.toml says wrongly of devices shows here; it ends the process like any mistake in it."""

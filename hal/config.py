@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hal.ports import Nameplate
 
 
-@dataclass(frozen=True, slots=True)
-class BusConfig:
+class BusConfig(NamedTuple):
     """A Modbus bus that several devices share: `rtu` on a serial port, `tcp` to a device or gateway."""
 
     name: str
@@ -23,8 +21,7 @@ class BusConfig:
     tcp_port: int = 502
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRef:
+class DeviceRef(NamedTuple):
     """A device on a bus: the name of its profile, of its bus, and its Modbus unit id."""
 
     profile: str
@@ -32,16 +29,14 @@ class DeviceRef:
     unit: int
 
 
-@dataclass(frozen=True, slots=True)
-class BoardRef:
+class BoardRef(NamedTuple):
     """A raw controller board on a serial port of its own (hal/board-protocol.md)."""
 
     port: str
     baud: int = 115200
 
 
-@dataclass(frozen=True, slots=True)
-class EvseConfig:
+class EvseConfig(NamedTuple):
     """One EVSE. `kind` smart has a `controller`, raw a `board`; others come from `chargerd.drivers`."""
 
     id: int
@@ -52,8 +47,7 @@ class EvseConfig:
     meter: DeviceRef | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderConfig:
+class ReaderConfig(NamedTuple):
     """A card reader on a serial port and the EVSEs it serves."""
 
     name: str
@@ -62,8 +56,7 @@ class ReaderConfig:
     evses: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HardwareConfig:
+class HardwareConfig(NamedTuple):
     """All of it. `profiles` is a directory of more device profiles; they win over ours of the same name."""
 
     buses: tuple[BusConfig, ...] = ()
