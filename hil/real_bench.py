@@ -35,18 +35,21 @@ class Check:
 class RealBench:
     """A context manager: entering starts loop, CSMS, rig and agent; leaving stops them all.
 
+    With `csms` the agent is led to that one instead, and the bench CSMS hears nothing.
     Reading the CSMS's record and the instruments from the scenario's thread needs no lock: they only grow or
     are replaced as a whole.
     """
 
     def __init__(
-        self, plan: BenchPlan, *, agent: bool = True, tell: Callable[[str], None] = lambda text: None
-    ) -> None:
+        self, plan: BenchPlan, *, agent: bool = True, csms: Address | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:  # fmt: skip
         self.plan = plan
         self.checks: list[Check] = []
         self.csms = BenchCsms()
         self.rig: Rig
         self._agent = agent
+        self._foreign = csms
         self._tell = tell
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bench", daemon=True)
@@ -73,7 +76,7 @@ class RealBench:
         passwords = {self.plan.network.identity: self.plan.network.password}
         self.csms.behaviour.passwords = {name: word for name, word in passwords.items() if word is not None}
         port = await self.csms.start("127.0.0.1", 0)
-        self.rig = Rig(self.plan, Address("127.0.0.1", port))
+        self.rig = Rig(self.plan, self._foreign or Address("127.0.0.1", port))
         await self.rig.open()
         if self._agent:
             self.rig.start_agent()
