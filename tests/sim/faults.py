@@ -228,6 +228,10 @@ def _killed(world: World, rng: Random) -> None:
     world.kills_agent().returns_after(seconds=rng.choice((0.5, 5, 60)))
 
 
+def _restarted(world: World, rng: Random) -> None:
+    world.stops_agent().returns_after(seconds=rng.choice((12, 60)))
+
+
 def _frozen(world: World, rng: Random) -> None:
     world.freezes_agent().returns_after(seconds=rng.choice((0.5, 4, 60)))
 
@@ -293,6 +297,7 @@ MISHAPS: tuple[tuple[str, Act], ...] = (
     ("power cut within the next effects", _cut_soon),
     ("the agent is killed", _killed),
     ("the agent is frozen", _frozen),
+    ("the agent is restarted", _restarted),
     ("a meter falls silent", _meter_mute),
     ("the disk is slow", _disk_slow),
     ("the disk is full", _disk_full),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agent.core.effects import Energise, MakeSafe, Say
+from agent.core.effects import Effect, Energise, MakeSafe, Say
 from agent.core.events import Event, FrameReceived, LinkDown
 from hal.ports import ContactorReported, Offer, Permit, PilotChanged, SetFailsafe, TokenPresented, Withdraw
 from tests.sim.csms import Csms
@@ -17,6 +17,8 @@ from tests.sim.protocol_judge import ProtocolJudge
 from tests.sim.transactions import Transaction, registers
 
 MIN_AMPS = 6.0
+ROUNDING = 1e-6
+SPACING_MS = 5_000
 MAX_ROWS = 30_000
 WH_PER_TRANSACTION = 40.0
 """What may flow between the last good reading and the true end (a smart controller is seen late)."""
@@ -47,6 +49,9 @@ class _Evse:
     pilot_seen: bool = False
     open_seen: bool = False
     withdrawn: bool = False
+    decided: float = 0.0
+    """Amps as the station last decided them, whether executed yet or not."""
+    raised_ms: int = -1_000_000
 
 
 class Judge:
@@ -56,6 +61,10 @@ class Judge:
         self.stage = stage
         self.allow: set[str] = set()
         self.installation_amps = float("inf")
+        self.station_max_amps = float("inf")
+        """The ChargingStationMaxProfile that the station has accepted last, as far as it is a plain one."""
+        self._proposed_amps = 0.0
+        """A higher one that the station has been sent and may obey before its answer is out."""
         self.permissions: dict[int, str] = {}
         """EVSE: who allowed charging there since the last unplug, as far as the world knows."""
         self.protocol = ProtocolJudge(lambda: stage.now_ms, self.fail)
@@ -109,12 +118,34 @@ class Judge:
         if call is not None and call[0] == "RequestStartTransaction" and isinstance(call[1], dict):
             evses = [call[1]["evseId"]] if "evseId" in call[1] else list(self._evses)
             self.permissions.update(dict.fromkeys(evses, "remote start"))
+        if call is not None and call[0] == "SetChargingProfile" and (limit := _station_max(call[1])) is not None:
+            self._proposed_amps = max(self._proposed_amps, limit)
 
     def stepped(self) -> None:
         """After each step: 10 bounds, 9 answers that are overdue."""
         if len(self.stage.disk.rows) > MAX_ROWS:
             self.fail("10 bounds", f"{len(self.stage.disk.rows)} rows in the journal")
         self.protocol.check_overdue()
+
+    def decides(self, effects: Iterable[Effect]) -> None:
+        """A step has ended: increases of a flowing current are spaced."""
+        for effect in effects:
+            if not isinstance(effect, MakeSafe | Energise):
+                continue
+            command, state = effect.command, self._evses[effect.command.evse]
+            if isinstance(command, Withdraw):
+                state.decided = 0.0
+            elif isinstance(command, Permit | Offer):
+                self._spaced(command, state)
+                state.decided = command.amps
+
+    def _spaced(self, command: Permit | Offer, state: _Evse) -> None:
+        if command.amps <= state.decided:
+            return
+        gap = self.stage.now_ms - state.raised_ms
+        if state.decided > 0 and gap < SPACING_MS:
+            self.fail("1 limit", f"{command}: the last increase was {gap} ms ago")
+        state.raised_ms = self.stage.now_ms
 
     # -------------------------------------------------- commands
 
@@ -151,13 +182,19 @@ class Judge:
             self.fail("1 limit", f"{command} lowers {state.commanded} A but waits for flash")
 
     def _installation(self, command: Permit | Offer) -> None:
-        total = sum(state.commanded for state in self._evses.values())
-        if total > self.installation_amps + 1e-6:
+        total = self._total()
+        if total > self.installation_amps + ROUNDING:
             self.fail("1 limit", f"{command}: {total} A in total, the installation has {self.installation_amps} A")
+        allowed = max(self.station_max_amps, self._proposed_amps)
+        if total > allowed + ROUNDING and "clock" not in self.allow:
+            self.fail("1 limit", f"{command}: {total} A in total, the CSMS allows {allowed} A")
         outlet = self.stage.outlets[command.evse]
         cable = outlet.cable_amps
         if cable is not None and outlet.spec.cable == "socket" and command.amps > cable:
             self.fail("1 limit", f"{command}: the cable carries {cable} A")
+
+    def _total(self) -> float:
+        return sum(state.commanded for state in self._evses.values())
 
     def _derived_anew(self, evse: int, state: _Evse, command: Permit | Offer) -> None:
         if not (state.withdrawn and state.open_seen and state.pilot_seen):
@@ -173,7 +210,8 @@ class Judge:
         if not state.open_seen:
             self.fail("11 boot", f"EVSE {evse} closed before it was seen open in this boot")
         recorded = any(row["evse"] == evse for row in self.stage.disk.stored("tx"))
-        if not recorded and self._starts_before_power():
+        overtaken = state.commanded == 0  # a withdrawal is on the wire, the device could not know
+        if not recorded and not overtaken and self._starts_before_power():
             self.fail("2 close", f"EVSE {evse} closed and no transaction of it is on flash")
 
     @property
@@ -192,7 +230,17 @@ class Judge:
 
     def says(self, effect: Say) -> None:
         """A frame leaves the station."""
-        self.protocol.said(effect.connection, json.loads(effect.text))
+        answered = self.protocol.said(effect.connection, json.loads(effect.text))
+        if answered is not None and answered.action == "SetChargingProfile":
+            self._accepted_limit(_station_max(answered.payload))
+
+    def _accepted_limit(self, limit: float | None) -> None:
+        """What the station says it has accepted is in force already, for it lowers before it speaks."""
+        if limit is None:
+            return
+        self.station_max_amps, self._proposed_amps = limit, 0.0
+        if self._total() > self.station_max_amps + ROUNDING and "clock" not in self.allow:
+            self.fail("1 limit", f"{self._total()} A when {self.station_max_amps} A were accepted")
 
     # -------------------------------------------------- the end
 
@@ -244,3 +292,11 @@ class Judge:
         if abs(flowed - told) > 5.0 + WH_PER_TRANSACTION * len(mine):
             per = {t.id[:8]: t.energy_wh for t in mine}
             self.fail("8 transactions", f"EVSE {evse}: {flowed:.0f} Wh flowed, {told:.0f} Wh were told: {per}")
+
+
+def _station_max(request: Any) -> float | None:
+    """The limit of a plain ChargingStationMaxProfile in a SetChargingProfileRequest."""
+    profile = request.get("chargingProfile", {}) if isinstance(request, dict) else {}
+    if profile.get("chargingProfilePurpose") != "ChargingStationMaxProfile":
+        return None
+    return float(profile["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"])

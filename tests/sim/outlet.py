@@ -35,9 +35,7 @@ class OutletSpec:
     def site(self, evse: int) -> EvseSite:
         """The site entry of this outlet as EVSE `evse`."""
         connector = Connector(1, cable=self.cable)
-        return EvseSite(
-            evse, self.max_amps, self.phases, connectors=(connector,), bay_detector=self.bay_detector
-        )
+        return EvseSite(evse, self.max_amps, self.phases, connectors=(connector,), bay_detector=self.bay_detector)
 
     @property
     def has_lock(self) -> bool:

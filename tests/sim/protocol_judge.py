@@ -22,11 +22,12 @@ ASKED_FOR = {
 
 
 @dataclass(slots=True)
-class _Call:
+class Call:
     id: str
     action: str
     at_ms: int
     connection: int
+    payload: Any = None
 
 
 @dataclass
@@ -41,8 +42,8 @@ class ProtocolJudge:
     registered: str = "unknown"
     """As the station knows it: unknown, Accepted, Pending or Rejected."""
     silent_until_ms: int = 0
-    _in_flight: _Call | None = None
-    _owed: dict[str, _Call] = field(default_factory=dict)
+    _in_flight: Call | None = None
+    _owed: dict[str, Call] = field(default_factory=dict)
     _asked_for: set[str] = field(default_factory=set)
 
     def booted(self) -> None:
@@ -67,7 +68,7 @@ class ProtocolJudge:
             return None
         if message[0] == 2 and len(message) == 4 and isinstance(message[2], str):
             id, action = message[1], message[2]
-            self._owed[id] = _Call(id, action, self.now_ms(), connection)
+            self._owed[id] = Call(id, action, self.now_ms(), connection, message[3])
             self._note_request(action, message[3])
             return action, message[3]
         call = self._in_flight
@@ -81,7 +82,7 @@ class ProtocolJudge:
         if action == "TriggerMessage" and isinstance(payload, dict):
             self._asked_for.add(str(payload.get("requestedMessage")))
 
-    def _answered(self, call: _Call, message: list[Any]) -> None:
+    def _answered(self, call: Call, message: list[Any]) -> None:
         self._in_flight = None
         if call.action != "BootNotification" or message[0] != 3 or len(message) < 3:
             return
@@ -92,16 +93,17 @@ class ProtocolJudge:
 
     # -------------------------------------------------- from the station
 
-    def said(self, connection: int, message: list[Any]) -> None:
-        """A frame leaves the station."""
+    def said(self, connection: int, message: list[Any]) -> Call | None:
+        """A frame leaves the station; returns the CALL that it grants, if it does."""
         if message[0] == 2:
             self._call(connection, *message[1:])
         elif message[0] == 3:
-            self._result(connection, *message[1:])
+            return self._result(connection, *message[1:])
         elif message[0] == 4:
             self._error(connection, *message[1:])
         else:
             self.fail("9 protocol", f"message type {message[0]!r}")
+        return None
 
     def _call(self, connection: int, id: str, action: str, payload: Any) -> None:
         wrong = complaint(f"{action}Request", payload)
@@ -111,9 +113,9 @@ class ProtocolJudge:
         if before is not None and before.connection == connection and not self._expired(before):
             self.fail("9 protocol", f"{action} sent while {before.action} is in flight")
         self._silence(action)
-        self._in_flight = _Call(id, action, self.now_ms(), connection)
+        self._in_flight = Call(id, action, self.now_ms(), connection)
 
-    def _expired(self, call: _Call) -> bool:
+    def _expired(self, call: Call) -> bool:
         return self.now_ms() - call.at_ms >= self.call_timeout_ms
 
     def _silence(self, action: str) -> None:
@@ -129,15 +131,16 @@ class ProtocolJudge:
         elif self.registered != "Pending" or action not in self._asked_for:
             self.fail("9 protocol", f"{action} while {self.registered}, and nobody asked for it")
 
-    def _result(self, connection: int, id: str, payload: Any) -> None:
+    def _result(self, connection: int, id: str, payload: Any) -> Call | None:
         call = self._pay(connection, id)
         if call is None:
-            return
+            return None
         wrong = complaint(f"{call.action}Response", payload)
         if wrong is not None:
             self.fail("9 protocol", f"{wrong} in {json.dumps(payload)[:300]}")
         if self.registered == "Rejected":
             self.fail("9 protocol", f"{call.action} got a CALLRESULT while Rejected; expected SecurityError")
+        return call if payload.get("status") == "Accepted" else None
 
     def _error(self, connection: int, id: str, code: str, description: str, details: Any) -> None:
         if len(description) > 255 or not isinstance(details, dict):
@@ -146,7 +149,7 @@ class ProtocolJudge:
         if call is not None and self.registered == "Rejected" and code != "SecurityError":
             self.fail("9 protocol", f"{call.action} got {code} while Rejected; expected SecurityError")
 
-    def _pay(self, connection: int, id: str) -> _Call | None:
+    def _pay(self, connection: int, id: str) -> Call | None:
         call = self._owed.pop(id, None)
         if call is None and not self.sloppy_csms:
             self.fail("9 protocol", f"an answer to {id!r}, which is not waiting for one")

@@ -24,7 +24,7 @@ from agent.core.effects import (
     Say,
     SetPing,
 )
-from agent.core.events import Asked, Event, PersistFailed, Start, StoreReported, Tick
+from agent.core.events import Asked, Event, PersistFailed, Start, Stopping, StoreReported, Tick
 from agent.core.instant import Instant
 from agent.core.site import Network as NetworkProfile
 from agent.core.site import Site
@@ -38,6 +38,7 @@ from tests.sim.network import Network
 from tests.sim.outlet import Outlet, OutletSpec, raw, smart
 from tests.sim.people import Driver
 
+GOODBYE_MS = 8_000
 STUCK_TICKS = 50
 """Ticks at one and the same moment after which a deadline counts as never cleared."""
 
@@ -218,6 +219,23 @@ class World:
         board = self.board
         return Outage(self, lambda: self._starts("Watchdog") if board.alive else None)
 
+    def stops_agent(self) -> Outage:
+        """SIGTERM: the station is told, and the process ends when the contactors are open, or after 8 s."""
+        process, board = self.process, self.board
+        self.hear(Stopping())
+        self._ends_when_open(process, self.now_ms + GOODBYE_MS)
+        return Outage(self, lambda: self._starts("Unknown") if board.alive else None)
+
+    def _ends_when_open(self, process: Life, until_ms: int) -> None:
+        if process is not self.process or not process.alive:
+            return
+        if self.now_ms < until_ms and any(outlet.closed for outlet in self.outlets.values()):
+            self.timeline.after(250, lambda: self._ends_when_open(process, until_ms), process)
+            return
+        self._dies("all")
+        for outlet in self.outlets.values():
+            outlet.withdraws()
+
     def freezes_agent(self) -> Outage:
         """SIGSTOP: the process holds still and hears everything later."""
         self.frozen, self._frozen_ms = True, self.now_ms
@@ -345,6 +363,7 @@ class World:
         self.total_steps += 1
         self._deadline_ms = station.next_deadline()
         self._note(now, event, effects)
+        self.judge.decides(effects)
         self._execute(self._pipeline.submit(station.steps, effects))
         self.judge.stepped()
 

@@ -10,6 +10,7 @@ import pytest
 from agent.core.effects import Effect, Energise, MakeSafe, Persist, Record
 from agent.core.events import Event, FrameReceived
 from hal.ports import ContactorReported, Offer, Permit, PilotChanged, TokenPresented
+from tests.sim.faults import station_maximum
 from tests.sim.invariants import Violation
 from tests.sim.outlet import raw
 from tests.sim.scripted import Reaction, Scripted, boot, scripted
@@ -61,6 +62,24 @@ def test_a_raise_that_does_not_wait_for_flash() -> None:
 def test_a_decrease_that_waits_for_flash() -> None:
     wrong = on_pilot_b(Energise(Offer(1, 99, 16)), Energise(Offer(1, 99, 10)))
     assert "waits for flash" in caught(story(wrong))
+
+
+def test_increases_too_close_together() -> None:
+    wrong = on_pilot_b(Energise(Permit(1, 98, 6, 3)), Energise(Offer(1, 99, 16)))
+    assert "the last increase was 0 ms ago" in caught(story(wrong))
+
+
+def test_accepting_a_limit_that_is_not_in_force() -> None:
+    def deaf(station: Scripted, event: Event) -> list[Effect]:
+        if event == PilotChanged(1, "B"):
+            return [Energise(Offer(1, 99, 16))]
+        if not isinstance(event, FrameReceived) or station.answers[-1][0] != 2:
+            return []
+        return [station.say([3, station.answers[-1][1], {"status": "Accepted"}])]
+
+    world = story(deaf).runs(seconds=20)
+    world.csms.sends("SetChargingProfile", station_maximum(10))
+    assert "16 A when 10.0 A were accepted" in caught(world)
 
 
 def test_closing_without_anybody_valid() -> None:

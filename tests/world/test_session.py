@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.marks import req
 from tests.sim.faults import station_maximum
-from tests.sim.outlet import raw, smart
+from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.transactions import consecutive
 from tests.sim.world import World
 
@@ -85,6 +87,24 @@ def test_a_shared_reader_starts_where_the_car_is() -> None:
     world.runs(minutes=2)
     assert world.outlets[2].amps == 16 and not world.outlets[1].permitted
     world.settles()
+
+
+def _permitted(world: World) -> Callable[[], bool]:
+    return lambda: world.outlets[1].permitted
+
+
+@pytest.mark.parametrize("kind", [raw(16), smart(16)])
+def test_a_stop_at_any_moment_of_the_closing_leaves_no_fault(kind: OutletSpec) -> None:
+    """The withdrawal may be on the wire while the contactor closes: that is no weld, and the next driver charges."""
+    for tap_ms in range(100, 3500, 50):
+        world = World([kind], seed=tap_ms, keys={"RfidCtrlr.Debounce": "0"}).runs(seconds=20)
+        world.ev(1).plugs_in().presents(CARD)
+        world.until(_permitted(world), within_s=10)
+        world.runs(ms=tap_ms)
+        world.ev(1).presents(CARD).after(seconds=20).unplugs().after(seconds=20).plugs_in().presents(CARD)
+        world.runs(minutes=2)
+        assert world.outlets[1].amps == 16, f"second tap {tap_ms} ms after the permission"
+        world.settles()
 
 
 @req("F01.FR.01", "F01.FR.02", "F03.FR.01")
@@ -254,6 +274,18 @@ def test_a_killed_agent_comes_back_and_goes_on(world: World) -> None:
     world.ev(1).plugs_in().presents(CARD)
     world.runs(minutes=10)
     world.kills_agent().returns_after(seconds=5)
+    world.runs(minutes=3)
+    assert world.outlets[1].amps == 16
+    world.settles()
+    assert len(world.csms.transactions) == 1
+
+
+def test_an_orderly_restart_opens_and_goes_on(world: World) -> None:
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=10)
+    world.stops_agent().returns_after(seconds=20)
+    world.runs(seconds=9)
+    assert world.station is None and not world.outlets[1].closed
     world.runs(minutes=3)
     assert world.outlets[1].amps == 16
     world.settles()
