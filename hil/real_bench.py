@@ -146,6 +146,11 @@ class RealBench:
     def return_power(self) -> None:
         self._do(self.rig.power_restore)
 
+    def stop_agent(self) -> int | None:
+        """SIGTERM; the exit code."""
+        self._agent = False
+        return self._await(self.rig.agent.terminate())
+
     def crash(self, in_s: float, away_s: float) -> None:
         """SIGKILL the agent `in_s` from now and start it again `away_s` later; returns at once."""
         self._loop.call_soon_threadsafe(self._loop.call_later, in_s, self._crash, away_s)
