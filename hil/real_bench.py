@@ -151,6 +151,11 @@ class RealBench:
         self._agent = False
         return self._await(self.rig.agent.terminate())
 
+    def start_agent(self) -> None:
+        """Start it (again), on the board file as it is now."""
+        self._do(self.rig.start_agent)
+        self._agent = True
+
     def crash(self, in_s: float, away_s: float) -> None:
         """SIGKILL the agent `in_s` from now and start it again `away_s` later; returns at once."""
         self._loop.call_soon_threadsafe(self._loop.call_later, in_s, self._crash, away_s)
