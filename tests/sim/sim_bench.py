@@ -14,7 +14,8 @@ from hil.csms import Transaction as BenchTransaction
 from hil.csms.answers import Answers
 from hil.csms.record import Book
 from tests.sim.car import Car
-from tests.sim.csms import Csms, Payload
+from tests.sim.clock import Timeline
+from tests.sim.csms import Csms, Line, Payload
 from tests.sim.invariants import Violation
 from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.world import World
@@ -50,16 +51,16 @@ class BehavingCsms(Csms):
             self.book.violation(ts, IDENTITY, "transaction", wrong)
 
     def _asked(self, connection: int, id: str, action: str, payload: Payload) -> None:
-        delay_ms = 1000 * self.behaviour.delays.get(action, 0.0)
         if action == "TransactionEvent":
             self._record(payload, refused=False)
-        self.timeline.after(delay_ms, lambda: self._answer_as_told(connection, id, action, payload))
-
-    def _answer_as_told(self, connection: int, id: str, action: str, payload: Payload) -> None:
         told = self.behaviour
         if told.silent or action in told.silent_actions:
             return
-        error = told.errors.get(action)
+        delay_ms = 1000 * told.delays.get(action, 0.0)
+        self.timeline.after(delay_ms, lambda: self._answer_as_told(connection, id, action, payload))
+
+    def _answer_as_told(self, connection: int, id: str, action: str, payload: Payload) -> None:
+        error = self.behaviour.errors.get(action)
         if error is not None and error.times != 0:
             error.times = None if error.times is None else error.times - 1
             self._reply(connection, [4, id, error.code, error.description, {}])
