@@ -200,7 +200,7 @@ class Station:
         elif isinstance(frame, rpc.Error):
             self.charger.heard(cx)
             cx.note("rpc", f"CALLERROR {frame.code}: {frame.description[:200]}", "warning")
-        self._void(cx, outbox.refused(cx))
+        self._void(cx, outbox.refused(cx), refused=True)
 
     def _follow(self, cx: Context, call: Call, payload: dict[str, Any]) -> None:
         if call.then == "boot":
@@ -209,9 +209,9 @@ class Station:
             response = codec.from_wire(self.handlers.responses[call.action], payload)
             handler(response, call.data, call.context, cx)
 
-    def _void(self, cx: Context, call: Call | None) -> None:
+    def _void(self, cx: Context, call: Call | None, *, refused: bool = False) -> None:
         if call is not None and not call.is_event:
-            self.charger.call_void(cx, call.then, call.context)
+            self.charger.call_void(cx, call.then, call.context, refused=refused)
 
     def _timed_out(self, cx: Context) -> None:
         """Nothing within MessageTimeout: as if it was not sent; after several the link is given up (Part 4 5.x)."""

@@ -32,7 +32,7 @@ TX_BEFORE_ACCEPTED_ENABLED = key(
 )
 TX_START_POINT = key(
     "TxCtrlr.TxStartPoint",
-    MemberList(POINTS, min_items=1),
+    MemberList((*POINTS, "DataSigned"), min_items=1),
     access=RW,
     default="PowerPathClosed",
     doc="What starts a transaction; PowerPathClosed is EV connected and authorized.",

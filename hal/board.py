@@ -21,7 +21,6 @@ from hal.ports import (
     Applied,
     CableRated,
     Capabilities,
-    Command,
     ContactorReported,
     DeviceBooted,
     Emit,
@@ -31,6 +30,7 @@ from hal.ports import (
     Permit,
     Pilot,
     PilotChanged,
+    PowerCommand,
     Refused,
     ResetFault,
     SetFailsafe,
@@ -64,7 +64,7 @@ class Pace:
 class _Order:
     """A command on its way, or a Hello when `command` is None. A wish that is written again tells nobody."""
 
-    command: Command | None
+    command: PowerCommand | None
     tells: bool = True
     message: frames.Hello | Ordered | None = None
     """Made when it is first sent, so that its step is the newest then."""
@@ -94,8 +94,8 @@ class Board:
         self._hello_heard = False
         self._boots_owed = 0
         self._returning = False
-        self._wishes: dict[str, Command] = {}
-        self._missed: dict[str, Command] = {}
+        self._wishes: dict[str, PowerCommand] = {}
+        self._missed: dict[str, PowerCommand] = {}
         """Those of them that the board has not acknowledged yet."""
         self._latest: frames.State | None = None
         self._state: frames.State | None = None
@@ -182,7 +182,7 @@ class Board:
 
     # ---------------------------------------------------------------------------- wishes, orders, repetitions
 
-    def _want(self, what: str, command: Command) -> None:
+    def _want(self, what: str, command: PowerCommand) -> None:
         """A wish: sent now, or when the board is back."""
         self._unwish(what)
         self._wishes[what] = self._missed[what] = command
@@ -196,20 +196,20 @@ class Board:
         if old is not None and not self._on_its_way(old):
             self._refuse(old, "superseded")
 
-    def _on_its_way(self, command: Command) -> bool:
+    def _on_its_way(self, command: PowerCommand) -> bool:
         return any(o.command is command for o in (self._flying, *self._queue) if o)
 
     @staticmethod
-    def _among(command: Command | None, wishes: dict[str, Command]) -> bool:
+    def _among(command: PowerCommand | None, wishes: dict[str, PowerCommand]) -> bool:
         """By identity: commands are tuples, and equal ones may differ in kind."""
         return any(command is wish for wish in wishes.values())
 
-    def _order(self, command: Command) -> None:
+    def _order(self, command: PowerCommand) -> None:
         self._forget_queued(lambda c: _place(c) == _place(command))
         self._queue.append(_Order(command))
         self._next()
 
-    def _forget_queued(self, obsolete: Callable[[Command], bool]) -> None:
+    def _forget_queued(self, obsolete: Callable[[PowerCommand], bool]) -> None:
         for old in [o for o in self._queue if o.command is not None and obsolete(o.command)]:
             self._queue.remove(old)
             self._fail(old, "superseded")
@@ -218,7 +218,7 @@ class Board:
         if order.command is not None and order.tells:
             self._refuse(order.command, reason)
 
-    def _message(self, command: Command | None) -> frames.Hello | Ordered:
+    def _message(self, command: PowerCommand | None) -> frames.Hello | Ordered:
         """The frame of a command; its step is never older than what the board has seen."""
         if command is None:
             return frames.Hello(frames.VERSION, round(self._pace.timeout_s * 1000))
@@ -291,7 +291,7 @@ class Board:
             self._answer(order.command, ack)
         self._next()
 
-    def _answer(self, command: Command, ack: frames.Ack) -> None:
+    def _answer(self, command: PowerCommand, ack: frames.Ack) -> None:
         if ack.result != frames.OK:
             self._refuse(command, _name(frames.RESULTS, ack.result))
             return
@@ -368,7 +368,7 @@ class Board:
         self._faults.tell("not_independent", not independent, f"capabilities {boot.capabilities:#x}")
         self._return(list(self._wishes.values()))
 
-    def _return(self, wishes: list[Command]) -> None:
+    def _return(self, wishes: list[PowerCommand]) -> None:
         """The board is back: the wishes go out, a withdrawal first; then it is called alive."""
         self._returning = True
         for command in sorted(wishes, key=lambda c: (not isinstance(c, Withdraw), c.step)):
@@ -431,7 +431,7 @@ class Board:
             self._celsius[place] = tenths_c
             self._emit(TemperatureMeasured(self.evse, _name(frames.PLACES, place), tenths_c / 10))
 
-    def _refuse(self, command: Command, reason: str) -> None:
+    def _refuse(self, command: PowerCommand, reason: str) -> None:
         self._emit(Refused(self.evse, command.step, type(command).__name__.lower(), reason))
 
     def _stop_timer(self) -> None:
@@ -440,7 +440,7 @@ class Board:
             self._timer = None
 
 
-def _place(command: Command) -> tuple[str, int]:
+def _place(command: PowerCommand) -> tuple[str, int]:
     """Commands of one place supersede each other in the queue."""
     return type(command).__name__, getattr(command, "connector", 0)
 

@@ -26,6 +26,7 @@ from hal.ports import (
     SetFailsafe,
     SetLock,
     SetPhases,
+    SignMeter,
     Withdraw,
 )
 
@@ -146,6 +147,8 @@ class Guard:
                 evse.stage.set_lock(command)
             case ResetFault():
                 evse.stage.reset_fault(command)
+            case SignMeter():
+                self._refuse(command, "no meter here signs")
 
     def _wrong(self, evse: _Evse, command: Command) -> str:
         """Why the command may not pass, or nothing."""

@@ -76,7 +76,22 @@ class ResetFault(NamedTuple):
     code: str
 
 
-Command = Permit | Offer | Withdraw | SetPhases | SetLock | SetFailsafe | ResetFault
+class SignMeter(NamedTuple):
+    """Ask the meter for a signed reading: `moment` is begin or end of the transaction (OCMF's B and E).
+
+    `token` is what identifies the customer, as the signed data set wants it. Goes to the meter, past the guard.
+    """
+
+    evse: int
+    step: int
+    transaction: str
+    moment: str
+    token: str
+
+
+PowerCommand = Permit | Offer | Withdraw | SetPhases | SetLock | SetFailsafe | ResetFault
+"""What goes through the guard to a power stage."""
+Command = PowerCommand | SignMeter
 
 # ------------------------------------------------------------------------------------------------ events
 
@@ -162,6 +177,23 @@ class Reading(NamedTuple):
     mono_ms: int
     values: Mapping[tuple[Quantity, int], Decimal]
     serial: str = ""
+
+
+class MeterSigned(NamedTuple):
+    """What the meter signed: `data` is its container exactly as it came, never re-serialised.
+
+    `encoding` names the format (OCMF, EDL), `method` the algorithm, or is empty when the data says so itself;
+    `public_key` is `oca:base16:asn1:...` or `oca:base64:asn1:...` (OCA application note).
+    """
+
+    evse: int
+    moment: str
+    mono_ms: int
+    energy_wh: Decimal
+    data: str
+    encoding: str
+    method: str = ""
+    public_key: str = ""
 
 
 class MeterDescribed(NamedTuple):
@@ -254,6 +286,7 @@ HardwareEvent = (
     | LockReported
     | Reading
     | MeterDescribed
+    | MeterSigned
     | BayChanged
     | TokenPresented
     | TemperatureMeasured

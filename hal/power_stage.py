@@ -17,7 +17,6 @@ from hal.device import Clock, Device, Faults, Presence, Value
 from hal.ports import (
     Applied,
     Capabilities,
-    Command,
     ContactorReported,
     DeviceBooted,
     Emit,
@@ -26,6 +25,7 @@ from hal.ports import (
     Permit,
     Pilot,
     PilotChanged,
+    PowerCommand,
     Refused,
     ResetFault,
     SetFailsafe,
@@ -439,10 +439,10 @@ class SmartController:
     def _fed(self) -> bool:
         return self._clock() < self._fed_until_ms
 
-    def _applied(self, command: Command, amps: float | None = None) -> None:
+    def _applied(self, command: PowerCommand, amps: float | None = None) -> None:
         self._emit(Applied(self.evse, command.step, type(command).__name__.lower(), amps))
 
-    def _refuse(self, command: Command, reason: str) -> None:
+    def _refuse(self, command: PowerCommand, reason: str) -> None:
         self._emit(Refused(self.evse, command.step, type(command).__name__.lower(), reason))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

@@ -19,6 +19,7 @@ class Cause(Enum):
     PLUGGED = Reason("CablePluggedIn", "Other")
     BAY_TAKEN = Reason("EVDetected", "Other")
     BAY_LEFT = Reason("EVDeparted", "EVDisconnected")
+    SIGNED = Reason("SignedDataReceived", "Other")
     UNPLUGGED = Reason("EVCommunicationLost", "EVDisconnected")
     AUTHORIZED = Reason("Authorized", "Other")
     REMOTE_START = Reason("RemoteStart", "Other")

@@ -97,14 +97,21 @@ class Charger:
         put(physical.VENDOR_NAME, self.site.vendor)
         put(physical.SERIAL_NUMBER, self.site.serial)
         put(physical.FIRMWARE_VERSION, self.site.firmware)
-        if not any(evse.bay_detector for evse in self.site.evses):
-            points = [p for p in self.keys.type_of(tx.TX_START_POINT).values_list or () if p != "ParkingBayOccupancy"]
-            for key in (tx.TX_START_POINT, tx.TX_STOP_POINT):
-                self.complaints += self.keys.narrow(key, values=points)
+        self._leave_out("ParkingBayOccupancy", any(evse.bay_detector for evse in self.site.evses))
+        signs = any(evse.signing_meter for evse in self.site.evses)
+        self._leave_out("DataSigned", signs)
+        if not signs:
+            self.keys.lock(sampled.SIGN_READINGS, "no meter of this station signs")
         for evse in self.site.evses:
             put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
             for connector in evse.connectors:
                 put(physical.CONNECTOR_TYPE, connector.kind, evse.id, connector.id)
+
+    def _leave_out(self, point: str, possible: bool) -> None:
+        """A start or stop point that this station's hardware cannot tell is refused when it is asked for."""
+        for key in () if possible else (tx.TX_START_POINT, tx.TX_STOP_POINT):
+            points = [p for p in self.keys.type_of(key).values_list or () if p != point]
+            self.complaints += self.keys.narrow(key, values=points)
 
     # ---------------------------------------------------------------------------------------- life
 
@@ -114,7 +121,7 @@ class Charger:
         self.durable.next_record = self.recovered.next_record
         self.ledger = self.recovered.ledger
         self.series.restore(self.recovered.series)
-        self.outbox.set_aside = len(self.recovered.set_aside)
+        self.outbox.restore_aside(row for row, _ in self.recovered.set_aside)
         for row, data in self.recovered.events:
             self.outbox.restore(row, data)
 
@@ -137,6 +144,7 @@ class Charger:
         """At the end of every step: transactions, limits and statuses follow the facts."""
         for evse in self.evses.values():
             self.transactions.resume_or_end(cx, evse)
+            self.transactions.sign_before_start(cx, evse)
             self.schedules.follow(cx, evse)
         self.limits.apply(cx)
         ended = [evse for evse in self.evses.values() if self.transactions.settle(cx, evse)]
@@ -188,11 +196,11 @@ class Charger:
             self.call_void(cx, call.then, call.context)
         cx.forget("heartbeat")
 
-    def call_void(self, cx: Context, then: str, context: Mapping[str, Any]) -> None:
-        """A live call will never be answered."""
+    def call_void(self, cx: Context, then: str, context: Mapping[str, Any], *, refused: bool = False) -> None:
+        """A live call has failed; `refused`: the CSMS has it and wants no part of it, so it is not said again."""
         if then == "boot":
             self.registration.unanswered(cx)
-        elif then == "status":
+        elif then == "status" and not refused:
             self.availability.void((context["place"][0], context["place"][1]))
         elif then == "authorize":
             cx.note("authorization", "the CSMS did not answer: refused", "warning")

@@ -170,6 +170,10 @@ class Evse:
     capabilities: Capabilities | None = None
     pilot: Pilot | None = None
     bay_occupied: bool = False
+    unsigned: bool = False
+    """The begin value has to be signed first, and is not yet."""
+    data_signed: bool = False
+    """The meter has signed the begin value of the session that runs (TxStartPoint DataSigned)."""
     connector: int = 0
     """The connector in use or used last; 0 before any."""
     connected: bool = False
@@ -256,6 +260,8 @@ class Evse:
             return "the plug is not locked"
         if self.authorization is None or self.tx_blocks:
             return "not authorised"
+        if self.unsigned:
+            return "the meter has not signed its begin value"
         if cx.ms - self.contactor.closed_ms < RECLOSE_MS:
             return TOO_SOON
         return None
@@ -300,6 +306,8 @@ class Evse:
         facts = set()
         if self.bay_occupied:
             facts.add("ParkingBayOccupancy")
+        if self.data_signed:
+            facts.add("DataSigned")
         if self.connected:
             facts.add("EVConnected")
         if authorised:

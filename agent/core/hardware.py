@@ -36,6 +36,7 @@ class Devices:
             ports.LockReported: self._lock,
             ports.Reading: self._reading,
             ports.MeterDescribed: self._meter_described,
+            ports.MeterSigned: self._signed,
             ports.BayChanged: self._bay,
             ports.TokenPresented: self._token,
             ports.TemperatureMeasured: self._temperature,
@@ -164,6 +165,8 @@ class Devices:
 
     def _meter_described(self, cx: Context, event: ports.MeterDescribed) -> None:
         """Measurands that no meter here has are refused when they are asked for, never silently ignored."""
+        if event.signs:
+            self._charger.transactions.signing.able.add(event.evse)
         self._measured |= {quantity for quantity, _ in event.points}
         self._described.add(event.evse)
         if any(e.site.has_meter and e.id not in self._described for e in self._charger.evses.values()):
@@ -178,6 +181,9 @@ class Devices:
         ):
             for complaint in cx.keys.narrow(key, values=names):
                 cx.note("meter", complaint, "warning")
+
+    def _signed(self, cx: Context, event: ports.MeterSigned) -> None:
+        self._charger.transactions.signed(cx, self._charger.evses[event.evse], event)
 
     def _bay(self, cx: Context, event: ports.BayChanged) -> None:
         evse = self._charger.evses[event.evse]

@@ -70,7 +70,7 @@ def stamp(cx: Context, mono_ms: int) -> dict[str, Any]:
 
 def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **options: bool) -> dict[str, Any] | None:
     """A meter value of the newest reading, stamped with the reading's own time; None without a fresh reading."""
-    if not is_fresh(cx, evse):
+    if not is_fresh(cx, evse) and not (context == "Transaction.End" and is_final(evse)):
         return None
     assert evse.reading is not None
     values = measure(evse, measurands, **options)
@@ -80,6 +80,12 @@ def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **o
 def is_fresh(cx: Context, evse: Evse) -> bool:
     """Whether the newest reading may stand for now."""
     return evse.reading is not None and cx.ms - evse.reading.mono_ms <= FRESH_MS
+
+
+def is_final(evse: Evse) -> bool:
+    """Whether nothing can have flowed since the newest reading: however old it is, it tells the end."""
+    opened_ms = evse.contactor.opened_ms
+    return evse.reading is not None and not evse.contactor.may_carry and evse.reading.mono_ms >= opened_ms > 0
 
 
 def energy_wh(evse: Evse) -> str | None:

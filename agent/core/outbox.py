@@ -8,7 +8,7 @@ first, events in the order they were made. E13 rules the repeats. Nothing here k
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,6 +24,10 @@ TIMEOUT = "outbox.timeout"
 LIVE_BOUND = 500
 SILENCES = 3
 """Unanswered CALLs in a row after which the connection is given up."""
+LIVE_RUN = 10
+"""Live calls that may go before a waiting event; one that fails lets the event go at once."""
+ASIDE_BOUND = 1_000
+"""Events set aside that are kept."""
 
 
 @dataclass(slots=True)
@@ -57,7 +61,10 @@ class Outbox:
         self._live: deque[Call] = deque()
         self._events: deque[Call] = deque()
         self._waits = False
-        self.set_aside = 0
+        self._run = 0
+        """Live calls sent since the last event."""
+        self._aside: deque[int] = deque()
+        """Records of the events that the CSMS never took, oldest first."""
 
     # ---------------------------------------------------------------------------------------- filling
 
@@ -85,6 +92,15 @@ class Outbox:
         """Whether a live call of this action is queued or in flight."""
         flying = self.in_flight is not None and self.in_flight.action == action
         return flying or any(call.action == action for call in self._live)
+
+    def restore_aside(self, rows: Iterable[int]) -> None:
+        """Records of events that were set aside before the restart."""
+        self._aside.extend(rows)
+
+    @property
+    def set_aside(self) -> int:
+        """Events that the CSMS never took and that are kept."""
+        return len(self._aside)
 
     @property
     def events_waiting(self) -> int:
@@ -114,8 +130,10 @@ class Outbox:
         """The call to send now, marked as in flight; None when there is none or one is in flight."""
         if self.in_flight is not None:
             return None
-        call = self._next_live(allowed) or self._next_event(cx, allowed)
+        event = self._next_event(cx, allowed)
+        call = event if event is not None and self._run >= LIVE_RUN else self._next_live(allowed) or event
         if call is not None:
+            self._run = 0 if call.is_event else self._run + 1
             call.attempts += 1
             call.message_id = cx.uuid()
             self.in_flight = call
@@ -142,8 +160,7 @@ class Outbox:
         if call is not None:
             self.silences = 0
             if call.is_event:
-                self._events.popleft()
-                cx.drop(call.row)
+                self._gone(cx, call)
         return call
 
     def refused(self, cx: Context, silent: bool = False) -> Call | None:
@@ -154,18 +171,24 @@ class Outbox:
         self.silences = self.silences + 1 if silent else 0
         if call.is_event:
             self._try_again(cx, call)
+        else:
+            self._run = LIVE_RUN
         return call
 
     def disconnected(self, cx: Context) -> list[Call]:
-        """The link is gone: live calls are void, events stay and are offline now (E11.FR.07)."""
+        """The link is gone: live calls are void, events stay and are offline now (E11.FR.07).
+
+        What was in flight has not failed; earlier failures count on, so that no event is tried for ever.
+        """
         call = self._landed(cx)
+        if call is not None:
+            call.attempts -= 1
         cx.forget(RETRY)
         void = [*([call] if call is not None and not call.is_event else []), *self._live]
         self._live.clear()
         self.silences = 0
         for event in self._events:
             event.data = {**event.data, "offline": True}
-            event.attempts = 0
         return void
 
     def _landed(self, cx: Context) -> Call | None:
@@ -177,15 +200,21 @@ class Outbox:
         if call.attempts < cx.keys[comm.MESSAGE_ATTEMPTS]:
             cx.after(RETRY, cx.keys[comm.MESSAGE_ATTEMPT_INTERVAL] * call.attempts)
             return
-        self._events.popleft()
-        self.set_aside += 1
-        cx.record("set_aside", call.data)
-        cx.drop(call.row)
+        self._gone(cx, call)
+        self._aside.append(cx.record("set_aside", call.data))
+        while len(self._aside) > ASIDE_BOUND:
+            cx.drop(self._aside.popleft())
         cx.note(
             "outbox",
             f"event {call.data['tx']}/{call.data['seq']} was not taken in {call.attempts} tries: set aside",
             "error",
         )
+
+    def _gone(self, cx: Context, call: Call) -> None:
+        """The first event is done with; its record goes, and there is room again."""
+        self._events.popleft()
+        self._waits = False
+        cx.drop(call.row)
 
     # ---------------------------------------------------------------------------------------- bounds
 

@@ -24,6 +24,7 @@ class EvseSite(NamedTuple):
     connectors: tuple[Connector, ...] = (Connector(1),)
     has_meter: bool = True
     bay_detector: bool = False
+    signing_meter: bool = False
 
 
 class Network(NamedTuple):

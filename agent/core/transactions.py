@@ -16,15 +16,21 @@ from agent.core.metering import energy_wh, is_fresh, resolve, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
+from agent.core.signing import Signing
 from config_keys import sampled, site, tx
+from hal.ports import MeterSigned
 from state_machines.reasons import Cause
 
 LAST_READING_MS = 3_000
+SIGNED_MS = 15_000
+"""The same for a meter that has to sign it."""
 """How long the end of a transaction waits for a reading taken after the contactor opened."""
 RECOVERY_MS = 60_000
 """How long a recovered transaction waits for the hardware to tell what is plugged in."""
 GONE = frozenset({"Authorized", "PowerPathClosed", "EnergyTransfer"})
 """Facts that an ended authorization takes with it."""
+STOPS = (Cause.STOPPED_HERE, Cause.STOPPED_REMOTELY, Cause.DEAUTHORIZED, Cause.EV_CAME_NOT, Cause.FAULT)
+"""Causes that initiate the end, whenever it comes."""
 
 
 @dataclass(slots=True)
@@ -58,6 +64,8 @@ class Transaction:
     phases: int = 0
     untold: set[str] = field(default_factory=set)
     """Fields still to be sent once: evse, token, remote_start_id (E.2)."""
+    adopted: Authorization | None = None
+    """The authorization whose token it carries."""
     ending: Ending | None = None
     later: Cause | None = None
     """What happened while it was ending; looked at again once it has ended."""
@@ -103,6 +111,7 @@ class Transactions:
         self._outbox = outbox
         self._series = series
         self._registers = registers
+        self.signing = Signing()
         self._ended = ended
         self._before: dict[int, frozenset[str]] = {}
         self._cut = Cause.POWER_LOST
@@ -144,7 +153,11 @@ class Transactions:
         if done is not None and (not evse.contactor.may_carry or not evse.connected):
             evse.released = None
             self.happened(cx, evse, done.cause, lost=GONE, token=done.stopping_token)
-        if evse.tx is None or evse.tx.recovered_by_ms is not None:
+        if evse.tx is None:
+            if evse.charging and "EnergyTransfer" not in self._before.get(evse.id, frozenset()):
+                self.happened(cx, evse, Cause.STATE_CHANGED)
+            return
+        if evse.tx.recovered_by_ms is not None:
             return
         if evse.tx.ending is not None:
             self._finish(cx, evse, evse.tx, evse.tx.ending)
@@ -155,6 +168,24 @@ class Transactions:
         """A periodic, clock-aligned or triggered sample; without a value there is nothing to say (J02)."""
         if evse.tx is not None and evse.tx.ending is None and value is not None:
             self._event(cx, evse, evse.tx, "Updated", cause, [value])
+
+    def signed(self, cx: Context, evse: Evse, event: MeterSigned) -> None:
+        """The meter has signed: the begin value is told at once, and may start the transaction (E01.FR.04)."""
+        value = self.signing.arrived(cx, evse, event)
+        if value is None:
+            return
+        evse.data_signed = True
+        if evse.tx is None:
+            self.happened(cx, evse, Cause.SIGNED)
+        elif cx.keys.get(sampled.SIGN_STARTED_READINGS):
+            self.sampled(cx, evse, Cause.SIGNED, value)
+
+    def sign_before_start(self, cx: Context, evse: Evse) -> None:
+        """TxStartPoint DataSigned: the begin value comes before the transaction and before any energy."""
+        if evse.tx is None and evse.connected and evse.authorization is not None:
+            if self.signing.awaited(cx, evse):
+                self.signing.begin(cx, evse)
+            evse.unsigned = self.signing.awaited(cx, evse)
 
     def stop_because(self, evse: Evse, reason: str) -> None:
         """Remember what initiated the end; the first reason stays (E.2)."""
@@ -179,6 +210,7 @@ class Transactions:
         evse.tx = new
         self._adopt(evse, new)
         self._event(cx, evse, new, "Started", cause, self._begin(cx, evse, new))
+        self.signing.begin(cx, evse)
         self._arm(cx, evse)
         self._series.arm(cx, evse)
 
@@ -191,10 +223,11 @@ class Transactions:
             cx.forget(sample_timer(evse.id))
 
     def _adopt(self, evse: Evse, running: Transaction) -> None:
-        """Take over who was authorised, once (C01, F01.FR.25)."""
+        """Take over who was authorised, once (C01, F01.FR.25); an earlier stop is forgotten."""
         authorization = evse.authorization
-        if authorization is None or running.token == authorization.token:
+        if authorization is None or authorization is running.adopted:
             return
+        running.adopted, running.stop_reason = authorization, None
         running.token, running.group = authorization.token, authorization.group
         running.untold.add("token")
         if authorization.remote_start_id is not None:
@@ -206,25 +239,21 @@ class Transactions:
         if running.began is not None:
             return []
         began = sample(cx, evse, cx.keys[sampled.TX_STARTED_MEASURANDS], "Transaction.Begin")
-        running.began = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.Begin")
+        if is_fresh(cx, evse):
+            running.began = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.Begin") or {}
         return [began] if began is not None else []
 
     def _go_on(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str], token: Token | None) -> None:
         running = evse.tx
         assert running is not None
         self._adopt(evse, running)
-        gone = [p for p in cx.keys[tx.TX_STOP_POINT] if p in running.reached and p not in facts]
+        over = self._is_over(cx, running, facts) or self._never_came(cx, cause)
         running.reached |= facts
-        if cause in (
-            Cause.STOPPED_HERE,
-            Cause.STOPPED_REMOTELY,
-            Cause.DEAUTHORIZED,
-            Cause.UNPLUGGED,
-            Cause.EV_CAME_NOT,
-            Cause.FAULT,
-        ):
+        if cause in STOPS or (cause is Cause.UNPLUGGED and evse.authorization is None):
             self.stop_because(evse, cause.value.stopped)
-        if gone:
+        if cause is Cause.UNPLUGGED:
+            running.has_charged = False
+        if over:
             self._begin_end(cx, evse, running, cause, token, facts)
             return
         if "evse" not in running.untold and cause is Cause.PLUGGED:
@@ -232,6 +261,14 @@ class Transactions:
         if token is not None:
             running.untold.add("token")
         self._event(cx, evse, running, "Updated", cause, self._begin(cx, evse, running))
+
+    def _is_over(self, cx: Context, running: Transaction, facts: frozenset[str]) -> bool:
+        """A stop point was reached: something that once held does no longer (E.0)."""
+        return any(p in running.reached and p not in facts for p in cx.keys[tx.TX_STOP_POINT])
+
+    def _never_came(self, cx: Context, cause: Cause) -> bool:
+        """E03.FR.05, E03.FR.15: without a car in time it ends, unless the bay tells when the driver leaves."""
+        return cause is Cause.EV_CAME_NOT and "ParkingBayOccupancy" not in cx.keys[tx.TX_STOP_POINT]
 
     def _begin_end(
         self,
@@ -246,8 +283,9 @@ class Transactions:
         cx.forget(sample_timer(evse.id))
         cx.forget(series_timer(evse.id))
         since = max(evse.contactor.opened_ms, 0) if not evse.contactor.may_carry else cx.ms
-        running.ending = Ending(cause, cx.ms + LAST_READING_MS, since, token, facts)
-        cx.after(end_timer(evse.id), LAST_READING_MS / 1000)
+        patience_ms = SIGNED_MS if self.signing.end(cx, evse) else LAST_READING_MS
+        running.ending = Ending(cause, cx.ms + patience_ms, since, token, facts)
+        cx.after(end_timer(evse.id), patience_ms / 1000)
         self._finish(cx, evse, running, running.ending)
 
     def _finish(self, cx: Context, evse: Evse, running: Transaction, ending: Ending) -> None:
@@ -256,7 +294,8 @@ class Transactions:
             ending.since_ms = evse.contactor.opened_ms
         waiting = evse.site.has_meter and "meter" not in evse.silent and cx.ms < ending.until_ms
         last = evse.reading.mono_ms if evse.reading is not None else -1
-        if waiting and (evse.contactor.may_carry or last < ending.since_ms):
+        unsigned = self.signing.wanted(cx, evse) and not self.signing.has(evse, "end")
+        if waiting and (evse.contactor.may_carry or last < ending.since_ms or unsigned):
             return
         self._end(cx, evse, running, ending)
 
@@ -266,13 +305,17 @@ class Transactions:
         if ending.token is not None:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None
-        values = [v for v in (running.began, *self._series.take(cx, running.id), end) if v is not None]
+        plain = (running.began, *self._series.take(cx, running.id), end)
+        values = [v for v in plain if v] + self.signing.take(evse)
+        evse.data_signed = False
         self._event(cx, evse, running, "Ended", ending.cause, values, token=ending.token)
         self._ended(cx, evse)
         evse.tx = None
         self._before[evse.id] = ending.facts if running.later is not None else evse.facts()
         if running.later is not None:
             self.happened(cx, evse, running.later)
+        if evse.tx is None and evse.connected and "EnergyTransfer" not in cx.keys[tx.TX_START_POINT]:
+            evse.release(cx, ending.cause)
 
     # ---------------------------------------------------------------------------------------- events
 
@@ -288,8 +331,9 @@ class Transactions:
     ) -> None:
         """Record one event, give it its seqNo, and hand it to the outbox."""
         state = evse.charging_state()
+        told = Cause.REMOTE_START if "remote_start_id" in running.untold and kind != "Ended" else cause
         data: dict[str, Any] = {
-            "tx": running.id, "seq": running.next_seq, "type": kind, "trigger": cause.value.trigger,
+            "tx": running.id, "seq": running.next_seq, "type": kind, "trigger": told.value.trigger,
             **stamp(cx, cx.ms), "state": state, "offline": not self._outbox.online, "at": evse.id,
         }  # fmt: skip
         if meter:
@@ -386,8 +430,12 @@ class Transactions:
     def _resume(self, cx: Context, evse: Evse, running: Transaction) -> None:
         cx.note("recovery", f"EVSE {evse.id}: transaction {running.id} goes on")
         if running.token is not None and running.stop_reason is None:
-            evse.authorise(cx, Authorization(running.token, Cause.AUTHORIZED, running.group))
+            running.adopted = Authorization(running.token, Cause.AUTHORIZED, running.group)
+            evse.authorise(cx, running.adopted)
         self._before[evse.id] = evse.facts()
+        if running.stop_reason is not None and self._is_over(cx, running, evse.facts()):
+            self.end_now(cx, evse, self._cut)
+            return
         self._arm(cx, evse)
         self._series.arm(cx, evse)
 
