@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hil.agent_process import SOURCES
 from hil.plan import DEFAULT, BenchPlan, load
 from hil.real_bench import RealBench
 from hil.rig import Rig
@@ -82,3 +85,15 @@ def leave(bench: RealBench) -> None:
         bench.unplug(evse)
     bench.wait_until("all transactions have ended", lambda: all(t.ended for t in bench.transactions()))
     ready(bench)
+
+
+def session_state(rig: Rig, number: int) -> str | None:
+    """What the session of an EVSE is at; None while the agent does not answer."""
+    found = evse_of(rig, number)
+    return None if found is None else str(found["session"])
+
+
+def chargerctl(rig: Rig, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line against the rig's agent."""
+    command = [sys.executable, "-m", "agent.cli", *arguments, "--socket", str(socket_of(rig))]
+    return subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=60, check=False)
