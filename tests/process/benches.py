@@ -96,4 +96,4 @@ def session_state(rig: Rig, number: int) -> str | None:
 def chargerctl(rig: Rig, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line against the rig's agent."""
     command = [sys.executable, "-m", "agent.cli", *arguments, "--socket", str(socket_of(rig))]
-    return subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=180, check=False)
