@@ -37,6 +37,13 @@ def charging(
     return charge(idle(evses, keys=keys, **options))
 
 
+def back_online(world: World) -> World:
+    """The CSMS can be reached again, the station finds it, and its queue drains."""
+    world.csms.returns()
+    world.until(lambda: world.csms.connection is not None, within_s=1200)
+    return world.runs(minutes=2)
+
+
 def charge(world: World, evse: int = 1, card: str = CARD, **car: Any) -> World:
     """A car comes to `evse`, its driver shows `card`, energy flows."""
     world.ev(evse).plugs_in(**car).presents(card)

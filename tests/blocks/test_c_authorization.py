@@ -11,6 +11,7 @@ from tests.blocks.stories import (
     OFFLINE_FOR_ALL,
     OTHER,
     QUIET,
+    back_online,
     carrying,
     charge,
     charging,
@@ -247,8 +248,7 @@ def test_an_unknown_card_charges_offline_by_key_and_is_told_later() -> None:
     world.ev(1).after(seconds=5).plugs_in().presents(CARD)
     world.runs(minutes=3)
     assert world.outlets[1].amps >= 6 and not world.csms.transactions
-    world.csms.returns()
-    world.runs(minutes=2)
+    back_online(world)
     session = world.csms.transaction(1)
     assert all(session.offline) and first(session)["idToken"]["idToken"] == CARD
     assert world.outlets[1].amps > 6
@@ -283,8 +283,7 @@ def test_refused_after_the_fact_ends_energy_and_by_stop_point_the_transaction(
     world.ev(1).after(seconds=5).plugs_in().presents(CARD)
     world.runs(minutes=1)
     world.csms.blocked_tokens.add(CARD)
-    world.csms.returns()
-    world.runs(minutes=2)
+    back_online(world)
     session = world.csms.transaction(1)
     assert trail(session)[-1:] == end and not world.outlets[1].permitted
     world.ev(1).unplugs()
