@@ -109,7 +109,7 @@ class Station:
                 self._rpc.drop()
                 self.charger.link.went_down(cx, event.connection, event.reason)
             case events.PersistFailed():
-                self.charger.not_recorded(cx, event.reason)
+                self.charger.not_recorded(cx, event.step, event.reason)
             case events.StoreReported():
                 cx.note(
                     "store",

@@ -81,7 +81,10 @@ class Authorizer:
     def _decide(self, cx: Context, token: Token, target: Evse | None, evse_ids: list[int]) -> None:
         """C.0 steps 2 to 4: the local list, the CSMS, or the offline rules."""
         known = self._list_entry(token)
-        if self._outbox.online and not (known is not None and cx.keys[auth.LOCAL_PRE_AUTHORIZE]):
+        alone = bool(cx.keys[auth.DISABLE_REMOTE_AUTHORIZATION])
+        if self._outbox.online and alone and known is None:
+            cx.note("authorization", "refused: not on the local list, and the CSMS is not asked by key", "warning")
+        elif self._outbox.online and not alone and not (known is not None and cx.keys[auth.LOCAL_PRE_AUTHORIZE]):
             self._outbox.call(
                 "Authorize",
                 {"token": [token.value, token.kind]},

@@ -30,7 +30,8 @@ class Availability:
             return None
         if evse.capabilities is not None and not evse.capabilities.independent:
             return "Unavailable"
-        return "Occupied" if evse.connected else "Available"
+        left_behind = evse.plug.cable == "socket" and evse.cable_amps is not None
+        return "Occupied" if evse.connected or left_behind else "Available"
 
     def settle(self, cx: Context) -> None:
         """At the end of a step: tell what has changed, if the CSMS can be told."""

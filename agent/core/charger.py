@@ -32,6 +32,9 @@ from config_keys import clock, comm, physical, sampled, tx
 from config_keys.key import Key
 from config_keys.values import Values
 
+WRITE_AGAIN_S = 5.0
+"""How long after a lost batch it is handed to the store again."""
+
 
 class Charger:
     """The composition of the core. Parts know each other only through what is passed to them here."""
@@ -157,9 +160,11 @@ class Charger:
             self.locks.settle(cx, evse)
         self.availability.settle(cx)
 
-    def not_recorded(self, cx: Context, reason: str) -> None:
+    def not_recorded(self, cx: Context, step: int, reason: str) -> None:
         """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again."""
         cx.note("store", f"a batch could not be written: {reason}", "error")
+        self.durable.batches.lost(step)
+        cx.after("store.retry", WRITE_AGAIN_S)
         for evse in self.evses.values():
             if evse.contactor.state in ("armed", "closing"):
                 evse.contactor.fire("unrecorded", cx)
@@ -236,6 +241,7 @@ class Charger:
             self.link.deadline_name: self.link.expire,
             self.registration.deadline_name: self.registration.expire,
             "heartbeat": self._beat,
+            "store.retry": self._write_again,
             "aligned": self.sampling.clock_struck,
             "series.aligned": partial(self.series.clock_struck, evses=self.evses),
         }
@@ -252,6 +258,9 @@ class Charger:
         while (name := cx.timers.pop_due(cx.ms)) is not None:
             if (handler := self._deadlines.get(name)) is not None:
                 handler(cx)
+
+    def _write_again(self, cx: Context) -> None:
+        self.durable.write_again = True
 
     def _beat(self, cx: Context) -> None:
         if self.outbox.online:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from agent.core.batches import Batches
 from agent.core.clock import Clock
 from agent.core.effects import Answer, Effect, Energise, MakeSafe, Note, Persist, Put, Record
 from agent.core.instant import Instant
@@ -24,6 +25,9 @@ class Durable:
         self.rng = Random(0)
         self.boot_id = ""
         self.next_record = 1
+        self.batches = Batches()
+        self.write_again = False
+        """The time has come to hand over again what was lost."""
 
 
 class Context:
@@ -109,8 +113,11 @@ class Context:
         self.effects.append(Answer(ask, ok, data))
 
     def finish(self) -> list[Effect]:
-        """The effects of the step; all that is to be kept is one batch."""
-        if self._records or self._drop or self._puts:
+        """The effects of the step; all that is to be kept is one batch, lost ones ride along when it is firm."""
+        again = self._firm or self._durable.write_again
+        self._durable.write_again = False
+        owed = again and self._durable.batches.owes
+        if self._records or self._drop or self._puts or owed:
             batch = Persist(tuple(self._records), tuple(self._drop), tuple(self._puts), lazy=not self._firm)
-            self.effects.append(batch)
+            self.effects.append(self._durable.batches.sent(self.step, batch, again=again))
         return self.effects

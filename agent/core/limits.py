@@ -119,7 +119,8 @@ class Limits:
             verdict = self.judge(cx, evse)
             self._publish(cx, evse, verdict)
             self._steer(cx, evse, verdict)
-            evse.held = evse.session.state in ("ready", "pausing")
+            locking = evse.needs_lock and not evse.locked
+            evse.held = evse.session.state in ("ready", "pausing") and not locking
             self._command(cx, evse, verdict)
 
     def _rank(self, cx: Context, evse: Evse) -> tuple[bool, int]:

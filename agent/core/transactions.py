@@ -263,8 +263,13 @@ class Transactions:
         self._event(cx, evse, running, "Updated", cause, self._begin(cx, evse, running))
 
     def _is_over(self, cx: Context, running: Transaction, facts: frozenset[str]) -> bool:
-        """A stop point was reached: something that once held does no longer (E.0)."""
-        return any(p in running.reached and p not in facts for p in cx.keys[tx.TX_STOP_POINT])
+        """A stop point was reached: something that once held does no longer (E.0).
+
+        When nothing holds any more (no car, no authorization, no vehicle in the bay) it ends whatever the keys say:
+        start and stop points that do not match would leave it open for ever.
+        """
+        gone = any(p in running.reached and p not in facts for p in cx.keys[tx.TX_STOP_POINT])
+        return gone or (not facts and bool(running.reached))
 
     def _never_came(self, cx: Context, cause: Cause) -> bool:
         """E03.FR.05, E03.FR.15: without a car in time it ends, unless the bay tells when the driver leaves."""

@@ -1,0 +1,65 @@
+"""What was handed to the store and may have to be handed over again.
+
+A batch that did not reach the flash comes back as PersistFailed. Its records, drops and entries are then added to a
+later batch, unless something newer has superseded them meanwhile: nothing is lost by a disk that was full for a while.
+"""
+
+from __future__ import annotations
+
+from agent.core.effects import Persist, Put, Record
+
+KEPT = 256
+"""Batches remembered until they can be taken as written: a store answers within a few."""
+
+
+class Batches:
+    """The batches on their way, and what of lost ones is still due."""
+
+    def __init__(self) -> None:
+        self._sent: dict[int, Persist] = {}
+        self._records: dict[int, Record] = {}
+        self._drop: set[int] = set()
+        self._puts: dict[tuple[str, str], Put] = {}
+        self._lazy = True
+
+    @property
+    def owes(self) -> bool:
+        """Something lost is still due."""
+        return bool(self._records or self._drop or self._puts)
+
+    def lost(self, step: int) -> None:
+        """The batch of `step` did not reach the flash: what nothing newer has replaced is due again."""
+        batch = self._sent.pop(step, None)
+        if batch is None:
+            return
+        later = [b for s, b in self._sent.items() if s > step]
+        gone = {i for b in later for i in b.drop}
+        written = {(p.table, p.key) for b in later for p in b.puts}
+        self._records.update({r.id: r for r in batch.records if r.id not in gone})
+        self._drop.update(batch.drop)
+        self._puts.update({(p.table, p.key): p for p in batch.puts if (p.table, p.key) not in written})
+        self._lazy = self._lazy and batch.lazy
+
+    def sent(self, step: int, batch: Persist, *, again: bool) -> Persist:
+        """The batch to hand over in `step`; with `again` what is due goes along."""
+        for row in batch.drop:
+            self._records.pop(row, None)
+        for put in batch.puts:
+            self._puts.pop((put.table, put.key), None)
+        if again and self.owes:
+            batch = self._with_due(batch)
+        self._sent[step] = batch
+        while len(self._sent) > KEPT:
+            del self._sent[next(iter(self._sent))]
+        return batch
+
+    def _with_due(self, batch: Persist) -> Persist:
+        records = sorted((*self._records.values(), *batch.records), key=lambda record: record.id)
+        whole = Persist(
+            tuple(records),
+            (*sorted(self._drop), *batch.drop),
+            (*self._puts.values(), *batch.puts),
+            batch.lazy and self._lazy,
+        )
+        self._records, self._drop, self._puts, self._lazy = {}, set(), {}, True
+        return whole
