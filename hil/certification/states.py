@@ -38,6 +38,8 @@ class Lab(Talk):
         super().__init__(bench, evse)
         self.way: Way = way
         self.parked = self.plugged = self.is_authorized = self.charging = self.stopped = False
+        self.cable_left = False
+        """A loose cable sits in the socket without a car."""
         self.remote_start_id = 100
         self._presented: dict[str, float] = {}
         self._starts: set[str] | None = None
@@ -129,7 +131,9 @@ class Lab(Talk):
         self.owed["evse"] = self.evse
         self.bench.plug(self.evse, wants=ready)
         self.plugged = True
-        self.status("Occupied")
+        if not self.cable_left:
+            self.status("Occupied")
+        self.cable_left = False
 
     def authorized(self, way: Way | None = None) -> None:
         """Somebody may charge: by card, or from afar."""
@@ -262,7 +266,7 @@ class Lab(Talk):
         """Only the car's end is pulled: EVCommunicationLost is due."""
         self.mark()
         self.bench.unplug(self.evse, "car")
-        self.plugged = False
+        self.plugged, self.cable_left = False, self.outfit.cable == "socket"
 
     def unplug_at_station(self, *, with_card: bool) -> None:
         """A loose cable is taken out of its socket, where its owner has to show his card; then Available."""
@@ -272,6 +276,7 @@ class Lab(Talk):
             self.bench.wait_until("the plug is free", lambda: not self.bench.locked(self.evse))
             self.mark()
             self.bench.unplug(self.evse, "station")
+            self.cable_left = False
         self.status("Available")
 
     def parking_bay_unoccupied(self) -> None:
