@@ -9,8 +9,11 @@ GENERATORS := $(filter-out __init__,$(basename $(notdir $(wildcard docs/generate
 
 .PHONY: demo test soak docs check stale bench lint types tools clean
 
+# CSMS=ws://host:port/path for your own, with IDENTITY=, PASSWORD= (read from the environment, so that it is not shown)
+# and CARDS=uid,uid when it wants them.
 demo: $(VENV)
-	$(BIN)/python -m hil demo $(if $(CSMS),--csms "$(CSMS)")
+	@$(BIN)/python -m hil demo $(if $(CSMS),--csms '$(CSMS)') $(if $(IDENTITY),--identity '$(IDENTITY)') \
+	  $(if $(CARDS),--cards '$(CARDS)')
 
 test: $(VENV) $(NODE) tools
 	$(BIN)/pytest -n 2 --dist loadfile

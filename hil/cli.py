@@ -26,6 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from hil.csms import main as csms
 
         return csms(arguments[1:])
+    if arguments[:1] == ["demo"]:
+        from hil.demo import main as demo
+
+        return demo(arguments[1:])
     options = _options(arguments)
     try:
         plan = load(options.bench)
@@ -52,6 +56,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     for command in (serve, run):
         command.add_argument("--bench", type=Path, default=DEFAULT, metavar="FILE")
     commands.add_parser("csms", help="the bench CSMS alone (hil csms --help)")
+    commands.add_parser("demo", help="a minute in the life of a charger, to look at (hil demo --help)")
     return parser.parse_args(arguments)
 
 
