@@ -194,6 +194,7 @@ class Authorizer:
             self._locks.ended(cx, evse, cause, evse.authorization.token)
         self._transactions.stop_because(evse, cause.value.stopped)
         evse.release(cx, cause, token)
+        self._transactions.stopping(cx, evse)
 
     # ---------------------------------------------------------------------------------------- other ways in
 

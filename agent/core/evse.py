@@ -160,6 +160,8 @@ class Release:
     cause: Cause
     authorization: Authorization
     stopping_token: Token | None = None
+    told: bool = False
+    """The transaction's event was made when the stop was asked for."""
 
 
 @dataclass(slots=True)

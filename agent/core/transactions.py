@@ -139,6 +139,16 @@ class Transactions:
         else:
             self._go_on(cx, evse, cause, facts, token)
 
+    def stopping(self, cx: Context, evse: Evse) -> None:
+        """Somebody stops a session: a transaction that outlives it says so before energy has ended (E07, F03)."""
+        done, running = evse.released, evse.tx
+        if done is None or running is None or running.ending is not None or running.recovered_by_ms is not None:
+            return
+        told = done.cause in (Cause.STOPPED_HERE, Cause.STOPPED_REMOTELY)
+        if told and not self._is_over(cx, running, evse.facts() - GONE):
+            done.told = True
+            self._go_on(cx, evse, done.cause, evse.facts(), done.stopping_token)
+
     def settle(self, cx: Context, evse: Evse) -> bool:
         """At the end of a step: report a changed charging state, finish what waits for its last reading.
 
@@ -152,7 +162,10 @@ class Transactions:
         done = evse.released
         if done is not None and (not evse.contactor.may_carry or not evse.connected):
             evse.released = None
-            self.happened(cx, evse, done.cause, lost=GONE, token=done.stopping_token)
+            if done.told:
+                self._before[evse.id] = evse.facts()
+            else:
+                self.happened(cx, evse, done.cause, lost=GONE, token=done.stopping_token)
         if evse.tx is None:
             if evse.charging and "EnergyTransfer" not in self._before.get(evse.id, frozenset()):
                 self.happened(cx, evse, Cause.STATE_CHANGED)
@@ -284,7 +297,8 @@ class Transactions:
         token: Token | None,
         facts: frozenset[str],
     ) -> None:
-        self.stop_because(evse, cause.value.stopped)
+        by_ev = cause is Cause.STATE_CHANGED and evse.charging_state() == "SuspendedEV"
+        self.stop_because(evse, "StoppedByEV" if by_ev else cause.value.stopped)
         cx.forget(sample_timer(evse.id))
         cx.forget(series_timer(evse.id))
         since = max(evse.contactor.opened_ms, 0) if not evse.contactor.may_carry else cx.ms

@@ -56,6 +56,12 @@ def whole(world: World) -> Transaction:
     return session
 
 
+def told_before_energy_ends(told: list[tuple[str, str, str]], trigger: str) -> bool:
+    """A transaction that outlives its authorization tells the stop at once and the end of energy after it."""
+    at = told.index(("Updated", trigger, "Charging"))
+    return told[at + 1] == ("Updated", "ChargingStateChanged", "EVConnected")
+
+
 @req(
     "E01.FR.02",
     "E01.FR.03",
@@ -86,7 +92,7 @@ def test_stopped_by_the_card_that_started_it(start: str, stop: str, order: str) 
     assert ended["transactionInfo"]["stoppedReason"] == "Local"
     if stop == "EVConnected":
         assert (ended["triggerReason"], trail(session)[-1][2]) == ("EVCommunicationLost", "Idle")
-        assert ("Updated", "StopAuthorized", "EVConnected") in trail(session)
+        assert told_before_energy_ends(trail(session), "StopAuthorized")
     else:
         assert (ended["triggerReason"], trail(session)[-1][2]) == ("StopAuthorized", "EVConnected")
     assert ended.get("idToken", {"idToken": CARD})["idToken"] == CARD
@@ -115,8 +121,12 @@ def test_stopped_by_the_csms(start: str, stop: str) -> None:
     id = world.csms.transaction(1).id
     assert world.csms_asks("RequestStopTransaction", {"transactionId": id})["status"] == "Accepted"
     world.runs(seconds=20)
-    trigger = ("Updated" if stop == "EVConnected" else "Ended", "RemoteStop", "EVConnected")
-    assert trigger in trail(world.csms.transaction(1)) and world.outlets[1].amps == 0
+    told = trail(world.csms.transaction(1))
+    if stop == "EVConnected":
+        assert told_before_energy_ends(told, "RemoteStop")
+    else:
+        assert ("Ended", "RemoteStop", "EVConnected") in told
+    assert world.outlets[1].amps == 0
     assert whole(world).stopped_reason == "Remote"
 
 
@@ -129,6 +139,7 @@ def test_with_energy_transfer_as_stop_point_a_pause_of_the_car_ends_it() -> None
     ended = last(world.csms.transaction(1))
     assert (ended["eventType"], ended["triggerReason"]) == ("Ended", "ChargingStateChanged")
     assert trail(world.csms.transaction(1))[-1][2] == "SuspendedEV"
+    assert ended["transactionInfo"]["stoppedReason"] == "StoppedByEV"
 
 
 @req("E01.FR.19", "E02.FR.13", "E01.FR.18")
