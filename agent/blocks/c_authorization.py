@@ -24,7 +24,7 @@ class Authorization(Block):
     ) -> None:
         answer = id_token_info(response.id_token_info)
         self.charger.authorizer.answered(
-            cx, Token(*asked["token"]), answer, asked["evse"], asked["evses"], asked.get("remote_start_id")
+            cx, Token(*asked["token"]), answer, asked["evse"], asked["evses"], asked.get("remote")
         )
 
 

@@ -9,6 +9,7 @@ from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
 from agent.core.locks import Locks
 from agent.core.outbox import Outbox
+from agent.core.schedules import Profile, Schedules
 from agent.core.transactions import Transactions
 from config_keys import auth, site, tx
 from state_machines.reasons import Cause
@@ -27,6 +28,7 @@ class Authorizer:
         list_entry: Callable[[Token], Mapping[str, Any] | None],
         open_for_business: Callable[[Context], bool],
         locks: Locks,
+        schedules: Schedules,
     ) -> None:
         self._evses = evses
         self._outbox = outbox
@@ -34,6 +36,7 @@ class Authorizer:
         self._list_entry = list_entry
         self._open_for_business = open_for_business
         self._locks = locks
+        self._schedules = schedules
         self._last_seen: dict[tuple[str, str], int] = {}
 
     # ---------------------------------------------------------------------------------------- a card
@@ -63,10 +66,10 @@ class Authorizer:
 
     def _choose(self, cx: Context, evses: list[Evse], token: Token) -> Evse | None:
         """The EVSE the driver means: where a car waits, else the first free one."""
-        free = [e for e in evses if self._may_begin(cx, e, token)]
+        free = [e for e in evses if self.may_begin(cx, e, token)]
         return next((e for e in free if e.connected), None) or next(iter(free), None)
 
-    def _may_begin(self, cx: Context, evse: Evse, token: Token) -> bool:
+    def may_begin(self, cx: Context, evse: Evse, token: Token) -> bool:
         """Free, working, open for business, and not in a transaction that another token began (C01.FR.23)."""
         taken = evse.authorization is not None or evse.next is not None
         if taken or evse.fault is not None or self._outbox.is_full or not self._open_for_business(cx):
@@ -112,9 +115,12 @@ class Authorizer:
         info: Mapping[str, Any],
         evse_id: int | None,
         evse_ids: Iterable[int],
-        remote_start_id: int | None = None,
+        remote: Mapping[str, Any] | None = None,
     ) -> None:
-        """idTokenInfo for a presented token: a group member may stop, an accepted token may start."""
+        """idTokenInfo for a presented token: a group member may stop, an accepted token may start.
+
+        `remote` is what a remote start asked for: its id and its profile as data.
+        """
         status, group = info.get("status", "Invalid"), info.get("group")
         if status != "Accepted":
             cx.note("authorization", f"refused: {status}", "warning")
@@ -125,7 +131,7 @@ class Authorizer:
         elif group is not None and group == cx.keys[auth.MASTER_PASS_GROUP_ID]:
             cx.note("authorization", "a master pass never starts (C16.FR.03)", "warning")
         elif evse_id is not None:
-            self._accept(cx, token, info, self._evses[evse_id], evse_ids, remote_start_id=remote_start_id)
+            self._accept(cx, token, info, self._evses[evse_id], evse_ids, remote=remote)
 
     def _member(self, group: str | None, evse_ids: Iterable[int]) -> Evse | None:
         """Where somebody of the same group charges (C09.FR.03); a car that waits beside it is meant before that."""
@@ -140,7 +146,7 @@ class Authorizer:
         evse: Evse | None,
         places: Iterable[int],
         known: bool = True,
-        remote_start_id: int | None = None,
+        remote: Mapping[str, Any] | None = None,
     ) -> None:
         only = info.get("evses")
         allowed = tuple(i for i in places if not only or i in only)
@@ -148,9 +154,8 @@ class Authorizer:
             evse = self._choose(cx, [self._evses[i] for i in allowed], token)
         if evse is None:
             cx.note("authorization", "refused: not for this EVSE (C01.FR.21)", "warning")
-        elif self._may_begin(cx, evse, token):
-            cause = Cause.AUTHORIZED if remote_start_id is None else Cause.REMOTE_START
-            self.grant(cx, evse, Authorization(token, cause, info.get("group"), remote_start_id, known, allowed))
+        elif self.may_begin(cx, evse, token):
+            self.grant(cx, evse, _authorization(token, info, remote, known, allowed))
         else:
             cx.note("authorization", f"EVSE {evse.id} is no longer free", "warning")
 
@@ -160,6 +165,8 @@ class Authorizer:
             evse.next = authorization
             return
         evse.authorise(cx, authorization)
+        if authorization.profile is not None:
+            self._schedules.await_tx(cx, authorization.profile, evse)
         self._transactions.happened(cx, evse, authorization.cause)
 
     def settle(self, cx: Context, evse: Evse) -> None:
@@ -185,7 +192,10 @@ class Authorizer:
             token=token,
             evse=evse.id,
             evses=[evse.id],
-            remote_start_id=authorization.remote_start_id,
+            remote={
+                "id": authorization.remote_start_id,
+                "profile": authorization.profile.data() if authorization.profile is not None else None,
+            },
         )
 
     def stop(self, cx: Context, evse: Evse, cause: Cause, token: Token | None = None) -> None:
@@ -203,7 +213,7 @@ class Authorizer:
         if evse.authorization is None:
             self._move_here(cx, evse)
         token = self._free_token(cx)
-        if self._is_free(cx) and self._may_begin(cx, evse, token):
+        if self._is_free(cx) and self.may_begin(cx, evse, token):
             self.grant(cx, evse, Authorization(token, Cause.AUTHORIZED))
 
     def _move_here(self, cx: Context, evse: Evse) -> None:
@@ -244,3 +254,12 @@ class Authorizer:
                 f"token of {tx_id} is {info['status']}; StopTxOnInvalidId is false",
                 "warning",
             )
+
+
+def _authorization(
+    token: Token, info: Mapping[str, Any], remote: Mapping[str, Any] | None, known: bool, places: tuple[int, ...]
+) -> Authorization:
+    if remote is None:
+        return Authorization(token, Cause.AUTHORIZED, info.get("group"), known=known, places=places)
+    profile = Profile.of(remote["profile"]) if remote["profile"] is not None else None
+    return Authorization(token, Cause.REMOTE_START, info.get("group"), remote["id"], known, places, profile)

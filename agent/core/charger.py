@@ -55,7 +55,13 @@ class Charger:
         self.transactions = Transactions(self.outbox, self.series, self.registers, self._tx_ended)
         self.locks = Locks()
         self.authorizer = Authorizer(
-            self.evses, self.outbox, self.transactions, self.local_list.entry, self.may_begin, self.locks
+            self.evses,
+            self.outbox,
+            self.transactions,
+            self.local_list.entry,
+            self.may_begin,
+            self.locks,
+            self.schedules,
         )
         self.registration = Registration(site, self.outbox, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)

@@ -14,6 +14,7 @@ from state_machines.session import SESSION
 from state_machines.table import Edge, Subject
 
 if TYPE_CHECKING:
+    from agent.core.schedules import Profile
     from agent.core.transactions import Transaction
 
 WANTS_ENERGY = ("C",)
@@ -51,6 +52,8 @@ class Authorization:
     """False when the token was accepted offline without being known."""
     places: tuple[int, ...] = ()
     """EVSEs that the driver may have meant: those of the reader that the card was held to."""
+    profile: Profile | None = None
+    """The TxProfile that came with a remote start, for the transaction that this begins (F01.FR.10)."""
     refused_wh: float | None = None
     """The CSMS said afterwards that it does not accept the token; the register then, or 0 without a reading."""
 

@@ -49,19 +49,19 @@ class Remote:
 
     def start(self, cx: Context, wanted: RemoteStart) -> Verdict:
         """RequestStartTransaction."""
-        evse = self._pick(wanted)
-        refusal = self._refuse(wanted, evse)
+        evse = self._pick(cx, wanted)
+        refusal = self._refuse(cx, wanted, evse)
         if refusal is not None:
             return refusal
         assert evse is not None
-        running = evse.tx.id if evse.tx is not None and evse.tx.ending is None else None
-        authorization = Authorization(wanted.token, Cause.REMOTE_START, wanted.group, wanted.id)
-        refused = self._schedules.check_new(cx, wanted.profile, evse) if wanted.profile is not None else None
+        profile = replace(wanted.profile, evse=evse.id) if wanted.profile is not None else None
+        refused = self._schedules.check_new(cx, profile) if profile is not None else None
         if refused is not None:
             return Verdict(refused.reason, refused.info)
-        self._authorizer.grant_remotely(cx, evse, authorization)
-        if wanted.profile is not None:
-            self._schedules.await_tx(cx, replace(wanted.profile, evse=evse.id), evse)
+        running = evse.tx.id if evse.tx is not None and not evse.tx_blocks else None
+        self._authorizer.grant_remotely(
+            cx, evse, Authorization(wanted.token, Cause.REMOTE_START, wanted.group, wanted.id, profile=profile)
+        )
         return Verdict(transaction_id=running)
 
     def stop(self, cx: Context, transaction_id: str) -> Verdict:
@@ -74,21 +74,23 @@ class Remote:
         self._authorizer.stop(cx, evse, Cause.STOPPED_REMOTELY)
         return Verdict()
 
-    def _pick(self, wanted: RemoteStart) -> Evse | None:
+    def _pick(self, cx: Context, wanted: RemoteStart) -> Evse | None:
         if wanted.evse is not None:
             return self._evses.get(wanted.evse)
-        free = [e for e in self._evses.values() if e.authorization is None and e.fault is None]
+        free = [e for e in self._evses.values() if self._authorizer.may_begin(cx, e, wanted.token)]
         return next((e for e in free if e.connected), None) or next(iter(free), None)
 
-    def _refuse(self, wanted: RemoteStart, evse: Evse | None) -> Verdict | None:
+    def _refuse(self, cx: Context, wanted: RemoteStart, evse: Evse | None) -> Verdict | None:
         if not self._registration.is_accepted:
             return Verdict("CSNotAccepted", "not accepted by the CSMS yet (B02.FR.05)")
         if evse is None:
             return Verdict("UnknownEvse" if wanted.evse is not None else "NotFound", "no such EVSE, or none is free")
         if evse.fault is not None:
             return Verdict("InternalError", f"EVSE {evse.id} is Faulted: {evse.fault} (F01.FR.23)")
-        if evse.authorization is not None:
+        if evse.authorization is not None or evse.next is not None:
             return Verdict("TxInProgress", f"EVSE {evse.id} has an authorised transaction (F01.FR.24)")
+        if not self._authorizer.may_begin(cx, evse, wanted.token):
+            return Verdict("TxInProgress", f"EVSE {evse.id} is not free for that token (C01.FR.23)")
         if wanted.profile is not None and (wanted.profile.purpose != TX or wanted.profile.tx_id is not None):
             return Verdict("InvalidProfile", "expected a TxProfile without transactionId (F01.FR.09, FR.11)")
         return None

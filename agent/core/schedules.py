@@ -29,6 +29,7 @@ class Period(NamedTuple):
     start_s: int
     limit: float
     phases: int | None = None
+    phase_to_use: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,15 @@ class Profile:
 
     def valid(self, utc_ms: int) -> bool:
         """K01.FR.10, FR.36, FR.37: validFrom <= now < validTo, open ends allowed."""
-        return (self.valid_from_ms or 0) <= utc_ms < (self.valid_to_ms or 1 << 62)
+        return self.validity[0] <= utc_ms < self.validity[1]
+
+    @property
+    def validity(self) -> tuple[int, int]:
+        """From and to (UTC ms), open ends made finite."""
+        return (
+            0 if self.valid_from_ms is None else self.valid_from_ms,
+            1 << 62 if self.valid_to_ms is None else self.valid_to_ms,
+        )
 
     def period_at(self, utc_ms: int, relative_ms: int | None) -> tuple[Period | None, int | None]:
         """The period in force at `utc_ms` and when that changes; `relative_ms` is when a Relative one began."""
@@ -130,7 +139,7 @@ class Schedules:
         self._keep(cx, profile)
         return None
 
-    def check_new(self, cx: Context, profile: Profile, evse: Evse) -> Refused | None:
+    def check_new(self, cx: Context, profile: Profile) -> Refused | None:
         """A TxProfile for a transaction that is yet to start (F01.FR.26): everything but the transaction."""
         checks = (self._shape(cx, profile), self._bounds(cx, profile))
         return next((refusal for refusal in checks if refusal is not None), None)
@@ -218,6 +227,11 @@ class Schedules:
             return Refused("InvalidStackLevel", f"stackLevel {new.stack_level}; highest is {level}")
         if len(new.periods) > periods:
             return Refused("TooManyElements", f"{len(new.periods)} periods; at most {periods}")
+        wired = max((e.phases for e in self._site.evses if new.evse in (0, e.id)), default=1)
+        if any(p.phase_to_use is not None or (p.phases is not None and p.phases < wired) for p in new.periods):
+            return Refused(
+                "InvalidSchedule", f"{wired} phases carry current, none can be switched off (K01.FR.20, K01.FR.43)"
+            )
         if new.unit not in cx.keys[smart_charging.RATE_UNIT]:
             return Refused("UnsupportedRateUnit", f"unit {new.unit} is not in RateUnit (K01.FR.26)")
         capacity = cx.keys.type_of(smart_charging.ENTRIES).max_limit
@@ -301,8 +315,7 @@ class Schedules:
 
 
 def _overlap(a: Profile, b: Profile) -> bool:
-    start = max(a.valid_from_ms or 0, b.valid_from_ms or 0)
-    return start < min(a.valid_to_ms or 1 << 62, b.valid_to_ms or 1 << 62)
+    return max(a.validity[0], b.validity[0]) < min(a.validity[1], b.validity[1])
 
 
 def _phases(evse: Evse) -> int:

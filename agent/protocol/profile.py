@@ -20,7 +20,8 @@ def to_profile(evse_id: int, given: Any) -> Profile:
         kind=str(given.charging_profile_kind),
         unit=str(schedule.charging_rate_unit),
         periods=tuple(
-            Period(p.start_period, float(p.limit), p.number_phases) for p in schedule.charging_schedule_period
+            Period(p.start_period, float(p.limit), p.number_phases, p.phase_to_use)
+            for p in schedule.charging_schedule_period
         ),
         start_ms=_ms(schedule.start_schedule),
         duration_s=schedule.duration,
