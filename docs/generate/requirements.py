@@ -81,9 +81,9 @@ def _scripted() -> Iterator[str]:
     """Certification cases that have a script which tests/certification runs."""
     for path in sorted((ROOT / "hil" / "certification").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "case" and node.args:
-                if isinstance(node.args[0], ast.Constant) and node.args[0].value in certification_cases():
-                    yield str(node.args[0].value)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "case":
+                named = [a.value for a in node.args[:1] if isinstance(a, ast.Constant)]
+                yield from (str(name) for name in named if name in certification_cases())
 
 
 def text() -> str:
