@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import partial
 from random import Random
 from typing import assert_never
@@ -20,15 +21,18 @@ from hal.ports import (
     HardwareEvent,
     LockReported,
     MeterDescribed,
+    MeterSigned,
     Nameplate,
     Offer,
     Permit,
     PilotChanged,
+    PowerCommand,
     Reading,
     ResetFault,
     SetFailsafe,
     SetLock,
     SetPhases,
+    SignMeter,
     Silent,
     Withdraw,
 )
@@ -135,18 +139,18 @@ class Driver:
     def rest(self) -> None:
         """The guard's lease has lapsed."""
 
-    def _write(self, command: Command) -> None:
+    def _write(self, command: PowerCommand) -> None:
         """Put a command on the wire, after those before it and after the greeting."""
         latency = self.rng.randint(4, 25) if self.outlet.spec.kind == "raw" else self.rng.randint(20, 120)
         due = max(self._wire_free_ms, self.timeline.clock.true_ms) + latency
         self._wire_free_ms = due
         self.timeline.at(due, lambda: self._arrive(command), self.life)
 
-    def _arrive(self, command: Command) -> None:
+    def _arrive(self, command: PowerCommand) -> None:
         amps = self._apply(command)
         self._answer(Applied(command.evse, command.step, _name(command), amps))
 
-    def _apply(self, command: Command) -> float | None:
+    def _apply(self, command: PowerCommand) -> float | None:
         outlet = self.outlet
         match command:
             case Permit():
@@ -226,18 +230,37 @@ class Driver:
             self._meter_failed_ms = None
             if not self._meter_seen:
                 self._meter_seen = True
-                self.hear(MeterDescribed(self.outlet.evse, frozenset(self.outlet.values())))
+                points = frozenset(self.outlet.values())
+                self.hear(MeterDescribed(self.outlet.evse, points, self.outlet.spec.signs))
                 self.hear(Alive(self.outlet.evse, "meter"))
             self.hear(Reading(self.outlet.evse, clock.mono_ms, self.outlet.values(), f"M{self.outlet.evse}"))
         busy = self.mute or clock.true_ms < self._busy_until_ms
         calm = self.meter_idle_ms if self.outlet.car is None else self.meter_plugged_ms
         self._poll_in(1_000 if busy else calm)
 
+    def signs(self, command: SignMeter) -> None:
+        """The meter signs what it counts when it comes to it; a mute one never does."""
+        self.timeline.after(self.rng.randint(300, 1500), lambda: self._signed(command), self.life)
+
+    def _signed(self, command: SignMeter) -> None:
+        if not self.mute:
+            now_ms, wh = self.timeline.clock.mono_ms, self.outlet.values()[("energy_import_wh", 0)]
+            data = ocmf(command.moment, wh)
+            self.hear(MeterSigned(command.evse, command.moment, now_ms, wh, data, "OCMF", public_key=PUBLIC_KEY))
+
     def _meter_fails(self, now_ms: int) -> None:
         self._meter_failed_ms = now_ms if self._meter_failed_ms is None else self._meter_failed_ms
         if self._meter_seen is not False and now_ms - self._meter_failed_ms >= METER_GRACE_MS:
             self._meter_seen = False
             self.hear(Silent(self.outlet.evse, "meter"))
+
+
+PUBLIC_KEY = "oca:base16:asn1:3059301306072A8648CE3D020106082A8648CE3D030107034200AA"
+
+
+def ocmf(moment: str, wh: Decimal) -> str:
+    """A container as a meter may write it: its own white space and order, which nobody may touch."""
+    return f'OCMF|{{"FV" : "1.0",  "PG":"T1","RD":[{{"TX":"{moment[0].upper()}", "RV":{wh},"RU":"Wh"}}]}}|{{"SD":"3045"}}'
 
 
 class Hardware:
@@ -276,7 +299,11 @@ class Hardware:
     def execute(self, command: Command) -> None:
         """Give a command to the guard, and through it to the device. The process has just made a step."""
         self.guard.renew(self.timeline.clock.mono_ms)
-        self.guard.execute(command)
+        driver = self.drivers[command.evse]
+        if isinstance(command, SignMeter) and driver.outlet.spec.signs:
+            driver.signs(command)
+        else:
+            self.guard.execute(command)
 
     def lapsed(self) -> None:
         """The process slept longer than the lease: the guard's first act is to withdraw everything."""

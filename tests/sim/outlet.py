@@ -31,11 +31,20 @@ class OutletSpec:
     phases: int = 3
     cable: Literal["fixed", "socket"] = "fixed"
     bay_detector: bool = False
+    signs: bool = False
+    """Its meter signs readings."""
 
     def site(self, evse: int) -> EvseSite:
         """The site entry of this outlet as EVSE `evse`."""
         connector = Connector(1, cable=self.cable)
-        return EvseSite(evse, self.max_amps, self.phases, connectors=(connector,), bay_detector=self.bay_detector)
+        return EvseSite(
+            evse,
+            self.max_amps,
+            self.phases,
+            connectors=(connector,),
+            bay_detector=self.bay_detector,
+            signing_meter=self.signs,
+        )
 
     @property
     def has_lock(self) -> bool:
