@@ -260,7 +260,8 @@ PUBLIC_KEY = "oca:base16:asn1:3059301306072A8648CE3D020106082A8648CE3D0301070342
 
 def ocmf(moment: str, wh: Decimal) -> str:
     """A container as a meter may write it: its own white space and order, which nobody may touch."""
-    return f'OCMF|{{"FV" : "1.0",  "PG":"T1","RD":[{{"TX":"{moment[0].upper()}", "RV":{wh},"RU":"Wh"}}]}}|{{"SD":"3045"}}'
+    reading = f'{{"TX":"{moment[0].upper()}", "RV":{wh},"RU":"Wh"}}'
+    return f'OCMF|{{"FV" : "1.0",  "PG":"T1","RD":[{reading}]}}|{{"SD":"3045"}}'
 
 
 class Hardware:

@@ -88,3 +88,43 @@ def test_without_a_signing_meter_the_key_is_refused() -> None:
     answer = world.csms_asks("SetVariables", {"setVariableData": [datum]})
     result = answer["setVariableResult"][0]
     assert (result["attributeStatus"], result["attributeStatusInfo"]["reasonCode"]) == ("Rejected", "ReadOnly")
+
+
+def both(world: World) -> None:
+    """The transaction's last event carries begin and end, each signed."""
+    event = world.csms.transaction(1).events[-1]
+    assert [context for context, _ in signed(event)] == ["Transaction.Begin", "Transaction.End"]
+
+
+@req("E04.FR.10", "E08.FR.12", "E11.FR.08", "E12.FR.10")
+def test_offline_from_start_to_end() -> None:
+    world = World([SIGNING], keys={**KEYS, "AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"}).runs(seconds=20)
+    world.csms.vanishes()
+    world.runs(seconds=20)
+    world.ev(1).plugs_in().presents(CARD).after(seconds=300).presents(CARD)
+    world.runs(minutes=10)
+    world.csms.returns()
+    world.runs(minutes=3)
+    both(world)
+
+
+@req("E09.FR.08", "E10.FR.07")
+def test_unplugged_in_the_middle() -> None:
+    world = World([SIGNING], keys=KEYS).runs(seconds=20)
+    world.ev(1).plugs_in().presents(CARD).after(seconds=300).unplugs()
+    world.runs(minutes=10)
+    both(world)
+
+
+@req("E05.FR.06")
+def test_a_token_that_is_refused_afterwards() -> None:
+    keys = {**KEYS, "AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"}
+    world = World([SIGNING], keys=keys).runs(seconds=20)
+    world.csms.blocked_tokens.add(CARD)
+    world.csms.vanishes()
+    world.runs(seconds=20)
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=5)
+    world.csms.returns()
+    world.runs(minutes=3)
+    both(world)
