@@ -104,7 +104,7 @@ def test_offline_from_start_to_end() -> None:
     world.ev(1).plugs_in().presents(CARD).after(seconds=300).presents(CARD)
     world.runs(minutes=10)
     world.csms.returns()
-    world.runs(minutes=3)
+    world.runs(minutes=20)
     both(world)
 
 
@@ -126,5 +126,5 @@ def test_a_token_that_is_refused_afterwards() -> None:
     world.ev(1).plugs_in().presents(CARD)
     world.runs(minutes=5)
     world.csms.returns()
-    world.runs(minutes=3)
+    world.runs(minutes=20)
     both(world)
