@@ -163,7 +163,7 @@ def _play(plan: BenchPlan, csms: Csms | None, cards: tuple[str, str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (ScenarioFailed, CallFailed, OSError, TimeoutError) as error:
-        return _give_up(plan, watch, str(error) or type(error).__name__)
+        return _give_up(bench, watch, _sentence(bench, error))
     if isinstance(shown, Screen):
         print(plain(timeline(watch.chapters), Look.of(sys.stdout)))
     return conclude(_evidence(bench, story.findings, peak, csms is None), sys.stdout)
@@ -200,13 +200,22 @@ def conclude(evidence: Evidence, stream: TextIO) -> int:
     return FAILED if wrong else RECONCILED
 
 
-def _give_up(plan: BenchPlan, watch: Watch, what: str) -> int:
+def _sentence(bench: RealBench, error: Exception) -> str:
+    """What went wrong, in one line."""
+    text = str(error).partition("\n")[0] or type(error).__name__
+    if text.startswith("the agent ended"):
+        return f"the agent ended by itself, exit code {bench.rig.agent.exit_code}"
+    return text
+
+
+def _give_up(bench: RealBench, watch: Watch, what: str) -> int:
     """Say in a sentence what went wrong, and show the end of the agent's log."""
-    print(f"demo: {what.splitlines()[0]}", flush=True)
+    where = f'in "{watch.chapters[-1].title}": ' if watch.chapters else ""
+    print(f"demo: {where}{what}", flush=True)
     if watch.status and not watch.status["online"]:
         link = watch.status["link"]
         print(f"      link {link['state']} ({link['reason']}), registration {watch.status['registration']}")
-    log = (plan.directory or Path()) / "agent.log"
+    log = (bench.plan.directory or Path()) / "agent.log"
     if log.exists():
         print("      the agent's log ends with:")
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]

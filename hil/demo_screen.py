@@ -180,37 +180,33 @@ def _panel(view: View, outlet: OutletView, width: int) -> list[Line]:
     """Six lines on one EVSE."""
     evse = view.evse(outlet.evse)
     what = "smart wallbox, Modbus RTU" if outlet.smart else "raw board, serial protocol"
-    head = spread(
-        [Piece(f" EVSE {outlet.evse} ", BOLD), Piece(what, DIM)],
-        [*_state(evse), Piece(" ")], width,
-    )  # fmt: skip
+    head = spread([Piece(f" EVSE {outlet.evse} ", BOLD), Piece(what, DIM)], [*_state(evse), Piece(" ")], width)
     limit = (evse.get("limit") or {}).get("amps")
     scale = outlet.max_amps
     cells = max(10, width - 22)
     bars = [_bar(phase, amps, limit, scale, cells) for phase, amps in enumerate(outlet.amps, start=1)]
-    return [head, _facts(outlet, evse), _limit(evse, width), *bars]
+    return [head, _facts(outlet, evse, width), _limit(evse, view.powered, width), *bars]
 
 
 def _state(evse: Mapping[str, Any]) -> list[Piece]:
-    """What the CSMS would hear of it: connector status, and the charging state in a transaction."""
+    """The transaction and its charging state; without one the connector's status."""
     if not evse:
         return [Piece("no agent", BAD)]
     running = evse["transaction"]
     word = str(running["state"] if running else evse["status"] or "starting")
-    return [Piece(word, TONES.get(word, ""))]
+    name = [Piece(f"tx {running['id'][:8]}  ", DIM)] if running else []
+    return [*name, Piece(word, TONES.get(word, ""))]
 
 
-def _facts(outlet: OutletView, evse: Mapping[str, Any]) -> Line:
+def _facts(outlet: OutletView, evse: Mapping[str, Any], width: int) -> Line:
     contactor = "closed" if outlet.closed else "open"
     session = str(evse.get("session") or "-").replace("_", " ")
     line = [
         Piece("   pilot ", DIM), Piece(outlet.pilot, BOLD), Piece("   contactor ", DIM),
-        Piece(f"{contactor:6}", TONES[contactor]), Piece("   session ", DIM), Piece(f"{session:9}"),
+        Piece(f"{contactor:6}", TONES[contactor]), Piece("   session ", DIM), Piece(session),
     ]  # fmt: skip
     running = evse.get("transaction")
-    if running:
-        line += [Piece("  "), Piece(f"{_drawn(evse, running)} Wh", BOLD), Piece(f"  tx {running['id'][:8]}", DIM)]
-    return line
+    return spread(line, [Piece(f"{_drawn(evse, running)} Wh ", BOLD)] if running else [], width)
 
 
 def _drawn(evse: Mapping[str, Any], running: Mapping[str, Any]) -> str:
@@ -221,10 +217,10 @@ def _drawn(evse: Mapping[str, Any], running: Mapping[str, Any]) -> str:
     return f"{float(register) - float(running['begin_wh']):.0f}"
 
 
-def _limit(evse: Mapping[str, Any], width: int) -> Line:
+def _limit(evse: Mapping[str, Any], powered: bool, width: int) -> Line:
     limit = evse.get("limit")
     if not limit:
-        return [Piece("   limit ", DIM), Piece("the devices' own failsafe", CARE)]
+        return [Piece("   limit ", DIM), Piece("the device's own failsafe" if powered else "no mains", CARE)]
     owner = str(limit["owner"])
     watts = ((evse["meter"] or {}).get("values", {}).get("power_w", {})).get("total")
     power = f"{float(watts) / 1000:.2f} kW" if watts is not None else ""

@@ -196,7 +196,7 @@ def _table(evidence: Evidence) -> list[Line]:
     told = None if evidence.told is None else {one.id: one for one in evidence.told}
     metered = {one.evse: one for one in evidence.metered}
     kept = sorted(evidence.kept, key=lambda one: one.evse)
-    head = ("EVSE", "transaction", "begin", "end", "CSMS", "journal", "meter", "events heard")
+    head = ("EVSE", "transaction", "begin", "end", "CSMS", "journal", "meter", "events")
     rows = [list(_row(one, told, metered[one.evse])) for one in kept if one.evse in metered]
     return [[Piece("  "), *line] for line in table(head, rows)]
 
