@@ -32,6 +32,7 @@ from config_keys import clock, comm, physical, sampled, tx
 from config_keys.key import Key
 from config_keys.values import Values
 
+DAY_MS = 86_400_000
 WRITE_AGAIN_S = 5.0
 """How long after a lost batch it is handed to the store again."""
 
@@ -77,6 +78,8 @@ class Charger:
         self.stopping = False
         self.store_state = "ok"
         self.silent_since_ms: int | None = None
+        self._beat_ms = 0
+        """When the time was last asked for."""
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []
         self._deadlines = self._name_deadlines()
@@ -270,11 +273,13 @@ class Charger:
 
     def _beat(self, cx: Context) -> None:
         if self.outbox.online:
+            self._beat_ms = cx.ms
             self.outbox.call("Heartbeat", {}, "heartbeat", gate="clock")
 
     def said(self, cx: Context) -> None:
-        """Something was sent: the heartbeat starts over (G02.FR.05)."""
-        cx.after("heartbeat", self.keys[comm.HEARTBEAT_INTERVAL])
+        """Something was sent: the heartbeat starts over (G02.FR.05), but the time is asked for daily (G02.FR.07)."""
+        quiet_ms = self.keys[comm.HEARTBEAT_INTERVAL] * 1000
+        cx.timers.set("heartbeat", min(cx.ms + quiet_ms, max(cx.ms + 1000, self._beat_ms + DAY_MS)))
 
     # ---------------------------------------------------------------------------------------- the rest
 

@@ -114,6 +114,8 @@ class Transactions:
         self.signing = Signing()
         self._ended = ended
         self._before: dict[int, frozenset[str]] = {}
+        self._due: dict[int, int] = {}
+        """When the periodic sample of each EVSE is due (monotonic ms)."""
         self._cut = Cause.POWER_LOST
 
     # ---------------------------------------------------------------------------------------- what happens
@@ -177,10 +179,12 @@ class Transactions:
         elif evse.released is None and evse.charging_state() != evse.tx.charging_state:
             self.happened(cx, evse, Cause.STATE_CHANGED)
 
-    def sampled(self, cx: Context, evse: Evse, cause: Cause, value: dict[str, Any] | None) -> None:
+    def sampled(
+        self, cx: Context, evse: Evse, cause: Cause, value: dict[str, Any] | None, at_ms: int | None = None
+    ) -> None:
         """A periodic, clock-aligned or triggered sample; without a value there is nothing to say (J02)."""
         if evse.tx is not None and evse.tx.ending is None and value is not None:
-            self._event(cx, evse, evse.tx, "Updated", cause, [value])
+            self._event(cx, evse, evse.tx, "Updated", cause, [value], at_ms=at_ms)
 
     def signed(self, cx: Context, evse: Evse, event: MeterSigned) -> None:
         """The meter has signed: the begin value is told at once, and may start the transaction (E01.FR.04)."""
@@ -227,13 +231,15 @@ class Transactions:
         self._arm(cx, evse)
         self._series.arm(cx, evse)
 
-    def _arm(self, cx: Context, evse: Evse) -> None:
-        """The next periodic sample, TxUpdatedInterval from now; 0 means none."""
-        interval = cx.keys[sampled.TX_UPDATED_INTERVAL]
-        if interval:
-            cx.after(sample_timer(evse.id), interval)
-        else:
+    def _arm(self, cx: Context, evse: Evse, since_ms: int | None = None) -> None:
+        """The next periodic sample, TxUpdatedInterval from now, or from when the last was due; 0 means none."""
+        interval_ms = cx.keys[sampled.TX_UPDATED_INTERVAL] * 1000
+        if not interval_ms:
             cx.forget(sample_timer(evse.id))
+            return
+        due = (cx.ms if since_ms is None else since_ms) + interval_ms
+        self._due[evse.id] = due if due > cx.ms else cx.ms + interval_ms
+        cx.timers.set(sample_timer(evse.id), self._due[evse.id])
 
     def _adopt(self, evse: Evse, running: Transaction) -> None:
         """Take over who was authorised, once (C01, F01.FR.25); an earlier stop is forgotten."""
@@ -347,13 +353,14 @@ class Transactions:
         cause: Cause,
         meter: list[dict[str, Any]],
         token: Token | None = None,
+        at_ms: int | None = None,
     ) -> None:
-        """Record one event, give it its seqNo, and hand it to the outbox."""
-        state = evse.charging_state()
+        """Record one event of this moment (or of `at_ms`), give it its seqNo, and hand it to the outbox."""
+        state, stamped = evse.charging_state(), stamp(cx, cx.ms if at_ms is None else at_ms)
         told = Cause.REMOTE_START if "remote_start_id" in running.untold and kind != "Ended" else cause
         data: dict[str, Any] = {
             "tx": running.id, "seq": running.next_seq, "type": kind, "trigger": told.value.trigger,
-            **stamp(cx, cx.ms), "state": state, "offline": not self._outbox.online, "at": evse.id,
+            **stamped, "state": state, "offline": not self._outbox.online, "at": evse.id,
         }  # fmt: skip
         if meter:
             data["meter"] = meter
@@ -364,7 +371,7 @@ class Transactions:
             running.has_charged = True
         if kind == "Ended":
             data["stopped"] = running.stop_reason or cause.value.stopped
-        running.charging_state, running.at = state, stamp(cx, cx.ms)
+        running.charging_state, running.at = state, stamped
         running.next_seq += 1
         self.keep(cx, running, ended=kind == "Ended")
         self._outbox.add_event(cx, data)
@@ -389,10 +396,14 @@ class Transactions:
             cx.drop(old)
 
     def interval_passed(self, cx: Context, evse: Evse) -> None:
-        """TxUpdatedInterval is over: one sample, and the next one is due (J02.FR.11)."""
+        """TxUpdatedInterval is over: one sample, and the next one is due (J02.FR.11).
+
+        Its event bears the moment at which it was due, so that lateness never adds up (TC_J_09).
+        """
         if evse.tx is None or evse.tx.ending is not None:
             return
-        self._arm(cx, evse)
+        due = self._due[evse.id]
+        self._arm(cx, evse, due)
         if is_fresh(cx, evse):
             value = sample(
                 cx,
@@ -401,7 +412,7 @@ class Transactions:
                 "Sample.Periodic",
                 totals_only=cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES],
             )
-            self.sampled(cx, evse, Cause.SAMPLED, value)
+            self.sampled(cx, evse, Cause.SAMPLED, value, due)
 
     def rearm(self, cx: Context, evses: Mapping[int, Evse]) -> None:
         """An interval was changed: it holds from now on."""
