@@ -30,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from hil.demo import main as demo
 
         return demo(arguments[1:])
+    if arguments[:1] == ["certify"]:
+        from hil.certification.certify import main as certify
+
+        return certify(arguments[1:])
     options = _options(arguments)
     try:
         plan = load(options.bench)
@@ -56,6 +60,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     for command in (serve, run):
         command.add_argument("--bench", type=Path, default=DEFAULT, metavar="FILE")
     commands.add_parser("csms", help="the bench CSMS alone (hil csms --help)")
+    commands.add_parser("certify", help="certification cases against the real process (hil certify --help)")
     commands.add_parser("demo", help="a minute in the life of a charger, to look at (hil demo --help)")
     return parser.parse_args(arguments)
 

@@ -36,7 +36,7 @@ class Verdict:
     seconds: float = 0.0
 
 
-def choose(case: Case, declared: Mapping[str, str | None], outfits: Mapping[int, Outfit]) -> tuple[int, str]:
+def choose(case: Case, declared: features.Declared, outfits: Mapping[int, Outfit]) -> tuple[int, str]:
     """The first EVSE at which the case applies, or 0 and why it applies at none."""
     obstacles = []
     for evse, outfit in outfits.items():

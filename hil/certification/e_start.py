@@ -8,7 +8,7 @@ from hil.certification.talk import CARD, READ, WAIT_S
 
 REST_S = 90.0
 """How long a station may look at a car that does not take what is offered until it is SuspendedEV."""
-STRANGER = "04DEADBEEF"
+STRANGER = "04DEADBEEF0708"
 
 
 @case("TC_E_01", *BOTH)

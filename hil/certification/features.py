@@ -13,14 +13,16 @@ from hil.bench import Outfit
 
 DECLARED = Path(__file__).with_name("chargerd.toml")
 """What chargerd says of itself; `--features` names another station's file."""
+Declared = Mapping[str, str | None]
+"""Every feature by its id: None when it is there, else why it is not."""
 _ID = re.compile(r"[A-Z][A-Z0-9]*(?:-\d+(?:\.\d+)?)?")
 
 
 @dataclass(frozen=True)
 class Features:
-    """Every feature of one EVSE's station: None when it is there, else why it is not."""
+    """The features of the station at one of its EVSEs."""
 
-    absent: Mapping[str, str | None]
+    absent: Declared
 
     def obstacle(self, condition: str) -> str | None:
         """None when `condition` holds; else the features that are missing or in the way, with their reasons.
@@ -57,7 +59,7 @@ class Features:
         return [f"{feature}: {why_not}" if wanted else f"{feature} is there"]
 
 
-def load(path: Path = DECLARED) -> Mapping[str, str | None]:
+def load(path: Path = DECLARED) -> Declared:
     """A declaration: a TOML table `features` of ids that are `true` or the reason of their absence."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))["features"]
@@ -69,7 +71,7 @@ def load(path: Path = DECLARED) -> Mapping[str, str | None]:
     return {name: None if value is True else value for name, value in table.items()}
 
 
-def at(declared: Mapping[str, str | None], outfit: Outfit) -> Features:
+def at(declared: Declared, outfit: Outfit) -> Features:
     """What was declared, with what stands at one EVSE."""
     here = {
         "HFS-1": None if outfit.cable == "socket" else "the cable is fixed",

@@ -14,7 +14,7 @@ from hil.csms import TokenAnswer
 
 Way = Literal["local", "remote"]
 """By card, or by RequestStartTransaction and RequestStopTransaction."""
-OTHER_CARD, GROUP = "04C0FFEE02", "CERTIFIED"
+OTHER_CARD, GROUP = "04C0FFEE040506", "CERTIFIED"
 HUMAN_S = 1.0
 """What a driver needs between two acts."""
 SAME_CARD_S = 4.0

@@ -11,7 +11,7 @@ from hil.csms import Frame
 Json = dict[str, Any]
 WAIT_S = 30.0
 """How long anything may take that has no time of its own."""
-CARD, CARD_TYPE = "04C0FFEE01", "ISO14443"
+CARD, CARD_TYPE = "04C0FFEE010203", "ISO14443"
 METER_TRIGGERS = frozenset({"MeterValuePeriodic", "MeterValueClock", "SignedDataReceived"})
 """Events that may come between any two steps."""
 READ: Mapping[str, Callable[[Json], Any]] = {

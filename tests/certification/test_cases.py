@@ -1,0 +1,61 @@
+"""Every certification case of blocks E and J in the simulated world, in both ways and at every EVSE it applies to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from hil.certification import CASES, Way, choose, features, run
+from tests.marks import req
+from tests.sim.outlet import raw, smart
+from tests.sim.sim_bench import SimBench
+
+STATION = (smart(16), replace(raw(32, cable="socket"), bay_detector=True))
+"""A wallbox with a fixed cable; a socket with a lock in a bay with a detector."""
+SHARED_READER = {"TC_J_08"}
+"""Cases for stations at which nobody chooses the EVSE before authorization: one reader serves both."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One case, one way, at one EVSE; 0: the first to which it applies."""
+
+    case: str
+    way: Way
+    evse: int
+
+    def __str__(self) -> str:
+        return f"{self.case}-{self.way}-{self.evse or 'nowhere'}"
+
+
+def bench(case: str) -> SimBench:
+    return SimBench(STATION, own_readers=case not in SHARED_READER)
+
+
+def runs() -> Iterator[Run]:
+    declared = features.load()
+    for id, case in CASES.items():
+        outfits = bench(id).outfits()
+        places = [evse for evse, outfit in outfits.items() if choose(case, declared, {evse: outfit})[0]]
+        if id in SHARED_READER:
+            places = places[:1]
+        for way in case.ways:
+            yield from (Run(id, way, evse) for evse in places or [0])
+
+
+def param(run: Run) -> object:
+    """A case that applies nowhere covers nothing."""
+    requirements = CASES[run.case].row.requirements if run.evse else ()
+    return pytest.param(run, id=str(run), marks=[req(*requirements)] if requirements else [])
+
+
+@pytest.mark.parametrize("wanted", [param(run) for run in runs()])
+def test_case(wanted: Run) -> None:
+    case, at = CASES[wanted.case], bench(wanted.case)
+    evse, why = choose(case, features.load(), at.outfits())
+    if not evse:
+        pytest.skip(why)
+    verdict = run(case, at, wanted.evse, wanted.way)
+    assert verdict.outcome == "passed", verdict.reason
