@@ -28,7 +28,7 @@ from agent.core.series import Series, series_timer
 from agent.core.site import Site
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.variables import Variables
-from config_keys import clock, comm, physical, sampled, tx
+from config_keys import aligned, clock, comm, physical, sampled, tx
 from config_keys.key import Key
 from config_keys.values import Values
 
@@ -114,6 +114,7 @@ class Charger:
         self._leave_out("DataSigned", signs)
         if not signs:
             self.keys.lock(sampled.SIGN_READINGS, "no meter of this station signs")
+        self.keys.lock(aligned.SIGN_READINGS, "meters are asked to sign at begin and end only")
         for evse in self.site.evses:
             put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
             for connector in evse.connectors:

@@ -64,6 +64,10 @@ class Signing:
         values[event.moment] = value
         return value if event.moment == "begin" else None
 
+    def told(self, evse: Evse) -> list[dict[str, Any]]:
+        """The begin value for the event that it starts (TC_E_11); Ended tells it again."""
+        return [value for moment, value in self._values.get(evse.id, {}).items() if moment == "begin"]
+
     def take(self, evse: Evse) -> list[dict[str, Any]]:
         """Begin and end value for the Ended event; the session is over."""
         self._begun.discard(evse.id)

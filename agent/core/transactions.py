@@ -191,7 +191,7 @@ class Transactions:
         value = self.signing.arrived(cx, evse, event)
         if value is None:
             return
-        evse.data_signed = True
+        evse.data_signed, evse.unsigned = True, False
         if evse.tx is None:
             self.happened(cx, evse, Cause.SIGNED)
         elif cx.keys.get(sampled.SIGN_STARTED_READINGS):
@@ -226,7 +226,8 @@ class Transactions:
         new.untold.add("evse")
         evse.tx = new
         self._adopt(evse, new)
-        self._event(cx, evse, new, "Started", cause, self._begin(cx, evse, new))
+        signed = self.signing.told(evse) if cause is Cause.SIGNED else []
+        self._event(cx, evse, new, "Started", cause, [*signed, *self._begin(cx, evse, new)])
         self.signing.begin(cx, evse)
         self._arm(cx, evse)
         self._series.arm(cx, evse)
