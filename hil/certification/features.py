@@ -81,5 +81,5 @@ def at(declared: Declared, outfit: Outfit) -> Features:
     if not outfit.bay_detector:
         here |= dict.fromkeys(("C-09.6", "C-10.5"), "the bay has no detector")
     if not outfit.signed_meter:
-        here["C-42"] = "the meter does not sign"
+        here |= dict.fromkeys(("C-09.3", "C-42"), "the meter does not sign")
     return Features({**declared, **here})

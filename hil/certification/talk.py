@@ -14,6 +14,7 @@ WAIT_S = 30.0
 CARD, CARD_TYPE = "04C0FFEE010203", "ISO14443"
 METER_TRIGGERS = frozenset({"MeterValuePeriodic", "MeterValueClock", "SignedDataReceived"})
 """Events that may come between any two steps."""
+SIGNATURE = frozenset({"signedMeterData", "signingMethod", "encodingMethod", "publicKey"})
 READ: Mapping[str, Callable[[Json], Any]] = {
     "kind": lambda e: e["eventType"],
     "trigger": lambda e: e["triggerReason"],
@@ -61,11 +62,18 @@ class Talk:
 
     def write(self, name: str, value: str, *, if_there: bool = False) -> None:
         """Write a variable such as `TxCtrlr.TxStartPoint` or `A.B[instance]`; with `if_there` it may be unknown."""
-        data = {**_variable(name), "attributeValue": value}
-        (result,) = self.bench.call("SetVariables", {"setVariableData": [data]})["setVariableResult"]
-        status = result["attributeStatus"]
+        status = self._written(name, value)
         if not (if_there and status.startswith("Unknown")):
             self.check(f"SetVariables {name} = {value}", status, ("Accepted", "RebootRequired"))
+
+    def takes(self, name: str, value: str) -> bool:
+        """Write a variable that this station may not have, or may refuse to change."""
+        return self._written(name, value) in ("Accepted", "RebootRequired")
+
+    def _written(self, name: str, value: str) -> str:
+        data = {**_variable(name), "attributeValue": value}
+        (result,) = self.bench.call("SetVariables", {"setVariableData": [data]})["setVariableResult"]
+        return str(result["attributeStatus"])
 
     def read(self, name: str) -> str:
         """Read a variable."""

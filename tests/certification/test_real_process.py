@@ -13,7 +13,6 @@ from hil.cli import main
 from hil.plan import load
 from tests.marks import req
 
-
 REAL = ("TC_E_14", "TC_E_29")
 
 

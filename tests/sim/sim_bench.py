@@ -178,7 +178,7 @@ class SimBench:
 
     def outfits(self) -> dict[int, Outfit]:
         return {
-            evse: Outfit(o.spec.cable, o.spec.phases, o.spec.bay_detector, own_reader=self._own_readers)
+            evse: Outfit(o.spec.cable, o.spec.phases, o.spec.bay_detector, o.spec.signs, self._own_readers)
             for evse, o in self.world.outlets.items()
         }
 
