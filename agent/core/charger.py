@@ -23,7 +23,7 @@ from agent.core.registers import Registers
 from agent.core.registration import Registration
 from agent.core.remote import Remote
 from agent.core.sampling import Sampling
-from agent.core.schedules import Schedules
+from agent.core.schedules import RELATIVE, Schedules
 from agent.core.series import Series, series_timer
 from agent.core.site import Site
 from agent.core.transactions import Transactions, sample_timer
@@ -51,6 +51,7 @@ class Charger:
         self.outbox = Outbox(delivers=site.network is not None)
         self.schedules = Schedules(site)
         self.complaints += self.schedules.restore(stored.get("profiles", {}).values())
+        self.schedules.restore_relative(stored.get(RELATIVE, {}))
         self.series = Series()
         self.registers = Registers(stored.get("meters", {}))
         self.transactions = Transactions(self.outbox, self.series, self.registers, self._tx_ended)
@@ -181,6 +182,8 @@ class Charger:
                 evse.session.fire("fault", cx)
                 evse.contactor.closed_ms = cx.ms
                 self.limits.unrecorded(evse)
+            else:
+                self.limits.doubt(cx, evse)
 
     def stop(self, cx: Context, reason: str) -> None:
         """The process ends: 0 A, then open; transactions stay for the next boot."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from hal.ports import Command
+from hal.ports import Command, Offer, Permit, Withdraw
 
 
 class Phase(IntEnum):
@@ -135,12 +135,18 @@ class _Waiting:
     durable: bool
 
 
+def _rises(effect: Effect, evse: int) -> bool:
+    """Whether the effect permits or raises a current at an EVSE."""
+    return isinstance(effect, Energise) and effect.command.evse == evse and isinstance(effect.command, Permit | Offer)
+
+
 class Pipeline:
     """Orders the effects of steps while batches are on their way to the flash.
 
     `submit` returns what may run at once: the step's MAKE_SAFE effects and its PERSIST, plus everything that was
     waiting for nothing. ENERGISE and SPEAK keep the order of steps: they are released when their own batch and
-    all earlier ones are durable. A MAKE_SAFE command cancels the ENERGISE commands of earlier steps for its EVSE.
+    all earlier ones are durable. A decrease or withdrawal cancels the permissions and increases of earlier steps for
+    its EVSE. A batch that is lost takes the ENERGISE commands of all steps that waited behind it along.
     """
 
     def __init__(self) -> None:
@@ -153,7 +159,8 @@ class Pipeline:
         durable = True
         for effect in sorted(effects, key=phase_of):
             if isinstance(effect, MakeSafe):
-                self._cancel(effect.command.evse)
+                if isinstance(effect.command, Offer | Withdraw):
+                    self._cancel(effect.command.evse)
                 now.append(effect)
             elif isinstance(effect, Persist):
                 durable = durable and effect.lazy
@@ -172,13 +179,16 @@ class Pipeline:
         return self._release()
 
     def failed(self, step: int) -> list[Effect]:
-        """The batch of `step` is lost: drop its ENERGISE and SPEAK; return what waited only for it."""
+        """The batch of `step` is lost: drop its effects, and what later steps energise; return what may run now."""
         self._waiting = deque(w for w in self._waiting if w.step != step)
+        for waiting in self._waiting:
+            if waiting.step > step:
+                waiting.effects = [e for e in waiting.effects if not isinstance(e, Energise)]
         return self._release()
 
     def _cancel(self, evse: int) -> None:
         for waiting in self._waiting:
-            waiting.effects = [e for e in waiting.effects if not (isinstance(e, Energise) and e.command.evse == evse)]
+            waiting.effects = [e for e in waiting.effects if not _rises(e, evse)]
 
     def _release(self) -> list[Effect]:
         ready: list[Effect] = []

@@ -205,6 +205,8 @@ class Evse:
     tx: Transaction | None = None
     commanded_amps: float | None = None
     """What the hardware was last told to offer while permitted; None when no permission is out."""
+    unconfirmed: int | None = None
+    """The step of a permission that the device has not confirmed yet: it may still wait for the flash."""
     contactor: Contactor = field(init=False)
     session: Session = field(init=False)
 
@@ -240,6 +242,11 @@ class Evse:
         if self.pilot in ("E", "F"):
             return "PilotFault"
         return next((code for code in self.faults if code not in REDUCED_ONLY), None)
+
+    @property
+    def permission_waits(self) -> bool:
+        """A permission is on its way and nothing tells yet that it has arrived."""
+        return self.unconfirmed is not None and self.contactor.state in ("armed", "closing")
 
     @property
     def plug(self) -> Connector:

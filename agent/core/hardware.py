@@ -199,7 +199,9 @@ class Devices:
             self._charger.authorizer.present(cx, token, event.evses, event.reader)
 
     def _temperature(self, cx: Context, event: ports.TemperatureMeasured) -> None:
-        self._charger.evses[event.evse].temperatures[event.where] = event.celsius
+        evse = self._charger.evses.get(event.evse)
+        if evse is not None:
+            evse.temperatures[event.where] = event.celsius
 
     def _silent(self, cx: Context, event: ports.Silent) -> None:
         cx.note("hardware", f"{event.device} {event.name or event.evse} does not answer", "error")
@@ -242,14 +244,22 @@ class Devices:
         cx.note("fault", f"EVSE {evse.id}: {event.code} is over")
 
     def _applied(self, cx: Context, event: ports.Applied) -> None:
-        if event.what in ("permit", "offer", "withdraw"):
-            self._charger.evses[event.evse].applied_amps = event.amps
+        evse = self._charger.evses.get(event.evse)
+        if evse is None or event.what not in ("permit", "offer", "withdraw"):
+            return
+        evse.applied_amps = event.amps
+        if event.what == "permit" and evse.unconfirmed is not None and event.step >= evse.unconfirmed:
+            evse.unconfirmed = None
 
     def _refused(self, cx: Context, event: ports.Refused) -> None:
-        """The hardware said no. A refused permission is tried again later; less current was never refused."""
+        """The hardware said no: a permission is tried again later, an increase at the next occasion."""
         evse = self._charger.evses.get(event.evse)
         cx.note("hardware", f"EVSE {event.evse}: {event.what} refused: {event.reason}", "warning")
-        if evse is not None and event.what == "permit" and evse.contactor.state in ("armed", "closing"):
+        if evse is None:
+            return
+        if event.what == "offer":
+            self._charger.limits.doubt(cx, evse)
+        elif event.what == "permit" and evse.contactor.state in ("armed", "closing"):
             evse.contactor.fire("unrecorded", cx)
             evse.session.fire("fault", cx)
             evse.contactor.closed_ms = cx.ms

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from agent.core.context import Context
 from agent.core.evse import RECLOSE_MS, TOO_SOON, Evse
 from config_keys import site
-from hal.ports import Offer, Permit
+from hal.ports import Offer, Permit, Withdraw
 
 REACTION_MS = 10_000
 """How long an EVSE's older, higher setpoint still counts against a shared limit (5 s of the EV, 5 s of margin)."""
@@ -189,24 +189,37 @@ class Limits:
         if evse.commanded_amps is None:
             self._permit(cx, evse, setpoint, target)
         elif target < evse.commanded_amps:
-            cx.make_safe(Offer(evse.id, cx.step, target))
-            self._now(cx, evse, setpoint, target)
+            self._lower(cx, evse, setpoint, target)
         elif target > evse.commanded_amps:
             self._raise(cx, evse, setpoint, target)
 
     def _gone(self, cx: Context, evse: Evse, setpoint: _Setpoint) -> None:
         """The permission was withdrawn; the Withdraw command itself offers 0 A."""
+        evse.unconfirmed = None
         if evse.commanded_amps is not None:
             evse.commanded_amps = None
             setpoint.becomes(0.0, cx.ms)
 
     def _permit(self, cx: Context, evse: Evse, setpoint: _Setpoint, target: float) -> None:
-        phases = min(evse.site.phases, evse.capabilities.phases if evse.capabilities is not None else 1)
-        cx.energise(Permit(evse.id, cx.step, target, phases))
         evse.rested = False
         cx.after(rest_timer(evse.id), REST_S)
+        self._give(cx, evse, target)
         self._now(cx, evse, setpoint, target)
         setpoint.raised_ms = cx.ms
+
+    def _give(self, cx: Context, evse: Evse, amps: float) -> None:
+        phases = min(evse.site.phases, evse.capabilities.phases if evse.capabilities is not None else 1)
+        cx.energise(Permit(evse.id, cx.step, amps, phases))
+        evse.unconfirmed = cx.step
+
+    def _lower(self, cx: Context, evse: Evse, setpoint: _Setpoint, target: float) -> None:
+        """Less, at once. A permission that may still wait for the flash is taken back and given anew with less."""
+        if evse.permission_waits:
+            cx.make_safe(Withdraw(evse.id, cx.step, "less than was permitted a moment ago"))
+            self._give(cx, evse, target)
+        else:
+            cx.make_safe(Offer(evse.id, cx.step, target))
+        self._now(cx, evse, setpoint, target)
 
     def _raise(self, cx: Context, evse: Evse, setpoint: _Setpoint, target: float) -> None:
         spacing = cx.keys[site.INCREASE_SPACING]
@@ -221,6 +234,13 @@ class Limits:
     def _now(self, cx: Context, evse: Evse, setpoint: _Setpoint, amps: float) -> None:
         evse.commanded_amps = amps
         setpoint.becomes(amps, cx.ms)
+
+    def doubt(self, cx: Context, evse: Evse) -> None:
+        """The last increase may not have arrived: back to what the device has confirmed, and up again from there."""
+        confirmed = evse.applied_amps or 0.0
+        if evse.commanded_amps is not None and confirmed < evse.commanded_amps:
+            cx.make_safe(Offer(evse.id, cx.step, confirmed))
+            self._now(cx, evse, self._setpoints[evse.id], confirmed)
 
     def unrecorded(self, evse: Evse) -> None:
         """The step that permitted or raised was not recorded, so its command was dropped: nothing is out."""

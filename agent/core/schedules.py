@@ -7,7 +7,7 @@ counts with its lowest period: less current rather than more.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ RECURRENCE_MS = {"Daily": 86_400_000, "Weekly": 604_800_000}
 MAX = "ChargingStationMaxProfile"
 DEFAULT = "TxDefaultProfile"
 TX = "TxProfile"
+RELATIVE = "relative"
+"""The mapping that keeps when Relative schedules began, by EVSE."""
 
 
 class Period(NamedTuple):
@@ -30,6 +32,14 @@ class Period(NamedTuple):
     limit: float
     phases: int | None = None
     phase_to_use: int | None = None
+
+
+@dataclass(slots=True)
+class Began:
+    """When an EV was connected and authorised: on the monotonic clock of this boot, and in UTC; None is unknown."""
+
+    mono_ms: int | None
+    utc_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +125,12 @@ class Schedules:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._profiles: dict[int, Profile] = {}
-        self._relative_ms: dict[int, int] = {}
+        self._relative: dict[int, Began] = {}
         """When a Relative schedule began at an EVSE: connected and authorised (K01.FR.42)."""
+
+    def restore_relative(self, stored: Mapping[str, Any]) -> None:
+        """When Relative schedules began before the restart."""
+        self._relative = {int(evse): Began(None, utc) for evse, utc in stored.items() if evse.isdigit() and isinstance(utc, int)}
 
     def restore(self, stored: Iterable[Any]) -> list[str]:
         """Take what was kept; complaints name what could not be read."""
@@ -259,12 +273,19 @@ class Schedules:
                 self._keep(cx, replace(profile, tx_id=evse.tx.id))
             elif evse.authorization is None:
                 self._remove(cx, profile)
-        utc = cx.utc()
         if evse.connected and evse.authorization is not None:
-            if utc is not None:
-                self._relative_ms.setdefault(evse.id, utc)
-        elif evse.tx is None:
-            self._relative_ms.pop(evse.id, None)
+            self._count_from(cx, evse)
+        elif evse.tx is None and self._relative.pop(evse.id, None) is not None:
+            cx.put(RELATIVE, str(evse.id), None)
+
+    def _count_from(self, cx: Context, evse: Evse) -> None:
+        """When Relative schedules began here: kept in UTC for a restart, counted on the clock that never steps."""
+        began, utc = self._relative.setdefault(evse.id, Began(cx.ms)), cx.utc()
+        if utc is not None and began.mono_ms is None and began.utc_ms is not None:
+            began.mono_ms = cx.ms - max(0, utc - began.utc_ms)
+        if utc is not None and began.mono_ms is not None and began.utc_ms is None:
+            began.utc_ms = utc - (cx.ms - began.mono_ms)
+            cx.put(RELATIVE, str(evse.id), began.utc_ms)
 
     def shared(self, cx: Context) -> Iterable[Shared]:
         """ChargingStationMaxProfile bounds the sum of all EVSEs (K04.FR.05)."""
@@ -299,11 +320,15 @@ class Schedules:
             self._wake(cx, utc, profile.valid_from_ms, profile.valid_to_ms)
             if not profile.valid(utc):
                 continue
-            period, change = profile.period_at(utc, self._relative_ms.get(relative_of, utc))
+            period, change = profile.period_at(utc, self._began_ms(cx, relative_of, utc))
             self._wake(cx, utc, change)
             if period is not None:
                 return profile, period
         return None, None
+
+    def _began_ms(self, cx: Context, evse_id: int, utc_ms: int) -> int:
+        began = self._relative.get(evse_id)
+        return utc_ms if began is None or began.mono_ms is None else utc_ms - (cx.ms - began.mono_ms)
 
     def _wake(self, cx: Context, utc_ms: int, *changes: int | None) -> None:
         for change in changes:
