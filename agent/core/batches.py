@@ -27,11 +27,14 @@ class Batches:
         """Something lost is still due."""
         return bool(self._records or self._drop or self._puts)
 
-    def lost(self, step: int) -> None:
-        """The batch of `step` did not reach the flash: what nothing newer has replaced is due again."""
+    def lost(self, step: int) -> bool:
+        """The batch of `step` did not reach the flash: what nothing newer has replaced is due again.
+
+        True when it was a firm one: what else its step wanted has waited for it in vain.
+        """
         batch = self._sent.pop(step, None)
         if batch is None:
-            return
+            return False
         later = [b for s, b in self._sent.items() if s > step]
         gone = {i for b in later for i in b.drop}
         written = {(p.table, p.key) for b in later for p in b.puts}
@@ -39,6 +42,7 @@ class Batches:
         self._drop.update(batch.drop)
         self._puts.update({(p.table, p.key): p for p in batch.puts if (p.table, p.key) not in written})
         self._lazy = self._lazy and batch.lazy
+        return not batch.lazy
 
     def sent(self, step: int, batch: Persist, *, again: bool) -> Persist:
         """The batch to hand over in `step`; with `again` what is due goes along."""

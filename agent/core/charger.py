@@ -171,10 +171,13 @@ class Charger:
             self.locks.settle(cx, evse)
         self.availability.settle(cx)
 
-    def not_recorded(self, cx: Context, step: int, reason: str) -> None:
-        """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again."""
+    def not_recorded(self, cx: Context, step: int, reason: str) -> bool:
+        """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again.
+
+        True when what the step had to say was dropped too: nobody waits for a lazy batch.
+        """
         cx.note("store", f"a batch could not be written: {reason}", "error")
-        self.durable.batches.lost(step)
+        firm = self.durable.batches.lost(step)
         cx.after("store.retry", WRITE_AGAIN_S)
         for evse in self.evses.values():
             if evse.contactor.state in ("armed", "closing"):
@@ -184,6 +187,7 @@ class Charger:
                 self.limits.unrecorded(evse)
             else:
                 self.limits.doubt(cx, evse)
+        return firm
 
     def stop(self, cx: Context, reason: str) -> None:
         """The process ends: 0 A, then open; transactions stay for the next boot."""

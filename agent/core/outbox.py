@@ -175,6 +175,14 @@ class Outbox:
             self._run = LIVE_RUN
         return call
 
+    def unsaid(self, cx: Context) -> None:
+        """The call in flight never left, because what was to be recorded with it was not: it goes first again."""
+        call = self._landed(cx)
+        if call is not None:
+            call.attempts -= 1
+            if not call.is_event:
+                self._live.appendleft(call)
+
     def disconnected(self, cx: Context) -> list[Call]:
         """The link is gone: live calls are void, events stay and are offline now (E11.FR.07).
 

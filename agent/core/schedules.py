@@ -130,7 +130,8 @@ class Schedules:
 
     def restore_relative(self, stored: Mapping[str, Any]) -> None:
         """When Relative schedules began before the restart."""
-        self._relative = {int(evse): Began(None, utc) for evse, utc in stored.items() if evse.isdigit() and isinstance(utc, int)}
+        kept = {evse: utc for evse, utc in stored.items() if evse.isdigit() and isinstance(utc, int)}
+        self._relative = {int(evse): Began(None, utc) for evse, utc in kept.items()}
 
     def restore(self, stored: Iterable[Any]) -> list[str]:
         """Take what was kept; complaints name what could not be read."""

@@ -140,7 +140,10 @@ def test_nothing_is_accepted_before_it_is_on_flash(world: World) -> None:
     world.disk.full = True
     exchange = world.csms.sends("SetVariables", {"setVariableData": [{**name(HEARTBEAT), "attributeValue": "91"}]})
     world.runs(seconds=10)
-    assert exchange.answer is None or exchange.answer["setVariableResult"][0]["attributeStatus"] == "Rejected"
+    assert exchange.error is not None and exchange.error[0] == "InternalError"
+    world.disk.full = False
+    world.runs(seconds=10)
+    assert set_variable(world, HEARTBEAT, "92") == "Accepted"
 
 
 # ---------------------------------------------------------------------------------------- B06

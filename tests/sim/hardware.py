@@ -307,8 +307,9 @@ class Hardware:
             self.guard.execute(command)
 
     def lapsed(self) -> None:
-        """The process slept longer than the lease: the guard's first act is to withdraw everything."""
+        """The process slept longer than the lease: the guard withdraws everything, then it lives on."""
         self.guard.stop("the lease lapsed")
+        self.guard = self._guard()
         for evse in self.outlets:
             self._soon(FaultRaised(evse, "lease_lapsed"))
             self.timeline.after(20, partial(self.hear, FaultCleared(evse, "lease_lapsed")), self.life)
