@@ -23,7 +23,7 @@ RETRY = "outbox.retry"
 TIMEOUT = "outbox.timeout"
 LIVE_BOUND = 500
 SILENCES = 3
-"""Unanswered CALLs in a row after which the connection is given up."""
+"""Unanswered CALLs in a row after which the connection is given up; never before an event's last attempt (E13)."""
 LIVE_RUN = 10
 """Live calls that may go before a waiting event; one that fails lets the event go at once."""
 ASIDE_BOUND = 1_000
@@ -198,6 +198,10 @@ class Outbox:
         for event in self._events:
             event.data = {**event.data, "offline": True}
         return void
+
+    def is_ignored(self, cx: Context) -> bool:
+        """So many CALLs in a row were not answered that the connection is of no use."""
+        return self.silences >= max(SILENCES, cx.keys[comm.MESSAGE_ATTEMPTS])
 
     def _landed(self, cx: Context) -> Call | None:
         call, self.in_flight = self.in_flight, None
