@@ -41,11 +41,11 @@ def test_every_condition_can_be_judged_and_ends_in_an_evse_or_a_reason() -> None
         ("A-1 and B-1", "B-1: too small"),
         ("B-1 or A-1", None),
         ("B-1 or D-1", "B-1: too small; D-1: too big"),
-        ("not A-1", "A-1 is there"),
+        ("not A-1", "A-1: it is there"),
         ("not (A-1 and B-1)", None),
-        ("not (A-1 or B-1)", "A-1 is there"),
+        ("not (A-1 or B-1)", "A-1: it is there"),
         ("A-1 and not (not C-2.1 and (A-1 or B-1))", None),
-        ("not C-2.1 and B-1", "C-2.1 is there; B-1: too small"),
+        ("not C-2.1 and B-1", "C-2.1: it is there; B-1: too small"),
     ],
 )
 def test_conditions_name_what_is_in_the_way(condition: str, obstacle: str | None) -> None:
