@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from agent.protocol.block import Block
 
 SUBPROTOCOL = "ocpp2.0.1"
+ANSWERS_KEPT = 64
+"""Answered CALLs remembered until their batch is on flash: a store answers within a few steps."""
 Handler = Callable[..., Any]
 
 
@@ -55,6 +57,10 @@ class Station:
         self.charger = Charger(site, presets, stored)
         self._operator = Operator(self.charger)
         self._rpc = rpc.Session()
+        self._answered_in: dict[int, rpc.Call] = {}
+        """Step: the CALL that it answered."""
+        self._called_in = 0
+        """The step that said the CALL in flight."""
         self.steps = 0
 
     # ---------------------------------------------------------------------------------------- the three verbs
@@ -106,10 +112,11 @@ class Station:
             case events.LinkUp():
                 self._link_up(cx, event)
             case events.LinkDown():
-                self._rpc.drop()
+                self._hang_up(event.connection)
                 self.charger.link.went_down(cx, event.connection, event.reason)
             case events.PersistFailed():
-                self.charger.not_recorded(cx, event.step, event.reason)
+                if self.charger.not_recorded(cx, event.step, event.reason):
+                    self._unsaid(cx, event.step)
             case events.StoreReported():
                 cx.note(
                     "store",
@@ -130,8 +137,25 @@ class Station:
                 cx, event.connection, f"the server speaks {event.subprotocol or 'no subprotocol'}"
             )
             return
-        self._rpc.drop()
+        self._hang_up(event.connection)
         self.charger.link.came_up(cx, event.connection)
+
+    def _hang_up(self, connection: int) -> None:
+        """The conversation on the present connection is over; news of an older one changes nothing."""
+        if connection == self.charger.link.connection:
+            self._rpc.drop()
+            self._answered_in.clear()
+
+    def _unsaid(self, cx: Context, step: int) -> None:
+        """What `step` had to say was dropped with its batch: the peer gets another answer, our CALL goes again."""
+        frame = self._answered_in.pop(step, None)
+        if frame is not None and self.charger.link.is_open:
+            text = rpc.encode_error(frame.id, ErrorCode.INTERNAL, "the station cannot store it now")
+            self._rpc.remember(frame, text)
+            self._say(cx, text)
+        if step == self._called_in:
+            self._rpc.expired(cx.ms, 0)
+            self.charger.outbox.unsaid(cx)
 
     # ---------------------------------------------------------------------------------------- frames in
 
@@ -156,6 +180,9 @@ class Station:
         else:
             text = rpc.encode_result(frame.id, codec.to_wire(result))
         self._rpc.remember(frame, text)
+        self._answered_in[cx.step] = rpc.Call(frame.id, frame.action, {}, frame.fingerprint)
+        while len(self._answered_in) > ANSWERS_KEPT:
+            del self._answered_in[next(iter(self._answered_in))]
         self.charger.heard(cx)
         return text
 
@@ -223,7 +250,7 @@ class Station:
             cx.note("rpc", f"{call.action} was not answered in time", "warning")
         self._void(cx, call)
         if outbox.is_ignored(cx):
-            self._rpc.drop()
+            self._hang_up(self.charger.link.connection)
             self.charger.link.give_up(cx, f"{outbox.silences} CALLs in a row were not answered")
 
     # ---------------------------------------------------------------------------------------- frames out
@@ -237,6 +264,7 @@ class Station:
         payload = self._payload(cx, call)
         wrong = codec.check_request(call.action, payload)
         assert wrong is None, f"{call.action} of our own: {wrong}"
+        self._called_in = cx.step
         text = self._rpc.call(rpc.Pending(call.message_id, call.action, cx.ms), payload)
         self._say(cx, text)
 
