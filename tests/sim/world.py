@@ -238,7 +238,7 @@ class World:
 
     def freezes_agent(self) -> Outage:
         """SIGSTOP: the process holds still and hears everything later."""
-        self.frozen, self._frozen_ms = True, self.now_ms
+        self.frozen, self._frozen_ms = self.station is not None, self.now_ms
         self.hardware.starves()
         process = self.process
         return Outage(self, lambda: self._thaws(process))
