@@ -29,13 +29,19 @@ def main(argv: Sequence[str]) -> int:
         plan = _listening(load(options.bench), options.csms_listen)
         declared = features.load(options.features)
         cases = _selected(options.profile, options.case)
+        if options.evse not in (None, *outfits(plan)):
+            raise ValueError(f"{options.bench} has no EVSE {options.evse}; there are {sorted(outfits(plan))}")
     except ValueError as error:
         print(f"hil certify: {error}", file=sys.stderr)
         return 2
     verdicts, home = [], Path(tempfile.mkdtemp(prefix="hil-certify-"))
-    for verdict in certify(plan, cases, declared, options.way, home):
-        verdicts.append(verdict)
-        print(report.line(verdict), flush=True)
+    try:
+        for verdict in certify(plan, cases, declared, options.way, home, options.evse):
+            verdicts.append(verdict)
+            print(report.line(verdict), flush=True)
+    except OSError as error:
+        print(f"hil certify: {error}", file=sys.stderr)
+        return 2
     if not any(home.iterdir()):
         home.rmdir()
     print(report.summary(verdicts))
@@ -46,12 +52,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def certify(
-    plan: BenchPlan, cases: Sequence[Case], declared: features.Declared, way: Way, home: Path
+    plan: BenchPlan, cases: Sequence[Case], declared: features.Declared, way: Way, home: Path, only: int | None = None
 ) -> Iterator[Verdict]:
-    """Play each case on a station that was never used; what failed leaves its files below `home`."""
+    """Play each case on a station that was never used; what failed leaves its files below `home`.
+
+    `only` keeps to one EVSE.
+    """
+    places = {evse: outfit for evse, outfit in outfits(plan).items() if only in (None, evse)}
     for case in cases:
         taken: Way = way if way in case.ways else case.ways[0]
-        evse, why = choose(case, declared, outfits(plan))
+        evse, why = choose(case, declared, places)
         if not evse:
             yield Verdict(case.id, taken, 0, "not applicable", why)
             continue
@@ -74,6 +84,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--way", choices=("local", "remote"), default="local", help="how sessions start where the case leaves it open"
     )
+    parser.add_argument("--evse", type=int, metavar="N", help="at this EVSE only, not at the first that fits")
     parser.add_argument(
         "--csms-listen", type=_url, metavar="URL", help="where the station finds the CSMS, such as ws://127.0.0.1:9000/ocpp"
     )

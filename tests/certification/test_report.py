@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -48,6 +49,7 @@ def test_html_is_one_page_with_everything_escaped() -> None:
         (["--profile", "advanced"], "of the profiles core, iso-15118"),
         (["--bench", "nowhere.toml"], "nowhere.toml"),
         (["--features", "nowhere.toml"], "nowhere.toml"),
+        (["--evse", "7"], "has no EVSE 7; there are [1, 2]"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_with_a_reason(
@@ -62,6 +64,13 @@ def test_unknown_words_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["certify", *arguments])
     assert stop.value.code == 2
+
+
+def test_an_address_in_use_is_exit_code_2_with_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"ws://127.0.0.1:{taken.getsockname()[1]}/ocpp"
+        assert main(["certify", "--case", "TC_E_28", "--csms-listen", listen]) == 2
+    assert "in use" in capsys.readouterr().err
 
 
 def test_what_does_not_apply_is_said_and_written_without_a_bench(
