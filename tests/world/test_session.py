@@ -416,3 +416,24 @@ def test_the_same_seed_gives_the_same_trace() -> None:
         world.settles()
         prints.append(world.fingerprint)
     assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_power_cut_while_the_disk_is_full_never_gives_a_sequence_number_twice() -> None:
+    """What was said is said for good, even if it could not be written down: nothing else may bear its number."""
+    world = World([raw(16)], keys={"SampledDataCtrlr.TxUpdatedInterval": "15"}).runs(seconds=20)
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=2)
+    world.disk.full = True
+    world.runs(seconds=50)
+    world.loses_power().returns_after(seconds=20)
+    world.disk.full = False
+    world.runs(minutes=5)
+    world.settles()
+
+
+def test_a_csms_that_answers_late_and_in_whole_seconds_does_not_move_a_good_clock() -> None:
+    world = World([raw(16)])
+    world.csms.latency_ms = (300, 900)
+    world.csms.boots("Accepted", 60)
+    world.runs(hours=1)
+    assert not [note for note in world.notes if note[2] == "clock"]
