@@ -72,7 +72,8 @@ class Authorizer:
     def may_begin(self, cx: Context, evse: Evse, token: Token) -> bool:
         """Free, working, open for business, and not in a transaction that another token began (C01.FR.23)."""
         taken = evse.authorization is not None or evse.next is not None
-        if taken or evse.fault is not None or self._outbox.is_full or not self._open_for_business(cx):
+        broken = evse.fault is not None or evse.unprotected
+        if taken or broken or self._outbox.is_full or not self._open_for_business(cx):
             return False
         running = evse.tx
         if running is None or evse.tx_blocks:

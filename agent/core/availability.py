@@ -28,7 +28,7 @@ class Availability:
             return "Faulted"
         if evse.pilot is None:
             return None
-        if evse.capabilities is not None and not evse.capabilities.independent:
+        if evse.unprotected:
             return "Unavailable"
         left_behind = evse.plug.cable == "socket" and evse.cable_amps is not None
         return "Occupied" if evse.connected or left_behind else "Available"

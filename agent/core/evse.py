@@ -244,6 +244,11 @@ class Evse:
         return next((code for code in self.faults if code not in REDUCED_ONLY), None)
 
     @property
+    def unprotected(self) -> bool:
+        """The hardware said that nothing below us would open the contactor without us: never energised."""
+        return self.capabilities is not None and not self.capabilities.independent
+
+    @property
     def permission_waits(self) -> bool:
         """A permission is on its way and nothing tells yet that it has arrived."""
         return self.unconfirmed is not None and self.contactor.state in ("armed", "closing")
@@ -262,7 +267,7 @@ class Evse:
         """Why the contactor may not close now, in plain words, or None."""
         if self.capabilities is None:
             return "the hardware has not introduced itself"
-        if not self.capabilities.independent:
+        if self.unprotected:
             return "the hardware has no layer that opens the contactor without us"
         if self.fault is not None:
             return self.fault

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from agent.core.charger import Charger
 
 
+TOKEN_KINDS = ("ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "eMAID", "Central")
+"""Types of id token that a person can present."""
+
+
 class Wrong(ValueError):
     """The question cannot be answered as it was asked; the text says what was expected."""
 
@@ -111,7 +115,10 @@ class Operator:
         return [{"evse": evse.id, "reading": meter(cx, evse)} for evse in evses]
 
     def _present(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
-        token = Token(self._text(args, "token"), str(args.get("type", "ISO14443")))
+        value, kind = self._text(args, "token"), args.get("type", "ISO14443")
+        if not 0 < len(value) <= 36 or kind not in TOKEN_KINDS:
+            raise Wrong(f"expected a token of 1 to 36 characters and one of {', '.join(TOKEN_KINDS)} as its type")
+        token = Token(value, kind)
         evses = (self._evse(args).id,) if args.get("evse") is not None else ()
         self._charger.authorizer.present(cx, token, evses, "operator")
         return {"presented": True}
