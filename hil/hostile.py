@@ -125,7 +125,8 @@ def _surrogate(rng: Random, id_: str) -> Hostile:
 
 def _big(rng: Random, id_: str) -> Hostile:
     payload = {"getVariableData": _get()["getVariableData"] * rng.randrange(60, 900)}
-    return Hostile(_call(id_, "GetVariables", payload), "big", id_, ("OccurrenceConstraintViolation", "FormatViolation"))
+    codes = ("OccurrenceConstraintViolation", "FormatViolation")
+    return Hostile(_call(id_, "GetVariables", payload), "big", id_, codes)
 
 
 def _unsolicited(rng: Random, id_: str) -> Hostile:

@@ -18,7 +18,7 @@ CONTACTOR = Table(
         "closing": State("Permitted, the EV asks, feedback not seen yet.", "closing_s", "late"),
         "closed": State("Permitted, and feedback agrees: the EV has mains."),
         "releasing": State("Permitted; the EV asks no more, the board opens by itself.", "opening_s", "late"),
-        "disarming": State("Withdrawn while open; a closing that was under way may still be seen.", "opening_s", "late"),
+        "disarming": State("Withdrawn while open; a closing under way may still be seen.", "opening_s", "late"),
         "opening": State("Withdrawn, feedback not gone yet.", "opening_s", "late"),
         "dropping": State("Opened while the EV asks; the pilot may still tell why.", 1.5, "late"),
         "failed": State("Did not close; withdrawn and latched until unplug or reset."),

@@ -17,7 +17,7 @@ TOKEN = {"idToken": "REMOTE-1", "type": "Central"}
 INTERVAL = {"component": {"name": "SampledDataCtrlr"}, "variable": {"name": "TxUpdatedInterval"}}
 
 
-@req("B01.FR.01", "C01.FR.02", "E01.FR.07", "F02.FR.01", "F03.FR.01", "K01.FR.01")
+@req("B01.FR.01", "C01.FR.02", "E01.FR.07", "F02.FR.01")
 def test_a_session_without_a_violation(tmp_path: Path) -> None:
     with node_csms() as csms, RealBench(plan(tmp_path), csms=Address("127.0.0.1", csms.port)) as bench:
         bench.wait_until("Available", lambda: status(csms) == "Available")
