@@ -153,7 +153,7 @@ class Station:
             text = rpc.encode_error(frame.id, ErrorCode.INTERNAL, "the station cannot store it now")
             self._rpc.remember(frame, text)
             self._say(cx, text)
-        if step == self._called_in:
+        if step == self._called_in or self.charger.outbox.is_unrecorded(cx):
             self._rpc.expired(cx.ms, 0)
             self.charger.outbox.unsaid(cx)
 
@@ -266,7 +266,7 @@ class Station:
         assert wrong is None, f"{call.action} of our own: {wrong}"
         self._called_in = cx.step
         text = self._rpc.call(rpc.Pending(call.message_id, call.action, cx.ms), payload)
-        self._say(cx, text)
+        self._say(cx, text, cx.recorded_in(call.row) if call.is_event else 0)
 
     def _payload(self, cx: Context, call: Call) -> dict[str, Any]:
         """BootNotification is plain data already: it goes out before the OCPP types are loaded."""
@@ -274,6 +274,6 @@ class Station:
             return dict(call.data)
         return codec.to_wire(self.handlers.sends[call.action](call.data, cx))
 
-    def _say(self, cx: Context, text: str) -> None:
-        cx.do(Say(self.charger.link.connection, text))
+    def _say(self, cx: Context, text: str, rests_on: int = 0) -> None:
+        cx.do(Say(self.charger.link.connection, text, rests_on))
         self.charger.said(cx)

@@ -27,6 +27,14 @@ class Batches:
         """Something lost is still due."""
         return bool(self._records or self._drop or self._puts)
 
+    def is_due(self, row: int) -> bool:
+        """Whether this record was lost and has not been handed over again: nothing may be said that rests on it."""
+        return row in self._records
+
+    def step_of(self, row: int) -> int:
+        """The step whose batch took this record along last; 0 when that is long ago."""
+        return next((s for s, b in reversed(self._sent.items()) if any(r.id == row for r in b.records)), 0)
+
     def lost(self, step: int) -> bool:
         """The batch of `step` did not reach the flash: what nothing newer has replaced is due again.
 

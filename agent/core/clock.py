@@ -36,12 +36,16 @@ class Clock:
             return now.utc_ms - now.mono_ms + mono_ms
         return None
 
-    def learn(self, now: Instant, utc_ms: int) -> int:
-        """The CSMS says it is `utc_ms`; return the correction in ms (0 when it was no news or not credible)."""
+    def learn(self, now: Instant, utc_ms: int, round_trip_ms: int = 0) -> int:
+        """The CSMS says it is `utc_ms`, in an answer that took `round_trip_ms`: it may be older by so much.
+
+        Returns the correction in ms (0 when it was no news or not credible).
+        """
         if not credible(utc_ms):
             return 0
         before = self.utc(now)
-        if before is not None and abs(utc_ms - before) <= LEAP_MS:
+        if before is not None and -LEAP_MS <= before - utc_ms <= LEAP_MS + round_trip_ms:
             return 0
-        self._offset_ms, self.source = utc_ms - now.mono_ms, "csms"
-        return utc_ms - before if before is not None else 0
+        likely = utc_ms + round_trip_ms // 2
+        self._offset_ms, self.source = likely - now.mono_ms, "csms"
+        return likely - before if before is not None else 0

@@ -99,6 +99,14 @@ class Context:
         """Records that newer ones have superseded; removed with the next commit."""
         self._drop.extend(ids)
 
+    def is_due(self, row: int) -> bool:
+        """Whether a record was lost and is still to be handed over again."""
+        return self._durable.batches.is_due(row)
+
+    def recorded_in(self, row: int) -> int:
+        """The earlier step whose batch carries a record; 0 when it is on flash for long."""
+        return self._durable.batches.step_of(row)
+
     def put(self, table: str, key: str, value: Any) -> None:
         """Set (None: delete) an entry of a small mapping, in this step's batch."""
         self._puts.append(Put(table, key, value))

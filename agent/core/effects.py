@@ -66,10 +66,14 @@ class Energise(NamedTuple):
 
 
 class Say(NamedTuple):
-    """Send an OCPP-J text frame on connection `connection`; dropped if that one is gone."""
+    """Send an OCPP-J text frame on connection `connection`; dropped if that one is gone.
+
+    `rests_on` is the earlier step that recorded what it tells; dropped if that batch is lost (0: none).
+    """
 
     connection: int
     text: str
+    rests_on: int = 0
 
 
 class Connect(NamedTuple):
@@ -140,13 +144,18 @@ def _rises(effect: Effect, evse: int) -> bool:
     return isinstance(effect, Energise) and effect.command.evse == evse and isinstance(effect.command, Permit | Offer)
 
 
+def _leans(effect: Effect, step: int) -> bool:
+    """Whether the effect of a later step may not happen when the batch of `step` is lost."""
+    return isinstance(effect, Energise) or (isinstance(effect, Say) and effect.rests_on == step)
+
+
 class Pipeline:
     """Orders the effects of steps while batches are on their way to the flash.
 
     `submit` returns what may run at once: the step's MAKE_SAFE effects and its PERSIST, plus everything that was
     waiting for nothing. ENERGISE and SPEAK keep the order of steps: they are released when their own batch and
     all earlier ones are durable. A decrease or withdrawal cancels the permissions and increases of earlier steps for
-    its EVSE. A batch that is lost takes the ENERGISE commands of all steps that waited behind it along.
+    its EVSE. A batch that is lost takes along what the steps that waited behind it energise, or say of its records.
     """
 
     def __init__(self) -> None:
@@ -179,11 +188,14 @@ class Pipeline:
         return self._release()
 
     def failed(self, step: int) -> list[Effect]:
-        """The batch of `step` is lost: drop its effects, and what later steps energise; return what may run now."""
+        """The batch of `step` is lost: drop its effects, and what later steps energise or tell because of it.
+
+        Returns what may run now.
+        """
         self._waiting = deque(w for w in self._waiting if w.step != step)
         for waiting in self._waiting:
             if waiting.step > step:
-                waiting.effects = [e for e in waiting.effects if not isinstance(e, Energise)]
+                waiting.effects = [e for e in waiting.effects if not _leans(e, step)]
         return self._release()
 
     def _cancel(self, evse: int) -> None:

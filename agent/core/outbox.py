@@ -57,6 +57,9 @@ class Outbox:
         self.online = False
         """Connected and accepted: events made now are not offline events."""
         self.in_flight: Call | None = None
+        self.round_trip_ms = 0
+        """How long the last answer took: a time in it is so much older at most."""
+        self._sent_ms = 0
         self.silences = 0
         self._live: deque[Call] = deque()
         self._events: deque[Call] = deque()
@@ -135,7 +138,7 @@ class Outbox:
         if call is not None:
             self._run = 0 if call.is_event else self._run + 1
             call.attempts += 1
-            call.message_id = cx.uuid()
+            call.message_id, self._sent_ms = cx.uuid(), cx.ms
             self.in_flight = call
             cx.after(TIMEOUT, cx.keys[comm.MESSAGE_TIMEOUT])
         return call
@@ -150,7 +153,7 @@ class Outbox:
     def _next_event(self, cx: Context, allowed: frozenset[Gate]) -> Call | None:
         if "accepted" not in allowed or not self._events or cx.timers.at(RETRY) is not None:
             return None
-        return self._events[0]
+        return None if cx.is_due(self._events[0].row) else self._events[0]
 
     # ---------------------------------------------------------------------------------------- answers
 
@@ -158,6 +161,7 @@ class Outbox:
         """The call in flight was answered with a result: it is done. An event's record is dropped, lazily."""
         call = self._landed(cx)
         if call is not None:
+            self.round_trip_ms = cx.ms - self._sent_ms
             self.silences = 0
             if call.is_event:
                 self._gone(cx, call)
@@ -174,6 +178,10 @@ class Outbox:
         else:
             self._run = LIVE_RUN
         return call
+
+    def is_unrecorded(self, cx: Context) -> bool:
+        """The event in flight was not written down, so it was not said either."""
+        return self.in_flight is not None and self.in_flight.is_event and cx.is_due(self.in_flight.row)
 
     def unsaid(self, cx: Context) -> None:
         """The call in flight never left, because what was to be recorded with it was not: it goes first again."""

@@ -92,7 +92,7 @@ class Registration(Subject):
             return
         if not credible(utc_ms):
             cx.note("clock", f"the CSMS says it is {text[:40]}: not believed", "warning")
-        correction = cx.clock.learn(cx.now, utc_ms)
+        correction = cx.clock.learn(cx.now, utc_ms, self._outbox.round_trip_ms)
         if correction:
             cx.note("clock", f"UTC corrected by {correction / 1000:.1f} s to the CSMS's time", "warning")
 
