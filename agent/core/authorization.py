@@ -86,9 +86,10 @@ class Authorizer:
         """C.0 steps 2 to 4: the local list, the CSMS, or the offline rules."""
         known = self._list_entry(token)
         alone = bool(cx.keys[auth.DISABLE_REMOTE_AUTHORIZATION])
+        trusted = known is not None and known.get("status") == "Accepted" and cx.keys[auth.LOCAL_PRE_AUTHORIZE]
         if self._outbox.online and alone and known is None:
             cx.note("authorization", "refused: not on the local list, and the CSMS is not asked by key", "warning")
-        elif self._outbox.online and not alone and not (known is not None and cx.keys[auth.LOCAL_PRE_AUTHORIZE]):
+        elif self._outbox.online and not alone and not trusted:
             self._outbox.call(
                 "Authorize",
                 {"token": [token.value, token.kind]},

@@ -24,6 +24,8 @@ TIMEOUT = "outbox.timeout"
 LIVE_BOUND = 500
 SILENCES = 3
 """Unanswered CALLs in a row after which the connection is given up; never before an event's last attempt (E13)."""
+CUTS = 3
+"""Breaks of the link over one event after which other transactions go first."""
 LIVE_RUN = 10
 """Live calls that may go before a waiting event; one that fails lets the event go at once."""
 ASIDE_BOUND = 1_000
@@ -41,6 +43,8 @@ class Call:
     gate: Gate = "accepted"
     row: int = 0
     attempts: int = 0
+    cuts: int = 0
+    """How often the link broke while it was in flight."""
     message_id: str = ""
 
     @property
@@ -74,9 +78,9 @@ class Outbox:
     def call(
         self, action: str, data: Mapping[str, Any], then: str = "", gate: Gate = "accepted", **context: Any
     ) -> None:
-        """Queue a live call. When the lane is full the oldest goes."""
+        """Queue a live call. When the lane is full the oldest goes, one that nothing follows before all others."""
         if len(self._live) >= LIVE_BOUND:
-            self._live.popleft()
+            self._live.remove(next((call for call in self._live if not call.then), self._live[0]))
         self._live.append(Call(action, data, then, context, gate))
 
     def add_event(self, cx: Context, data: dict[str, Any]) -> None:
@@ -199,13 +203,21 @@ class Outbox:
         call = self._landed(cx)
         if call is not None:
             call.attempts -= 1
+            call.cuts += 1
         cx.forget(RETRY)
         void = [*([call] if call is not None and not call.is_event else []), *self._live]
         self._live.clear()
         self.silences = 0
         for event in self._events:
             event.data = {**event.data, "offline": True}
+        if call is not None and call.is_event and call.cuts % CUTS == 0:
+            self._step_back(call.data["tx"])
         return void
+
+    def _step_back(self, tx_id: str) -> None:
+        """The link keeps breaking over an event: other transactions go first, its own keep their order."""
+        mine = [event for event in self._events if event.data["tx"] == tx_id]
+        self._events = deque([*(event for event in self._events if event.data["tx"] != tx_id), *mine])
 
     def is_ignored(self, cx: Context) -> bool:
         """So many CALLs in a row were not answered that the connection is of no use."""

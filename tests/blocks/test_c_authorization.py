@@ -187,6 +187,53 @@ def test_a_transaction_that_is_over_for_its_card_is_not_taken_by_another() -> No
     world.settles()
 
 
+# ---------------------------------------------------------------------------------------- C13, C14
+
+
+def on_the_list(world: World, status: str, **keys: str) -> None:
+    """The local list says this of CARD."""
+    entry = {"idToken": {"idToken": CARD, "type": "ISO14443"}, "idTokenInfo": {"status": status}}
+    answer = world.csms_asks(
+        "SendLocalList", {"versionNumber": 1, "updateType": "Full", "localAuthorizationList": [entry]}
+    )
+    assert answer["status"] == "Accepted"
+    for name, value in keys.items():
+        world.asks_station("config.set", name=f"AuthCtrlr.{name}", value=value)
+
+
+@req("C14.FR.02", "C14.FR.03", "C01.FR.02", "C01.FR.05")
+@pytest.mark.parametrize(
+    ("status", "trusted", "asks"),
+    [("Accepted", "true", 0), ("Accepted", "false", 1), ("Blocked", "true", 1), ("Blocked", "false", 1)],
+)
+def test_online_the_list_spares_the_question_only_when_it_says_yes(
+    world: World, status: str, trusted: str, asks: int
+) -> None:
+    on_the_list(world, status, LocalPreAuthorize=trusted)
+    world.ev(2).plugs_in().presents(CARD)
+    world.runs(seconds=30)
+    assert len(heard(world, "Authorize")) == asks and world.outlets[2].amps > 6
+    world.settles()
+
+
+@req("C13.FR.02", "C13.FR.04", "C15.FR.08")
+@pytest.mark.parametrize(
+    ("status", "local", "unknown", "charges"),
+    [
+        ("Accepted", "true", "false", True),
+        ("Accepted", "false", "false", False),
+        ("Blocked", "true", "true", False),
+        ("Blocked", "true", "false", False),
+    ],
+)
+def test_offline_the_list_decides(world: World, status: str, local: str, unknown: str, charges: bool) -> None:
+    on_the_list(world, status, LocalAuthorizeOffline=local, OfflineTxForUnknownIdEnabled=unknown)
+    world.csms.vanishes()
+    world.ev(2).after(seconds=5).plugs_in().presents(CARD)
+    world.runs(minutes=1)
+    assert (world.outlets[2].amps > 6) is charges
+
+
 # ---------------------------------------------------------------------------------------- C09
 
 
