@@ -83,6 +83,7 @@ class Workbench:
     async def charges(self, *evses: int) -> None:
         """Plug a car in and show a card at each EVSE; returns when all of them have reported Charging."""
         for evse in evses:
+            await self.csms.wait_until(partial(self._told, evse))
             await self.verb("ev/plug", evse=evse)
             await self.verb("token/present", value=CARDS[evse], evses=[evse])
             await self.csms.wait_until(partial(self._charging, evse))
@@ -93,6 +94,10 @@ class Workbench:
         for evse in evses:
             await self.verb("ev/unplug", evse=evse)
         await self.csms.wait_until(lambda: len(self.csms.events("Ended")) >= ended + len(evses))
+
+    def _told(self, evse: int) -> bool:
+        """The hardware of this EVSE is known: its connector's status was told."""
+        return any(a == "StatusNotification" and p["evseId"] == evse for _, a, p in self.csms.calls)
 
     def _charging(self, evse: int) -> bool:
         """A transaction of this EVSE has reported Charging. The EVSE is named in its first event at least."""
