@@ -8,6 +8,7 @@ from typing import Any
 from agent.core.context import Context
 from agent.core.evse import Token
 from agent.protocol.block import Block, follows, sends
+from agent.protocol.token import id_token_info
 from agent.protocol.v201 import call, call_result, datatypes
 
 
@@ -26,9 +27,3 @@ class Authorization(Block):
         self.charger.authorizer.answered(
             cx, Token(*asked["token"]), answer, asked["evse"], asked["evses"], asked.get("remote")
         )
-
-
-def id_token_info(given: Any) -> dict[str, Any]:
-    """idTokenInfo in the core's words."""
-    group = given.group_id_token.id_token if given.group_id_token else None
-    return {"status": str(given.status), "group": group, "evses": given.evse_id}

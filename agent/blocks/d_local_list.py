@@ -8,6 +8,7 @@ from agent.core.context import Context
 from agent.core.evse import Token
 from agent.core.locallist import Update
 from agent.protocol.block import Block, answers
+from agent.protocol.token import id_token_info
 from agent.protocol.v201 import call, call_result
 
 
@@ -30,8 +31,4 @@ def _token(one: Any) -> Token:
 
 
 def _entry(one: Any) -> dict[str, Any] | None:
-    given = one.id_token_info
-    if given is None:
-        return None
-    group = given.group_id_token.id_token if given.group_id_token else None
-    return {"status": str(given.status), "group": group, "evses": given.evse_id}
+    return None if one.id_token_info is None else id_token_info(one.id_token_info)

@@ -8,6 +8,7 @@ from typing import Any
 from agent.core.context import Context
 from agent.protocol.block import Block, answers, follows, moment, sends
 from agent.protocol.metervalue import meter_value
+from agent.protocol.token import id_token_info
 from agent.protocol.v201 import call, call_result, datatypes
 
 
@@ -49,10 +50,7 @@ class Transactions(Block):
     ) -> None:
         given = response.id_token_info
         if given is not None:
-            group = given.group_id_token.id_token if given.group_id_token else None
-            self.charger.authorizer.event_answered(
-                cx, data["tx"], {"status": str(given.status), "group": group}
-            )
+            self.charger.authorizer.event_answered(cx, data["tx"], id_token_info(given))
 
     @answers("GetTransactionStatus")
     def status(self, request: call.GetTransactionStatus, cx: Context) -> call_result.GetTransactionStatus:
