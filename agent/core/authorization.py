@@ -128,12 +128,20 @@ class Authorizer:
             cx.note("authorization", f"refused: {status}", "warning")
             return
         member = self._member(group, evse_ids)
-        if member is not None and not (evse_id is not None and self._evses[evse_id].connected):
+        meant = self._meant(cx, token, evse_id, evse_ids)
+        if member is not None and not (meant is not None and meant.connected):
             self.stop(cx, member, Cause.STOPPED_HERE, token)
         elif group is not None and group == cx.keys[auth.MASTER_PASS_GROUP_ID]:
             cx.note("authorization", "a master pass never starts (C16.FR.03)", "warning")
         elif evse_id is not None:
-            self._accept(cx, token, info, self._evses[evse_id], evse_ids, remote=remote)
+            self._accept(cx, token, info, meant, evse_ids, remote=remote)
+
+    def _meant(self, cx: Context, token: Token, evse_id: int | None, evse_ids: Iterable[int]) -> Evse | None:
+        """Where the driver means to charge by now: since the card was shown a car may have come to another EVSE."""
+        chosen = self._evses[evse_id] if evse_id is not None else None
+        if chosen is None or (chosen.connected and self.may_begin(cx, chosen, token)):
+            return chosen
+        return self._choose(cx, [self._evses[i] for i in evse_ids], token) or chosen
 
     def _member(self, group: str | None, evse_ids: Iterable[int]) -> Evse | None:
         """Where somebody of the same group charges (C09.FR.03); a car that waits beside it is meant before that."""

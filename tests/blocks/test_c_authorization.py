@@ -175,6 +175,16 @@ def test_two_drivers_at_a_common_reader_each_get_their_own_evse(world: World) ->
     world.settles()
 
 
+@req("C01.FR.01")
+def test_a_car_that_comes_while_the_csms_is_asked_is_the_one_that_is_meant(world: World) -> None:
+    world.csms.latency_ms = (9_000, 9_000)
+    world.ev(1).presents(CARD, evses=(1, 2))
+    world.ev(2).after(seconds=5).plugs_in()
+    world.runs(minutes=1)
+    assert world.outlets[2].amps > 6 and not world.outlets[1].permitted
+    world.settles()
+
+
 @req("C01.FR.23")
 def test_a_transaction_that_is_over_for_its_card_is_not_taken_by_another() -> None:
     world = charging(keys={**QUIET, "TxCtrlr.TxStopPoint": "EVConnected"})
