@@ -22,6 +22,7 @@ from agent.core.recovery import LEDGER_BOUND, Recovered, fold
 from agent.core.registers import Registers
 from agent.core.registration import Registration
 from agent.core.remote import Remote
+from agent.core.resumption import Resumption
 from agent.core.sampling import Sampling
 from agent.core.schedules import RELATIVE, Schedules
 from agent.core.series import Series, series_timer
@@ -55,6 +56,7 @@ class Charger:
         self.series = Series()
         self.registers = Registers(stored.get("meters", {}))
         self.transactions = Transactions(self.outbox, self.series, self.registers, self._tx_ended)
+        self.resumption = Resumption(self.transactions, self.outbox, self.series)
         self.locks = Locks()
         self.authorizer = Authorizer(
             self.evses,
@@ -149,7 +151,7 @@ class Charger:
             cx.note("store", complaint, "warning")
         if self.recovered.superseded:
             cx.drop(*self.recovered.superseded)
-        self.transactions.recover(cx, self.evses, self.recovered.running, reason)
+        self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.schedules.forget_orphans(cx, {t.id for t in self.recovered.running})
         self.link.start(cx)
         self._arm_clock(cx)
@@ -157,7 +159,7 @@ class Charger:
     def settle(self, cx: Context) -> None:
         """At the end of every step: transactions, limits and statuses follow the facts."""
         for evse in self.evses.values():
-            self.transactions.resume_or_end(cx, evse)
+            self.resumption.settle(cx, evse)
             self.transactions.sign_before_start(cx, evse)
             self.schedules.follow(cx, evse)
         self.limits.apply(cx)

@@ -15,7 +15,7 @@ from state_machines.table import Edge, Subject
 
 if TYPE_CHECKING:
     from agent.core.schedules import Profile
-    from agent.core.transactions import Transaction
+    from agent.core.transaction import Transaction
 
 WANTS_ENERGY = ("C",)
 """Pilot states in which mains may be on; D only where ventilation is present, which no profile offers yet."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.effects import Record
-from agent.core.transactions import Transaction
+from agent.core.transaction import Transaction
 
 LEDGER_BOUND = 1_000
 """Ended transactions and set-aside events that are kept."""

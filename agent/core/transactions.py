@@ -7,17 +7,17 @@ the reason. An event is recorded when it is made, gets its seqNo then (E01.FR.07
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.evse import Authorization, Evse, Token
+from agent.core.evse import Evse, Token
 from agent.core.metering import energy_wh, is_fresh, resolve, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
 from agent.core.signing import Signing
-from config_keys import sampled, site, tx
+from agent.core.transaction import Ending, Transaction
+from config_keys import sampled, tx
 from hal.ports import MeterSigned
 from state_machines.reasons import Cause
 
@@ -25,81 +25,10 @@ LAST_READING_MS = 3_000
 SIGNED_MS = 15_000
 """The same for a meter that has to sign it."""
 """How long the end of a transaction waits for a reading taken after the contactor opened."""
-RECOVERY_MS = 60_000
-"""How long a recovered transaction waits for the hardware to tell what is plugged in."""
 GONE = frozenset({"Authorized", "PowerPathClosed", "EnergyTransfer"})
 """Facts that an ended authorization takes with it."""
 STOPS = (Cause.STOPPED_HERE, Cause.STOPPED_REMOTELY, Cause.DEAUTHORIZED, Cause.EV_CAME_NOT, Cause.FAULT)
 """Causes that initiate the end, whenever it comes."""
-
-
-@dataclass(slots=True)
-class Ending:
-    """The stop point was reached; the Ended event waits for the last reading until `until_ms`."""
-
-    cause: Cause
-    until_ms: int
-    since_ms: int
-    token: Token | None
-    facts: frozenset[str]
-
-
-@dataclass(slots=True)
-class Transaction:
-    """One running transaction."""
-
-    id: str
-    evse: int
-    connector: int
-    next_seq: int = 0
-    token: Token | None = None
-    group: str | None = None
-    remote_start_id: int | None = None
-    charging_state: str = "Idle"
-    reached: frozenset[str] = frozenset()
-    stop_reason: str | None = None
-    has_charged: bool = False
-    began: dict[str, Any] | None = None
-    started: dict[str, Any] = field(default_factory=dict)
-    phases: int = 0
-    untold: set[str] = field(default_factory=set)
-    """Fields still to be sent once: evse, token, remote_start_id (E.2)."""
-    adopted: Authorization | None = None
-    """The authorization whose token it carries."""
-    ending: Ending | None = None
-    later: Cause | None = None
-    """What happened while it was ending; looked at again once it has ended."""
-    recovered_by_ms: int | None = None
-    """Set after a restart until it is known whether the car is still there."""
-    at: dict[str, Any] = field(default_factory=dict)
-    """Stamp of the last event: how long we were away is counted from it."""
-    end_wh: str | None = None
-    row: int = 0
-
-    def data(self) -> dict[str, Any]:
-        """What is kept of it."""
-        token = [self.token.value, self.token.kind] if self.token else None
-        return {
-            "tx": self.id, "evse": self.evse, "connector": self.connector, "next_seq": self.next_seq,
-            "token": token, "group": self.group, "remote_start_id": self.remote_start_id,
-            "state": self.charging_state, "reached": sorted(self.reached), "stop_reason": self.stop_reason,
-            "has_charged": self.has_charged, "began": self.began, "started": self.started,
-            "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
-        }  # fmt: skip
-
-    @classmethod
-    def of(cls, data: dict[str, Any], row: int) -> Transaction:
-        """From a record; fields that a record of an older release lacks get their defaults."""
-        token = data.get("token")
-        return cls(
-            id=data["tx"], evse=data["evse"], connector=data.get("connector", 1),
-            next_seq=data.get("next_seq", 0), token=Token(*token) if token else None, group=data.get("group"),
-            remote_start_id=data.get("remote_start_id"), charging_state=data.get("state", "Idle"),
-            reached=frozenset(data.get("reached", ())), stop_reason=data.get("stop_reason"),
-            has_charged=data.get("has_charged", False), began=data.get("began"),
-            started=data.get("started", {}), untold=set(data.get("untold", ())),
-            at=data.get("at", {}), row=row,
-        )  # fmt: skip
 
 
 class Transactions:
@@ -116,7 +45,6 @@ class Transactions:
         self._before: dict[int, frozenset[str]] = {}
         self._due: dict[int, int] = {}
         """When the periodic sample of each EVSE is due (monotonic ms)."""
-        self._cut = Cause.POWER_LOST
 
     # ---------------------------------------------------------------------------------------- what happens
 
@@ -147,7 +75,7 @@ class Transactions:
         if done is None or running is None or running.ending is not None or running.recovered_by_ms is not None:
             return
         told = done.cause in (Cause.STOPPED_HERE, Cause.STOPPED_REMOTELY)
-        if told and not self._is_over(cx, running, evse.facts() - GONE):
+        if told and not self.is_over(cx, running, evse.facts() - GONE):
             done.told = True
             self._go_on(cx, evse, done.cause, evse.facts(), done.stopping_token)
 
@@ -229,8 +157,16 @@ class Transactions:
         signed = self.signing.told(evse) if cause is Cause.SIGNED else []
         self._event(cx, evse, new, "Started", cause, [*signed, *self._begin(cx, evse, new)])
         self.signing.begin(cx, evse)
+        self.arm(cx, evse)
+
+    def arm(self, cx: Context, evse: Evse) -> None:
+        """Samples are due from now on."""
         self._arm(cx, evse)
         self._series.arm(cx, evse)
+
+    def takes_up(self, evse: Evse) -> None:
+        """What holds at an EVSE is where its transaction goes on from."""
+        self._before[evse.id] = evse.facts()
 
     def _arm(self, cx: Context, evse: Evse, since_ms: int | None = None) -> None:
         """The next periodic sample, TxUpdatedInterval from now, or from when the last was due; 0 means none."""
@@ -267,7 +203,7 @@ class Transactions:
         running = evse.tx
         assert running is not None
         self._adopt(evse, running)
-        over = self._is_over(cx, running, facts) or self._never_came(cx, cause)
+        over = self.is_over(cx, running, facts) or self._never_came(cx, cause)
         running.reached |= facts
         if cause in STOPS or (cause is Cause.UNPLUGGED and evse.authorization is None):
             self.stop_because(evse, cause.value.stopped)
@@ -282,7 +218,7 @@ class Transactions:
             running.untold.add("token")
         self._event(cx, evse, running, "Updated", cause, self._begin(cx, evse, running))
 
-    def _is_over(self, cx: Context, running: Transaction, facts: frozenset[str]) -> bool:
+    def is_over(self, cx: Context, running: Transaction, facts: frozenset[str]) -> bool:
         """A stop point was reached: something that once held does no longer (E.0).
 
         When nothing holds any more (no car, no authorization, no vehicle in the bay) it ends whatever the keys say:
@@ -419,67 +355,7 @@ class Transactions:
         """An interval was changed: it holds from now on."""
         for evse in evses.values():
             if evse.tx is not None and evse.tx.ending is None:
-                self._arm(cx, evse)
-                self._series.arm(cx, evse)
-
-    # ---------------------------------------------------------------------------------------- after a restart
-
-    def recover(self, cx: Context, evses: Mapping[int, Evse], running: list[Transaction], reason: str) -> None:
-        """Running transactions of before the restart wait until the hardware tells whether the car is there."""
-        self._cut = Cause.POWER_LOST if reason == "PowerUp" else Cause.REBOOTED
-        for transaction in running:
-            evse = evses.get(transaction.evse)
-            if evse is None or evse.tx is not None:
-                self._bury(cx, transaction)
-                continue
-            evse.tx = transaction
-            transaction.recovered_by_ms = cx.ms + RECOVERY_MS
-            cx.after(f"evse{evse.id}.recovery", RECOVERY_MS / 1000)
-
-    def resume_or_end(self, cx: Context, evse: Evse) -> None:
-        """E.3: with the car still there the transaction goes on, if the keys allow; else it ends."""
-        running = evse.tx
-        if running is None or running.recovered_by_ms is None:
-            return
-        known = evse.pilot is not None and evse.contactor.state != "unseen"
-        if not known and cx.ms < running.recovered_by_ms:
-            return
-        running.recovered_by_ms = None
-        self._before[evse.id] = evse.facts()
-        if evse.connected:
-            evse.session.fire("plug", cx)
-        if known and evse.connected and self._may_resume(cx, running):
-            self._resume(cx, evse, running)
-        else:
-            self.end_now(cx, evse, self._cut)
-
-    def _may_resume(self, cx: Context, running: Transaction) -> bool:
-        utc, last = cx.utc(), running.at.get("utc")
-        away_s = (utc - last) / 1000 if utc is not None and last is not None else 0.0
-        return cx.keys[site.RESUME_TRANSACTIONS_ON_BOOT] and away_s <= cx.keys[site.RESUME_TIMEOUT]
-
-    def _resume(self, cx: Context, evse: Evse, running: Transaction) -> None:
-        cx.note("recovery", f"EVSE {evse.id}: transaction {running.id} goes on")
-        if running.token is not None and running.stop_reason is None:
-            running.adopted = Authorization(running.token, Cause.AUTHORIZED, running.group)
-            evse.authorise(cx, running.adopted)
-        self._before[evse.id] = evse.facts()
-        if running.stop_reason is not None and self._is_over(cx, running, evse.facts()):
-            self.end_now(cx, evse, self._cut)
-            return
-        self._arm(cx, evse)
-        self._series.arm(cx, evse)
-
-    def _bury(self, cx: Context, running: Transaction) -> None:
-        """Its EVSE exists no more, or it is not the only one there: ended without a reading."""
-        running.stop_reason = running.stop_reason or self._cut.value.stopped
-        self._series.take(cx, running.id)
-        data = {"tx": running.id, "seq": running.next_seq, "type": "Ended", "trigger": self._cut.value.trigger,
-                **stamp(cx, cx.ms), "state": "Idle", "offline": True, "at": running.evse,
-                "stopped": running.stop_reason}  # fmt: skip
-        running.next_seq += 1
-        self.keep(cx, running, ended=True)
-        self._outbox.add_event(cx, data)
+                self.arm(cx, evse)
 
     def synchronised(self, cx: Context, evses: Mapping[int, Evse]) -> None:
         """UTC has become known: what was stamped without it is stamped for good, once (bug 14)."""

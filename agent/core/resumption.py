@@ -1,0 +1,84 @@
+"""After a restart: a transaction of before goes on with its car, or ends (E.3, bugs 10 to 12 of real chargers)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.core.context import Context
+from agent.core.evse import Authorization, Evse
+from agent.core.metering import stamp
+from agent.core.outbox import Outbox
+from agent.core.series import Series
+from agent.core.transaction import Transaction
+from agent.core.transactions import Transactions
+from config_keys import site
+from state_machines.reasons import Cause
+
+RECOVERY_MS = 60_000
+"""How long a recovered transaction waits for the hardware to tell what is plugged in."""
+
+
+class Resumption:
+    """Decides what becomes of every transaction that the journal held as running."""
+
+    def __init__(self, transactions: Transactions, outbox: Outbox, series: Series) -> None:
+        self._transactions = transactions
+        self._outbox = outbox
+        self._series = series
+        self._cut = Cause.POWER_LOST
+
+    def recover(self, cx: Context, evses: Mapping[int, Evse], running: list[Transaction], reason: str) -> None:
+        """Running transactions of before the restart wait until the hardware tells whether the car is there."""
+        self._cut = Cause.POWER_LOST if reason == "PowerUp" else Cause.REBOOTED
+        for transaction in running:
+            evse = evses.get(transaction.evse)
+            if evse is None or evse.tx is not None:
+                self._bury(cx, transaction)
+                continue
+            evse.tx = transaction
+            transaction.recovered_by_ms = cx.ms + RECOVERY_MS
+            cx.after(f"evse{evse.id}.recovery", RECOVERY_MS / 1000)
+
+    def settle(self, cx: Context, evse: Evse) -> None:
+        """E.3: with the car still there the transaction goes on, if the keys allow; else it ends."""
+        running = evse.tx
+        if running is None or running.recovered_by_ms is None:
+            return
+        known = evse.pilot is not None and evse.contactor.state != "unseen"
+        if not known and cx.ms < running.recovered_by_ms:
+            return
+        running.recovered_by_ms = None
+        self._transactions.takes_up(evse)
+        if evse.connected:
+            evse.session.fire("plug", cx)
+        if known and evse.connected and self._may_resume(cx, running):
+            self._resume(cx, evse, running)
+        else:
+            self._transactions.end_now(cx, evse, self._cut)
+
+    def _may_resume(self, cx: Context, running: Transaction) -> bool:
+        utc, last = cx.utc(), running.at.get("utc")
+        away_s = (utc - last) / 1000 if utc is not None and last is not None else 0.0
+        return cx.keys[site.RESUME_TRANSACTIONS_ON_BOOT] and away_s <= cx.keys[site.RESUME_TIMEOUT]
+
+    def _resume(self, cx: Context, evse: Evse, running: Transaction) -> None:
+        cx.note("recovery", f"EVSE {evse.id}: transaction {running.id} goes on")
+        if running.token is not None and running.stop_reason is None:
+            running.adopted = Authorization(running.token, Cause.AUTHORIZED, running.group)
+            evse.authorise(cx, running.adopted)
+        self._transactions.takes_up(evse)
+        if running.stop_reason is not None and self._transactions.is_over(cx, running, evse.facts()):
+            self._transactions.end_now(cx, evse, self._cut)
+            return
+        self._transactions.arm(cx, evse)
+
+    def _bury(self, cx: Context, running: Transaction) -> None:
+        """Its EVSE exists no more, or it is not the only one there: ended without a reading."""
+        running.stop_reason = running.stop_reason or self._cut.value.stopped
+        self._series.take(cx, running.id)
+        data = {"tx": running.id, "seq": running.next_seq, "type": "Ended", "trigger": self._cut.value.trigger,
+                **stamp(cx, cx.ms), "state": "Idle", "offline": True, "at": running.evse,
+                "stopped": running.stop_reason}  # fmt: skip
+        running.next_seq += 1
+        self._transactions.keep(cx, running, ended=True)
+        self._outbox.add_event(cx, data)

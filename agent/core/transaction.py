@@ -1,0 +1,78 @@
+"""One running transaction: what is known of it, and what of it is kept in the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.core.evse import Authorization, Token
+from state_machines.reasons import Cause
+
+
+@dataclass(slots=True)
+class Ending:
+    """The stop point was reached; the Ended event waits for the last reading until `until_ms`."""
+
+    cause: Cause
+    until_ms: int
+    since_ms: int
+    token: Token | None
+    facts: frozenset[str]
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One running transaction."""
+
+    id: str
+    evse: int
+    connector: int
+    next_seq: int = 0
+    token: Token | None = None
+    group: str | None = None
+    remote_start_id: int | None = None
+    charging_state: str = "Idle"
+    reached: frozenset[str] = frozenset()
+    stop_reason: str | None = None
+    has_charged: bool = False
+    began: dict[str, Any] | None = None
+    started: dict[str, Any] = field(default_factory=dict)
+    phases: int = 0
+    untold: set[str] = field(default_factory=set)
+    """Fields still to be sent once: evse, token, remote_start_id (E.2)."""
+    adopted: Authorization | None = None
+    """The authorization whose token it carries."""
+    ending: Ending | None = None
+    later: Cause | None = None
+    """What happened while it was ending; looked at again once it has ended."""
+    recovered_by_ms: int | None = None
+    """Set after a restart until it is known whether the car is still there."""
+    at: dict[str, Any] = field(default_factory=dict)
+    """Stamp of the last event: how long we were away is counted from it."""
+    end_wh: str | None = None
+    row: int = 0
+
+    def data(self) -> dict[str, Any]:
+        """What is kept of it."""
+        token = [self.token.value, self.token.kind] if self.token else None
+        return {
+            "tx": self.id, "evse": self.evse, "connector": self.connector, "next_seq": self.next_seq,
+            "token": token, "group": self.group, "remote_start_id": self.remote_start_id,
+            "state": self.charging_state, "reached": sorted(self.reached), "stop_reason": self.stop_reason,
+            "has_charged": self.has_charged, "began": self.began, "started": self.started,
+            "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, data: dict[str, Any], row: int) -> Transaction:
+        """From a record; fields that a record of an older release lacks get their defaults."""
+        token = data.get("token")
+        return cls(
+            id=data["tx"], evse=data["evse"], connector=data.get("connector", 1),
+            next_seq=data.get("next_seq", 0), token=Token(*token) if token else None, group=data.get("group"),
+            remote_start_id=data.get("remote_start_id"), charging_state=data.get("state", "Idle"),
+            reached=frozenset(data.get("reached", ())), stop_reason=data.get("stop_reason"),
+            has_charged=data.get("has_charged", False), began=data.get("began"),
+            started=data.get("started", {}), untold=set(data.get("untold", ())),
+            at=data.get("at", {}), row=row,
+        )  # fmt: skip
