@@ -311,7 +311,7 @@ class Evse:
             return self.tx.charging_state
         if self.authorization is None:
             return "EVConnected"
-        if self.held:
+        if self.held or (self.tx is not None and self.tx.interrupted and not self.rested):
             return "SuspendedEVSE"
         if self.pilot in WANTS_ENERGY:
             return self.tx.charging_state if self.tx is not None else "EVConnected"

@@ -25,7 +25,7 @@ LIVE_BOUND = 500
 SILENCES = 3
 """Unanswered CALLs in a row after which the connection is given up; never before an event's last attempt (E13)."""
 CUTS = 3
-"""Breaks of the link over one event after which other transactions go first."""
+"""Breaks of the link over one event after which other transactions go first, and it waits like a refused one."""
 LIVE_RUN = 10
 """Live calls that may go before a waiting event; one that fails lets the event go at once."""
 ASIDE_BOUND = 1_000
@@ -45,6 +45,8 @@ class Call:
     attempts: int = 0
     cuts: int = 0
     """How often the link broke while it was in flight."""
+    rested: bool = False
+    """It has waited on the present connection, which held without it."""
     message_id: str = ""
 
     @property
@@ -157,7 +159,12 @@ class Outbox:
     def _next_event(self, cx: Context, allowed: frozenset[Gate]) -> Call | None:
         if "accepted" not in allowed or not self._events or cx.timers.at(RETRY) is not None:
             return None
-        return None if cx.is_due(self._events[0].row) else self._events[0]
+        first = self._events[0]
+        if first.cuts >= CUTS and not first.rested:
+            first.rested = True
+            cx.after(RETRY, cx.keys[comm.MESSAGE_ATTEMPT_INTERVAL] * (first.cuts - CUTS + 1))
+            return None
+        return None if cx.is_due(first.row) else first
 
     # ---------------------------------------------------------------------------------------- answers
 
@@ -202,17 +209,25 @@ class Outbox:
         """
         call = self._landed(cx)
         if call is not None:
-            call.attempts -= 1
-            call.cuts += 1
+            self._broke(cx, call)
         cx.forget(RETRY)
         void = [*([call] if call is not None and not call.is_event else []), *self._live]
         self._live.clear()
         self.silences = 0
         for event in self._events:
-            event.data = {**event.data, "offline": True}
-        if call is not None and call.is_event and call.cuts % CUTS == 0:
-            self._step_back(call.data["tx"])
+            event.data, event.rested = {**event.data, "offline": True}, False
         return void
+
+    def _broke(self, cx: Context, call: Call) -> None:
+        """The link broke over a call. One that breaks a link each time that held without it is set aside at last."""
+        call.attempts -= 1
+        call.cuts += 1
+        if not call.is_event or not (call.rested or call.cuts % CUTS == 0):
+            return
+        if call.cuts >= CUTS + cx.keys[comm.MESSAGE_ATTEMPTS]:
+            self._set_aside(cx, call, f"broke the link {call.cuts} times")
+        else:
+            self._step_back(call.data["tx"])
 
     def _step_back(self, tx_id: str) -> None:
         """The link keeps breaking over an event: other transactions go first, its own keep their order."""
@@ -232,15 +247,15 @@ class Outbox:
         if call.attempts < cx.keys[comm.MESSAGE_ATTEMPTS]:
             cx.after(RETRY, cx.keys[comm.MESSAGE_ATTEMPT_INTERVAL] * call.attempts)
             return
+        self._set_aside(cx, call, f"was not taken in {call.attempts} tries")
+
+    def _set_aside(self, cx: Context, call: Call, why: str) -> None:
+        """The CSMS will not have this event: it is kept here and reported, and the others go on."""
         self._gone(cx, call)
         self._aside.append(cx.record("set_aside", call.data))
         while len(self._aside) > ASIDE_BOUND:
             cx.drop(self._aside.popleft())
-        cx.note(
-            "outbox",
-            f"event {call.data['tx']}/{call.data['seq']} was not taken in {call.attempts} tries: set aside",
-            "error",
-        )
+        cx.note("outbox", f"event {call.data['tx']}/{call.data['seq']} {why}: set aside", "error")
 
     def _gone(self, cx: Context, call: Call) -> None:
         """The first event is done with; its record goes, and there is room again."""

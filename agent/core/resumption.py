@@ -66,6 +66,7 @@ class Resumption:
         if running.token is not None and running.stop_reason is None:
             running.adopted = Authorization(running.token, Cause.AUTHORIZED, running.group)
             evse.authorise(cx, running.adopted)
+        running.interrupted = True
         self._transactions.takes_up(evse)
         if running.stop_reason is not None and self._transactions.is_over(cx, running, evse.facts()):
             self._transactions.end_now(cx, evse, self._cut)

@@ -75,8 +75,9 @@ def transaction(evse: Evse) -> dict[str, Any] | None:
     running = evse.tx
     if running is None:
         return None
+    state = running.charging_state if running.recovered_by_ms is None else "Recovering"
     return {
-        "id": running.id, "evse": evse.id, "state": running.charging_state, "seq": running.next_seq,
+        "id": running.id, "evse": evse.id, "state": state, "seq": running.next_seq,
         "token": running.token.value if running.token else None, "started": running.started.get("utc"),
         "begin_wh": begin_wh(running.began), "ending": running.ending is not None,
     }  # fmt: skip

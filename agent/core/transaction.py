@@ -45,6 +45,8 @@ class Transaction:
     ending: Ending | None = None
     later: Cause | None = None
     """What happened while it was ending; looked at again once it has ended."""
+    interrupted: bool = False
+    """It goes on after a restart, and no energy has been offered and taken since."""
     recovered_by_ms: int | None = None
     """Set after a restart until it is known whether the car is still there."""
     at: dict[str, Any] = field(default_factory=dict)

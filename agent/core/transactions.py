@@ -111,8 +111,10 @@ class Transactions:
         self, cx: Context, evse: Evse, cause: Cause, value: dict[str, Any] | None, at_ms: int | None = None
     ) -> None:
         """A periodic, clock-aligned or triggered sample; without a value there is nothing to say (J02)."""
-        if evse.tx is not None and evse.tx.ending is None and value is not None:
-            self._event(cx, evse, evse.tx, "Updated", cause, [value], at_ms=at_ms)
+        running = evse.tx
+        if running is None or running.ending is not None or running.recovered_by_ms is not None or value is None:
+            return
+        self._event(cx, evse, running, "Updated", cause, [value], at_ms=at_ms)
 
     def signed(self, cx: Context, evse: Evse, event: MeterSigned) -> None:
         """The meter has signed: the begin value is told at once, and may start the transaction (E01.FR.04)."""
@@ -305,7 +307,7 @@ class Transactions:
         self._tell(evse, running, data, token)
         if state == "Charging":
             data["phases"] = running.phases = evse.phases_closed or evse.site.phases
-            running.has_charged = True
+            running.has_charged, running.interrupted = True, False
         if kind == "Ended":
             data["stopped"] = running.stop_reason or cause.value.stopped
         running.charging_state, running.at = state, stamped

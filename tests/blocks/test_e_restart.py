@@ -1,0 +1,102 @@
+"""E.3: transactions over a power cut, a killed process, and a person who forces the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.blocks.stories import (
+    CARD,
+    OFFLINE_FOR_ALL,
+    QUIET,
+    back_online,
+    charging,
+    idle,
+    last,
+    trail,
+)
+from tests.marks import req
+from tests.sim.outlet import OutletSpec, raw, smart
+
+
+@req("E01.FR.07", "E01.FR.16")
+@pytest.mark.parametrize("end", ["power", "kill"])
+def test_after_a_short_absence_the_transaction_goes_on_with_the_next_number(end: str) -> None:
+    world = charging()
+    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=30)
+    world.runs(minutes=3)
+    session = world.csms.transaction(1)
+    assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 1
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    assert session.ended and session.stopped_reason == "Local"
+    world.settles()
+
+
+@req("E01.FR.18", "E02.FR.13")
+@pytest.mark.parametrize("end", ["power", "kill"])
+@pytest.mark.parametrize("outlet", [raw(32), smart(16)], ids=["raw", "smart"])
+def test_a_resumed_transaction_is_not_charging_before_energy_flows_again(outlet: OutletSpec, end: str) -> None:
+    world = charging([outlet], keys=QUIET)
+    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=30)
+    world.runs(seconds=20)
+    world.until(lambda: world.station is not None, within_s=30)
+    assert world.asks_station("status")["evses"][0]["transaction"]["state"] == "Recovering"
+    world.runs(minutes=1)
+    assert [state for _, _, state in trail(world.csms.transaction(1))] == [
+        "EVConnected", "Charging", "SuspendedEVSE", "Charging",
+    ]  # fmt: skip
+    world.settles()
+
+
+@pytest.mark.parametrize(("end", "reason"), [("power", "PowerLoss"), ("kill", "Reboot")])
+@req("E06.FR.08", "E06.FR.15")
+def test_gone_while_the_station_was_away(end: str, reason: str) -> None:
+    world = charging()
+    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=60)
+    world.ev(1).after(seconds=5).unplugs()
+    world.runs(minutes=3)
+    session = world.csms.transaction(1)
+    assert (last(session)["triggerReason"], session.stopped_reason) == ("AbnormalCondition", reason)
+    world.settles()
+
+
+@req("E06.FR.08")
+@pytest.mark.parametrize(
+    "keys", [{"RecoveryCtrlr.ResumeTransactionsOnBoot": "false"}, {"RecoveryCtrlr.ResumeTimeout": "20"}]
+)
+def test_by_key_a_power_cut_ends_the_transaction(keys: dict[str, str]) -> None:
+    world = charging(keys=keys)
+    world.loses_power().returns_after(seconds=60)
+    world.runs(minutes=3)
+    assert world.csms.transaction(1).stopped_reason == "PowerLoss" and not world.outlets[1].permitted
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 2
+    world.settles()
+
+
+@req("E04.FR.01", "E04.FR.02")
+def test_a_session_offline_with_power_cuts_arrives_once() -> None:
+    """Bugs 10 and 12."""
+    world = idle(keys=OFFLINE_FOR_ALL)
+    world.csms.vanishes()
+    world.ev(1).after(seconds=5).plugs_in().presents(CARD)
+    world.runs(minutes=2)
+    world.loses_power().returns_after(seconds=10)
+    world.runs(minutes=2)
+    world.ev(1).presents(CARD)
+    world.runs(seconds=12)
+    world.loses_power().returns_after(seconds=10)
+    world.runs(minutes=2)
+    back_online(world)
+    assert len(world.csms.transactions) == 1 and world.csms.transaction(1).ended
+    world.settles()
+
+
+@req("E06.FR.08", "E06.FR.16")
+def test_forced_to_end_by_a_person() -> None:
+    world = charging(keys=QUIET)
+    world.asks_station("tx.force-end", transaction_id=world.csms.transaction(1).id)
+    world.runs(minutes=1)
+    assert world.csms.transaction(1).ended and world.outlets[1].amps == 0
+    world.settles()
