@@ -4,13 +4,15 @@ from config_keys.key import RO, RW, key
 from config_keys.types import Boolean, String
 
 _NAME = String(max_len=64)
+_ONLY = "where the EVSE speaks ISO 15118"
 
 ENABLED = key(
     "ISO15118Ctrlr.Enabled",
     Boolean(),
-    access=RW,
+    access=RO,
     default=False,
     scope="evse",
+    locked="No EVSE of this station speaks ISO 15118.",
     doc="Speak ISO 15118 with the EV.",
 )
 AVAILABLE = key(
@@ -27,6 +29,7 @@ CENTRAL_CONTRACT_VALIDATION_ALLOWED = key(
     access=RW,
     default=False,
     scope="evse",
+    only=_ONLY,
     alias16="CentralContractValidationAllowed",
     doc="Let the CSMS check contract certificates that cannot be checked here.",
 )
@@ -36,6 +39,7 @@ CONTRACT_VALIDATION_OFFLINE = key(
     access=RW,
     default=False,
     scope="evse",
+    only=_ONLY,
     alias16="ContractValidationOffline",
     doc="Check contract certificates here while offline.",
 )
@@ -45,6 +49,7 @@ PNC_ENABLED = key(
     access=RW,
     default=True,
     scope="evse",
+    only=_ONLY,
     alias16="ISO15118PnCEnabled",
     doc="Authorize by Plug and Charge.",
 )
@@ -54,6 +59,7 @@ V2G_CERTIFICATE_INSTALLATION_ENABLED = key(
     access=RW,
     default=True,
     scope="evse",
+    only=_ONLY,
     doc="Renew the certificate with which the EVSE identifies itself to the EV.",
 )
 CONTRACT_CERTIFICATE_INSTALLATION_ENABLED = key(
@@ -62,6 +68,7 @@ CONTRACT_CERTIFICATE_INSTALLATION_ENABLED = key(
     access=RW,
     default=True,
     scope="evse",
+    only=_ONLY,
     doc="Install and update contract certificates in the EV.",
 )
 REQUEST_METERING_RECEIPT = key(
@@ -70,6 +77,7 @@ REQUEST_METERING_RECEIPT = key(
     access=RW,
     default=False,
     scope="evse",
+    only=_ONLY,
     doc="Ask the EV to confirm meter values before they are reported as fiscal.",
 )
 SECC_ID = key(
@@ -78,6 +86,7 @@ SECC_ID = key(
     access=RW,
     default="",
     scope="evse",
+    only=_ONLY,
     doc="Common name in the certificate of the EVSE; EVSEs of equal name share one controller.",
 )
 COUNTRY_NAME = key(
@@ -86,6 +95,7 @@ COUNTRY_NAME = key(
     access=RW,
     default="DE",
     scope="evse",
+    only=_ONLY,
     doc="Country in the certificate of the EVSE.",
 )
 ORGANIZATION_NAME = key(
@@ -94,5 +104,6 @@ ORGANIZATION_NAME = key(
     access=RW,
     default="",
     scope="evse",
+    only=_ONLY,
     doc="Organization in the certificate of the EVSE.",
 )

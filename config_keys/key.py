@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
 
-from config_keys.registry import REGISTRY
+from config_keys.registry import REGISTRY, Registry, wire_name
 from config_keys.types import ValueType
 
 T = TypeVar("T")
@@ -25,38 +25,36 @@ class Access(Enum):
 
 RO, RW, WO = Access.RO, Access.RW, Access.WO
 
-UNITS = frozenset({"", "A", "V", "W", "Wh", "Hz", "s", "ms", "B", "Percent", "Celsius", "dBm", "mA"})
+UNITS = frozenset(
+    {
+        "", "A", "ASU", "B", "Celsius", "Deg", "Hz", "K", "N", "Ohm", "Percent", "RH", "RPM", "V", "VA", "VAh", "W",
+        "Wh", "dB", "dBm", "kPa", "kW", "kWh", "lx", "m", "ms2", "s", "var", "varh",
+    }
+)  # fmt: skip
+"""OCPP's units of measure, those that a variable of a charger may have."""
 
 STANDARD_COMPONENTS = frozenset(
-    {
-        "AlignedDataCtrlr",
-        "AuthCacheCtrlr",
-        "AuthCtrlr",
-        "ChargingStation",
-        "ClockCtrlr",
-        "Connector",
-        "ConnectorPlugRetentionLock",
-        "CustomizationCtrlr",
-        "DeviceDataCtrlr",
-        "DisplayMessageCtrlr",
-        "EVSE",
-        "FiscalMetering",
-        "ISO15118Ctrlr",
-        "LocalAuthListCtrlr",
-        "MonitoringCtrlr",
-        "OCPPCommCtrlr",
-        "ReservationCtrlr",
-        "SampledDataCtrlr",
-        "SecurityCtrlr",
-        "SmartChargingCtrlr",
-        "TariffCostCtrlr",
-        "TokenReader",
-        "TxCtrlr",
-    }
+    """
+    AcDcConverter AcPhaseSelector AccessBarrier Actuator AirCoolingSystem AlignedDataCtrlr AreaVentilation
+    AuthCacheCtrlr AuthCtrlr BayOccupancySensor BeaconLighting CHAdeMOCtrlr CPPWMController CableBreakawaySensor
+    CaseAccessSensor ChargingStation ChargingStatusIndicator ClockCtrlr ConnectedEV Connector
+    ConnectorHolsterRelease ConnectorHolsterSensor ConnectorPlugRetentionLock ConnectorProtectionRelease
+    ControlMetering Controller CustomizationCtrlr DataLink DeviceDataCtrlr Display DisplayMessageCtrlr
+    DistributionPanel ELVSupply EVRetentionLock EVSE ElectricalFeed EmergencyStopSensor EnvironmentalLighting
+    ExternalTemperatureSensor FiscalMetering FloodSensor GroundIsolationProtection Heater HumiditySensor
+    ISO15118Ctrlr LightSensor LiquidCoolingSystem LocalAuthListCtrlr LocalAvailabilitySensor LocalController
+    LocalEnergyStorage MonitoringCtrlr OCPPCommCtrlr OverCurrentProtection OverCurrentProtectionRecloser
+    PowerContactor RCD RCDRecloser RealTimeClock ReservationCtrlr SampledDataCtrlr SecurityCtrlr ShockSensor
+    SmartChargingCtrlr SpacesCountSignage Switch TariffCostCtrlr TemperatureSensor TiltSensor TokenReader
+    TxCtrlr UIInput UpstreamProtectionTrigger VehicleIdSensor
+    """.split()
 )
+"""Components of OCPP 2.0.1 (Part 2, appendix 3)."""
 
+_INSTANCE = r"(\[(?P<{}>[\w.]{{1,50}})\])?"
 _NAME = re.compile(
-    r"(?P<component>\w{1,50})\.(?P<variable>\w{1,50})(\[(?P<instance>[\w.]{1,50})\])?", re.ASCII
+    r"(?P<component>\w{1,50})" + _INSTANCE.format("of") + r"\.(?P<variable>\w{1,50})" + _INSTANCE.format("instance"),
+    re.ASCII,
 )
 
 
@@ -67,10 +65,12 @@ class Key(Generic[T_co]):
     `default` None means "no value" (an empty string on the wire). `reboot`: a new value is used from the next
     start on. `locked` says why a variable that people expect to be writable is not. `alias16` is the OCPP 1.6
     configuration key it answers to; `aliases` are vendors' names for it, kept for searching. `monitored` is
-    OCPP's supportsMonitoring. A `secret` is never shown. `since` is our release that knew it first.
+    OCPP's supportsMonitoring. `only` says where it exists ("with a meter"); None: everywhere. A `secret` is never
+    shown. `since` is our release that knew it first.
     """
 
     component: str
+    component_instance: str | None
     variable: str
     instance: str | None
     type: ValueType[Any]
@@ -86,14 +86,15 @@ class Key(Generic[T_co]):
     standard: bool
     since: str
     locked: str | None
+    only: str | None
     monitored: bool
     secret: bool
 
     @property
     def name(self) -> str:
-        """The wire name, for instance `OCPPCommCtrlr.MessageAttempts[TransactionEvent]`."""
-        tail = f"[{self.instance}]" if self.instance else ""
-        return f"{self.component}.{self.variable}{tail}"
+        """The wire name, for instance `OCPPCommCtrlr.MessageAttempts[TransactionEvent]` or
+        `TemperatureSensor[cable].Temperature`."""
+        return wire_name(self.component, self.variable, self.instance, self.component_instance)
 
     def __repr__(self) -> str:
         return f"<Key {self.name}>"
@@ -115,18 +116,22 @@ def key(
     standard: bool | None = None,
     since: str = "0.1",
     locked: str | None = None,
+    only: str | None = None,
     monitored: bool = False,
     secret: bool = False,
+    into: Registry = REGISTRY,
 ) -> Key[T]:
     """Declare a variable and register it. A wrong or second declaration raises ValueError at import.
 
-    A default given as text is parsed. What may be written is persistent unless said otherwise.
+    A default given as text is parsed. What may be written is persistent unless said otherwise. `into` is another
+    registry than that of all stations: one station's own variables (see `Values`).
     """
     parts = _NAME.fullmatch(name)
     if parts is None:
-        raise ValueError(f"{name}: expected Component.Variable or Component.Variable[Instance]")
+        raise ValueError(f"{name}: expected Component.Variable or Component[Instance].Variable[Instance]")
     declared: Key[T] = Key(
         parts["component"],
+        parts["of"],
         parts["variable"],
         parts["instance"],
         type=type,
@@ -142,11 +147,12 @@ def key(
         standard=parts["component"] in STANDARD_COMPONENTS if standard is None else standard,
         since=since,
         locked=locked,
+        only=only,
         monitored=monitored,
         secret=secret,
     )
     _check(declared)
-    REGISTRY.add(declared)
+    into.add(declared)
     return declared
 
 

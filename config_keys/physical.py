@@ -198,6 +198,7 @@ ISO15118_EVSE_ID = key(
     access=RW,
     default="",
     scope="evse",
+    only="where the EVSE speaks ISO 15118",
     doc="Name of the EVSE for drivers and roaming (IEC 63119-2).",
 )
 
@@ -250,61 +251,4 @@ CHARGE_PROTOCOL = key(
     default="CPPWM",
     scope="connector",
     doc="How the connector agrees with the EV on the current.",
-)
-LOCK_PROBLEM = key(
-    "ConnectorPlugRetentionLock.Problem",
-    Boolean(),
-    access=RO,
-    default=False,
-    scope="connector",
-    monitored=True,
-    doc="The plug could not be locked or unlocked (G05).",
-)
-
-METER_PROBLEM = key(
-    "FiscalMetering.Problem",
-    Boolean(),
-    access=RO,
-    default=False,
-    scope="evse",
-    monitored=True,
-    doc="The meter cannot be read.",
-)
-METER_ENERGY_IMPORT_REGISTER = key(
-    "FiscalMetering.EnergyImportRegister",
-    Decimal(),
-    access=RO,
-    unit="Wh",
-    scope="evse",
-    monitored=True,
-    doc="Energy register of the meter, from the grid to the EV.",
-)
-METER_SERIAL_NUMBER = key(
-    "FiscalMetering.SerialNumber[Meter]",
-    String(max_len=50),
-    access=RO,
-    scope="evse",
-    doc="Serial number of the meter.",
-)
-METER_PUBLIC_KEY = key(
-    "FiscalMetering.PublicKey",
-    String(max_len=2500),
-    access=RO,
-    scope="evse",
-    doc="Public key with which signed meter values are checked.",
-)
-TOKEN_READER_ENABLED = key(
-    "TokenReader.Enabled",
-    Boolean(),
-    access=RW,
-    default=True,
-    doc="Read cards.",
-)
-TOKEN_READER_PROBLEM = key(
-    "TokenReader.Problem",
-    Boolean(),
-    access=RO,
-    default=False,
-    monitored=True,
-    doc="A card reader does not answer.",
 )

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from config_keys.key import Key
 
 
+def wire_name(component: str, variable: str, instance: str | None, component_instance: str | None) -> str:
+    """The name of a variable in one piece: `Component[Instance].Variable[Instance]`."""
+    owner = f"{component}[{component_instance}]" if component_instance else component
+    return f"{owner}.{variable}[{instance}]" if instance else f"{owner}.{variable}"
+
+
 class Registry:
     """The declared keys by wire name and by OCPP 1.6 name."""
 
@@ -32,10 +38,11 @@ class Registry:
         """Every key in the order of declaration."""
         return tuple(self._by_name.values())
 
-    def find(self, component: str, variable: str, instance: str | None = None) -> Key[Any] | None:
-        """The key of an OCPP component, variable and variable instance."""
-        tail = f"[{instance}]" if instance else ""
-        return self._by_name.get(f"{component}.{variable}{tail}".lower())
+    def find(
+        self, component: str, variable: str, instance: str | None = None, component_instance: str | None = None
+    ) -> Key[Any] | None:
+        """The key of an OCPP component, variable, variable instance and component instance."""
+        return self._by_name.get(wire_name(component, variable, instance, component_instance).lower())
 
     def by_name(self, text: str) -> Key[Any] | None:
         """The key of a wire name (`TxCtrlr.TxStartPoint`) or of a 1.6 name (`HeartbeatInterval`)."""
@@ -52,12 +59,13 @@ class Registry:
 
     def search(self, text: str) -> tuple[Key[Any], ...]:
         """The keys whose name, 1.6 name, vendor name or meaning contains the text."""
-        wanted = text.strip().lower()
-        return tuple(
-            key
-            for key in self._by_name.values()
-            if any(wanted in part.lower() for part in (key.name, key.alias16 or "", key.doc, *key.aliases))
-        )
+        return tuple(key for key in self._by_name.values() if matches(text, key))
+
+
+def matches(text: str, key: Key[Any]) -> bool:
+    """Whether the key's name, 1.6 name, vendor name or meaning contains the text, whatever its case."""
+    wanted = text.strip().lower()
+    return any(wanted in part.lower() for part in (key.name, key.alias16 or "", key.doc, *key.aliases))
 
 
 REGISTRY = Registry()

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from config_keys.key import RO, Access, Key
-from config_keys.registry import REGISTRY
+from config_keys.key import RO, WO, Access, Key
+from config_keys.registry import REGISTRY, Registry
 from config_keys.types import BadValue, Number, ValueType
 
 T = TypeVar("T")
@@ -29,12 +29,13 @@ class Refusal(NamedTuple):
     info: str
 
 
-def parse_name(text: str) -> Slot:
-    """The key and place of a scoped name; raises ValueError that names near misses."""
+def parse_name(text: str, *more: Registry) -> Slot:
+    """The key and place of a scoped name, looked up in `more` too; raises ValueError that names near misses."""
     match = _SCOPED.fullmatch(text.strip())
-    key = REGISTRY.by_name(match["name"]) if match else None
+    found = [r.by_name(match["name"]) for r in (REGISTRY, *more)] if match else []
+    key = next((key for key in found if key is not None), None)
     if match is None or key is None:
-        raise ValueError(f"{text}: no such variable{_near(text)}")
+        raise ValueError(f"{text}: no such variable{_near(text, more)}")
     evse, connector = (None if part is None else int(part) for part in match.group("evse", "connector"))
     return key, evse, connector
 
@@ -46,10 +47,14 @@ def format_name(key: Key[Any], evse: int | None = None, connector: int | None = 
     return f"{key.name}@{evse}" if connector is None else f"{key.name}@{evse}.{connector}"
 
 
-def _near(text: str) -> str:
+def _lower(text: str | None) -> str | None:
+    return text if text is None else text.lower()
+
+
+def _near(text: str, more: Sequence[Registry]) -> str:
     import difflib  # only for a complaint, so that no start pays for it
 
-    names = {key.name.lower(): key.name for key in REGISTRY.all_keys()}
+    names = {key.name.lower(): key.name for registry in (REGISTRY, *more) for key in registry.all_keys()}
     close = difflib.get_close_matches(text.partition("@")[0].lower(), names, n=3)
     return f"; did you mean {', '.join(names[name] for name in close)}?" if close else ""
 
@@ -60,17 +65,27 @@ class Values:
     `values[KEY]` and `values.at(KEY, evse, connector)` are for keys that always have a value; `values.get`
     gives None for "no value". Asking at a place that the key does not have is a bug (AssertionError).
     A key that needs a reboot keeps its value until the next start, though `text` already shows the new one.
+    What this station does not have is left out: it exists at no place (`leave_out`, `bring_in`).
     """
 
-    def __init__(self, evses: Mapping[int, Sequence[int]], presets: Mapping[str, str]) -> None:
-        """`evses` maps EVSE ids to connector ids. Wrong presets raise one ValueError that names them all."""
+    def __init__(
+        self, evses: Mapping[int, Sequence[int]], presets: Mapping[str, str], own: Registry | None = None
+    ) -> None:
+        """`evses` maps EVSE ids to connector ids; `own` are variables of this station alone.
+
+        Wrong presets raise one ValueError that names them all.
+        """
         self._evses = {evse: tuple(connectors) for evse, connectors in evses.items()}
+        self._own = own or Registry()
         self._types: dict[Slot, ValueType[Any]] = {}
         self._locks: dict[Key[Any], str] = {}
         self._given: set[Slot] = set()
         self._pending: dict[Slot, Any] = {}
+        self._absent: set[Slot] = set()
+        self._components: set[tuple[str, str | None, int | None, int | None]] | None = None
+        """What `has_component` looks at; None when it has to be made again."""
         self._values: dict[Slot, Any] = {
-            (key, *place): key.default for key in REGISTRY.all_keys() for place in self.places(key)
+            (key, *place): key.default for key in self.declared() for place in self._all_places(key)
         }
         if wrong := list(self._take(presets)):
             raise ValueError("; ".join(wrong))
@@ -101,10 +116,42 @@ class Values:
 
     def has(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> bool:
         """Whether the key exists at this place."""
-        return (key, evse, connector) in self._values
+        slot = (key, evse, connector)
+        return slot in self._values and slot not in self._absent
+
+    def has_component(
+        self, name: str, instance: str | None = None, evse: int | None = None, connector: int | None = None
+    ) -> bool:
+        """Whether some variable of this component exists at this place."""
+        if self._components is None:
+            there = (slot for slot in self._values if slot not in self._absent)
+            self._components = {(k.component.lower(), _lower(k.component_instance), e, c) for k, e, c in there}
+        return (name.lower(), _lower(instance), evse, connector) in self._components
+
+    def find(
+        self, component: str, variable: str, instance: str | None = None, component_instance: str | None = None
+    ) -> Key[Any] | None:
+        """The key of these names, ours or the station's own, whether it exists at some place or not."""
+        names = (component, variable, instance, component_instance)
+        return REGISTRY.find(*names) or self._own.find(*names)
+
+    def parse_name(self, text: str) -> Slot:
+        """The slot of a scoped name; raises ValueError when there is none, which names near misses."""
+        key, evse, connector = parse_name(text, self._own)
+        if not self.has(key, evse, connector):
+            places = ", ".join(format_name(key, *place) for place in self.places(key)) or "none"
+            raise ValueError(f"{text}: does not exist here; expected one of {places}")
+        return key, evse, connector
+
+    def declared(self) -> tuple[Key[Any], ...]:
+        """Every key, ours and the station's own, in the order of declaration; `places` tells where it exists."""
+        return REGISTRY.all_keys() + self._own.all_keys()
 
     def places(self, key: Key[Any]) -> tuple[Place, ...]:
         """Where the key exists: (None, None) for the station, (evse, None), or (evse, connector)."""
+        return tuple(place for place in self._all_places(key) if (key, *place) not in self._absent)
+
+    def _all_places(self, key: Key[Any]) -> tuple[Place, ...]:
         if key.scope == "station":
             return ((None, None),)
         if key.scope == "evse":
@@ -116,8 +163,8 @@ class Values:
         return self._types.get((key, evse, connector), key.type)
 
     def access(self, key: Key[Any]) -> Access:
-        """The access that holds on this station (see `lock`)."""
-        return RO if key in self._locks else key.access
+        """The access that holds on this station (see `lock`); what is write-only is never readable."""
+        return RO if key in self._locks and key.access is not WO else key.access
 
     # ------------------------------------------------------------------------------------------ writing
 
@@ -125,7 +172,7 @@ class Values:
         self, key: Key[Any], text: str, evse: int | None = None, connector: int | None = None
     ) -> Refusal | None:
         """Why `text` would not be taken from outside, or None when it would."""
-        if self.access(key) is RO:
+        if key in self._locks or key.access is RO:
             return Refusal(
                 "ReadOnly", (self._locks.get(key) or key.locked or f"{key.name} is read-only.")[:MAX_INFO]
             )
@@ -177,7 +224,7 @@ class Values:
         had chosen (by preset or from the store). TypeError when the key's type has no such bounds.
         """
         complaints = []
-        for place in self.places(key) if evse is None else ((evse, connector),):
+        for place in self._all_places(key) if evse is None else ((evse, connector),):
             slot = (key, *place)
             narrowed = self._types[slot] = self.type_of(*slot).narrowed(min, max, values)
             before = self.get(*slot)
@@ -194,6 +241,21 @@ class Values:
     def lock(self, key: Key[Any], reason: str) -> None:
         """Make a writable key read-only on this station, for instance because a cable is fixed."""
         self._locks[key] = reason
+
+    def leave_out(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> None:
+        """The key does not exist: everywhere, at all connectors of an EVSE, or at one place."""
+        self._absent |= self._slots_within(key, evse, connector)
+        self._components = None
+
+    def bring_in(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> None:
+        """What was left out exists after all."""
+        if back := self._absent & self._slots_within(key, evse, connector):
+            self._absent -= back
+            self._components = None
+
+    def _slots_within(self, key: Key[Any], evse: int | None, connector: int | None) -> frozenset[Slot]:
+        places = self._all_places(key)
+        return frozenset((key, e, c) for e, c in places if evse in (None, e) and connector in (None, c))
 
     # ------------------------------------------------------------------------------------------ inside
 
@@ -216,13 +278,8 @@ class Values:
 
     def _slots(self, name: str) -> list[Slot]:
         """The slots a name means: without a place, every place of its key."""
-        key, evse, connector = parse_name(name)
-        if evse is None:
-            return [(key, *place) for place in self.places(key)]
-        if not self.has(key, evse, connector):
-            places = ", ".join(format_name(key, *place) for place in self.places(key)) or "none"
-            raise ValueError(f"{name}: does not exist here; expected one of {places}")
-        return [(key, evse, connector)]
+        key, evse, _ = parse_name(name, self._own)
+        return [(key, *place) for place in self.places(key)] if evse is None else [self.parse_name(name)]
 
     def _parsed(self, slot: Slot, text: object) -> Any:
         if not isinstance(text, str):

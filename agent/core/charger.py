@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from agent.core import failsafe
+from agent.core import failsafe, inventory
 from agent.core.authorization import Authorizer
 from agent.core.availability import Availability
 from agent.core.context import Context, Durable
@@ -29,7 +29,7 @@ from agent.core.series import Series, series_timer
 from agent.core.site import Site
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.variables import Variables
-from config_keys import aligned, clock, comm, physical, sampled, tx
+from config_keys import aligned, clock, comm, sampled, tx
 from config_keys.key import Key
 from config_keys.values import Values
 
@@ -107,21 +107,13 @@ class Charger:
 
     def _describe_site(self) -> None:
         """Put into the device model what board.toml says."""
-        put = self.keys.put
-        put(physical.MODEL, self.site.model)
-        put(physical.VENDOR_NAME, self.site.vendor)
-        put(physical.SERIAL_NUMBER, self.site.serial)
-        put(physical.FIRMWARE_VERSION, self.site.firmware)
+        inventory.describe(self.site, self.keys)
         self._leave_out("ParkingBayOccupancy", any(evse.bay_detector for evse in self.site.evses))
         signs = any(evse.signing_meter for evse in self.site.evses)
         self._leave_out("DataSigned", signs)
         if not signs:
             self.keys.lock(sampled.SIGN_READINGS, "no meter of this station signs")
         self.keys.lock(aligned.SIGN_READINGS, "meters are asked to sign at begin and end only")
-        for evse in self.site.evses:
-            put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
-            for connector in evse.connectors:
-                put(physical.CONNECTOR_TYPE, connector.kind, evse.id, connector.id)
 
     def _leave_out(self, point: str, possible: bool) -> None:
         """A start or stop point that this station's hardware cannot tell is refused when it is asked for."""
@@ -316,10 +308,10 @@ class Charger:
         elif key.component == "AlignedDataCtrlr":
             self._arm_clock(cx)
 
-    def _live_value(self, cx: Context, key: Key[Any]) -> str | None:
+    def _live_value(self, cx: Context, key: Key[Any], evse: int | None) -> str | None:
         if key is clock.DATE_TIME:
             return self.sampling.time_text(cx)
-        return None
+        return inventory.live(self, cx, key, evse)
 
 
 def _rested(evse: Evse, cx: Context) -> None:

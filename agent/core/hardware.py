@@ -9,7 +9,7 @@ from agent.core import failsafe
 from agent.core.context import Context
 from agent.core.evse import RECLOSE_MS, REDUCED_ONLY, Evse, Token
 from agent.core.metering import MEASURANDS, OFFERED
-from config_keys import aligned, sampled, site, tx
+from config_keys import aligned, hardware, sampled, site, tx
 from hal import ports
 from state_machines.reasons import Cause
 
@@ -26,6 +26,7 @@ class Devices:
         self._charger = charger
         self._measured: set[str] = set()
         self._described: set[int] = set()
+        self.silent_readers: set[str] = set()
         self._failsafe: dict[int, float] = {}
         """The device's own failsafe current as it was last commanded, per EVSE."""
         self._takes: dict[type, Callable[[Context, Any], None]] = {
@@ -183,6 +184,7 @@ class Devices:
                 cx.note("meter", complaint, "warning")
 
     def _signed(self, cx: Context, event: ports.MeterSigned) -> None:
+        cx.keys.put(hardware.METER_PUBLIC_KEY, event.public_key, event.evse)
         self._charger.transactions.signed(cx, self._charger.evses[event.evse], event)
 
     def _bay(self, cx: Context, event: ports.BayChanged) -> None:
@@ -192,6 +194,9 @@ class Devices:
             self._charger.transactions.happened(cx, evse, Cause.BAY_TAKEN if event.occupied else Cause.BAY_LEFT)
 
     def _token(self, cx: Context, event: ports.TokenPresented) -> None:
+        if not cx.keys[hardware.TOKEN_READER_ENABLED]:
+            cx.note("authorization", f"a card at {event.reader}: TokenReader.Enabled is false", "warning")
+            return
         token = Token(event.uid, event.kind)
         held = self._charger.locks.presented(cx, token)
         holds = any(e.authorization and e.authorization.token.same(token) for e in self._charger.evses.values())
@@ -202,11 +207,14 @@ class Devices:
         evse = self._charger.evses.get(event.evse)
         if evse is not None:
             evse.temperatures[event.where] = event.celsius
+            if event.where in hardware.TEMPERATURE:
+                cx.keys.bring_in(hardware.TEMPERATURE[event.where], evse.id)
 
     def _silent(self, cx: Context, event: ports.Silent) -> None:
         cx.note("hardware", f"{event.device} {event.name or event.evse} does not answer", "error")
         evse = self._charger.evses.get(event.evse)
         if evse is None:
+            self.silent_readers.add(event.name)
             return
         evse.silent.add(event.device)
         if event.device in POWER_DEVICES:
@@ -215,6 +223,7 @@ class Devices:
 
     def _alive(self, cx: Context, event: ports.Alive) -> None:
         evse = self._charger.evses.get(event.evse)
+        self.silent_readers -= {event.name} if evse is None else set()
         if evse is not None and event.device in evse.silent:
             evse.silent.discard(event.device)
             cx.note("hardware", f"{event.device} {event.name or event.evse} answers again")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from agent.core.context import Context
-from config_keys import registry
 from config_keys.key import WO, Key
-from config_keys.values import Refusal, Values, format_name, parse_name
+from config_keys.registry import matches
+from config_keys.values import Refusal, Values, format_name
 
 Status = str
 """Accepted, Rejected, RebootRequired, UnknownComponent, UnknownVariable or NotSupportedAttributeType."""
@@ -41,7 +42,7 @@ class Variables:
         self,
         keys: Values,
         changed: Callable[[Context, Key[Any]], None],
-        live: Callable[[Context, Key[Any]], str | None],
+        live: Callable[[Context, Key[Any], int | None], str | None],
     ) -> None:
         self._keys = keys
         self._changed = changed
@@ -69,28 +70,24 @@ class Variables:
 
     def text(self, cx: Context, key: Key[Any], evse: int | None = None, connector: int | None = None) -> str:
         """The value as text; some are computed when they are asked for."""
-        live = self._live(cx, key)
+        live = self._live(cx, key, evse)
         return self._keys.text(key, evse, connector) if live is None else live
 
     def by_name(self, cx: Context, name: str) -> Outcome:
         """The same for a scoped name such as `EVSE.Power@1` or a 1.6 name; ValueError names near misses."""
-        key, evse, connector = parse_name(name)
-        if not self._keys.has(key, evse, connector):
-            raise ValueError(f"{name}: does not exist at that place")
+        key, evse, connector = self._keys.parse_name(name)
         if key.access is WO:
             return Outcome("Rejected", refusal=Refusal("WriteOnly", f"{key.name} is write-only"))
         return Outcome("Accepted", self.text(cx, key, evse, connector))
 
     def set_by_name(self, cx: Context, name: str, text: str) -> Outcome:
         """Write by scoped name; ValueError names near misses."""
-        key, evse, connector = parse_name(name)
-        if not self._keys.has(key, evse, connector):
-            raise ValueError(f"{name}: does not exist at that place")
+        key, evse, connector = self._keys.parse_name(name)
         return self._set(cx, key, text, evse, connector)
 
     def rows(self, cx: Context, search: str) -> Iterator[dict[str, Any]]:
         """Every key at every place, for the command line."""
-        for key in registry.search(search) if search else registry.all_keys():
+        for key in filter(partial(matches, search), self._keys.declared()):
             for evse, connector in self._keys.places(key):
                 value = "" if key.access is WO or key.secret else self.text(cx, key, evse, connector)
                 yield {
@@ -111,11 +108,9 @@ class Variables:
         return Outcome("RebootRequired" if key.reboot else "Accepted")
 
     def _find(self, where: Where) -> tuple[Key[Any] | None, Status]:
-        if where.component_instance is not None or not registry.of_component(where.component):
+        if not self._keys.has_component(where.component, where.component_instance, where.evse, where.connector):
             return None, "UnknownComponent"
-        key = registry.find(where.component, where.variable, where.instance)
-        if key is None:
+        key = self._keys.find(where.component, where.variable, where.instance, where.component_instance)
+        if key is None or not self._keys.has(key, where.evse, where.connector):
             return None, "UnknownVariable"
-        if not self._keys.has(key, where.evse, where.connector):
-            return None, "UnknownComponent"
         return key, "Accepted"

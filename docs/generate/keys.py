@@ -31,12 +31,13 @@ engineer with `chargerctl config`; an installer presets any of them, read-only o
 - **Default** is what holds without a preset; a dash means no value.
 - **Access**: RO read-only, RW read and write, WO write-only.
 - **Reboot**: a new value is used from the next start on. **Kept**: the value survives a restart.
+- **Only**: where the variable exists, when it does not everywhere.
 - **Also known as** lists the OCPP 1.6 key (it is understood wherever a name is) and names that vendors use.
 """
 
 HEAD = (
     "Name", "Origin", "Meaning", "Unit", "Type", "Range", "Default", "Access", "Reboot", "Kept", "Scope",
-    "Also known as", "Since",
+    "Only", "Also known as", "Since",
 )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def describe(key: Key[Any]) -> dict[str, Any]:
     return {
         "name": key.name,
         "component": key.component,
+        "component_instance": key.component_instance,
         "variable": key.variable,
         "instance": key.instance,
         "standard": key.standard,
@@ -80,6 +82,7 @@ def describe(key: Key[Any]) -> dict[str, Any]:
         "default": None if key.default is None else key.type.format(key.default),
         "access": key.access.value,
         "locked": key.locked,
+        "only": key.only,
         "reboot": key.reboot,
         "persistent": key.persistent,
         "scope": key.scope,
@@ -105,6 +108,7 @@ def _row(key: Key[Any]) -> str:
         "yes" if key.reboot else "",
         "yes" if key.persistent else "",
         key.scope,
+        key.only or "",
         ", ".join([f"1.6 {key.alias16}"] * bool(key.alias16) + list(key.aliases)),
         key.since,
     )

@@ -31,7 +31,8 @@ def test_a_declaration_is_well_formed(declared: Key[Any]) -> None:
     assert len(",".join(declared.type.values_list)) <= 1000
     assert declared.default is None or declared.type.parse(declared.type.format(declared.default)) is not None
     assert declared.access is RO or declared.persistent
-    assert registry.find(declared.component, declared.variable, declared.instance) is declared
+    names = (declared.component, declared.variable, declared.instance, declared.component_instance)
+    assert registry.find(*names) is declared
     assert registry.by_name(declared.name.upper()) is declared
 
 
@@ -121,7 +122,7 @@ def test_the_reference_tells_everything_of_a_key() -> None:
     text = reference.markdown()
     assert (
         "| `FallbackCtrlr.OfflineLimit` | own | Current offered per phase while the CSMS is unreachable; "
-        "0 pauses charging. | A | decimal | 0 to 80 | 6 | RW |  | yes | station "
+        "0 pauses charging. | A | decimal | 0 to 80 | 6 | RW |  | yes | station |  "
         "| Alfen safe current, KEBA failsafe current | 0.1 |"
     ) in text
     assert all(f"`{declared.name}`" in text for declared in ALL)

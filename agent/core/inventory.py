@@ -1,0 +1,205 @@
+"""What the hardware reports, as variables of the device model: answered when asked for, from what was heard last.
+
+Which of `config_keys.hardware` exist here is told by board.toml, and for temperatures by the hardware itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent.core.context import Context
+from agent.core.evse import EV_MINIMUM_AMPS, Evse
+from agent.core.metering import is_fresh
+from agent.core.status import begin_wh
+from config_keys import hardware, physical, registry, site
+from config_keys.key import Key
+from config_keys.values import Values
+from hal.ports import Quantity
+
+if TYPE_CHECKING:
+    from agent.core.charger import Charger
+    from agent.core.site import EvseSite, Site
+
+POWER_DEVICES = frozenset({"controller", "board"})
+CONTACTOR = frozenset({"contactor_welded", "contactor_failed", "contactor_dropped"})
+PILOT = frozenset({"diode", "pilot"})
+FEED = frozenset({"over_voltage", "under_voltage", "power_loss"})
+CONTROLLER = frozenset({"board_internal", "device_error", "readback_mismatch", "not_independent"})
+LOCK = frozenset({"lock"})
+NO_OFFER_PERCENT = 100.0
+
+Of = Callable[["Charger", Context, Evse], Any]
+"""The value at an EVSE now; None: not known."""
+
+
+def describe(site_: Site, keys: Values) -> None:
+    """Put into the device model what board.toml says, and leave out what is not built in."""
+    keys.put(physical.MODEL, site_.model)
+    keys.put(physical.VENDOR_NAME, site_.vendor)
+    keys.put(physical.SERIAL_NUMBER, site_.serial)
+    keys.put(physical.FIRMWARE_VERSION, site_.firmware)
+    keys.put(physical.STATION_SUPPLY_PHASES, max(evse.phases for evse in site_.evses))
+    keys.put(hardware.DATA_LINK_AVAILABLE, site_.network is not None)
+    for evse in site_.evses:
+        _describe_evse(evse, keys)
+
+
+def _describe_evse(evse: EvseSite, keys: Values) -> None:
+    keys.put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
+    keys.put(hardware.FEED_SUPPLY_PHASES, evse.phases, evse.id)
+    keys.put(site.HARDWARE_MAX_CURRENT, evse.max_amps, evse.id)
+    for key in _not_built_in(evse):
+        keys.leave_out(key, evse.id)
+    for connector in evse.connectors:
+        keys.put(physical.CONNECTOR_TYPE, connector.kind, evse.id, connector.id)
+        keys.put(physical.CONNECTOR_SUPPLY_PHASES, evse.phases, evse.id, connector.id)
+        if connector.cable == "fixed":
+            for key in registry.of_component("ConnectorPlugRetentionLock"):
+                keys.leave_out(key, evse.id, connector.id)
+
+
+def _not_built_in(evse: EvseSite) -> list[Key[Any]]:
+    """What this EVSE does not have; temperatures come when they are first heard of."""
+    absent: list[Key[Any]] = [*hardware.TEMPERATURE.values()]
+    absent += [k for k in registry.of_component("ISO15118Ctrlr") if k.only is not None]
+    absent.append(physical.ISO15118_EVSE_ID)
+    absent += () if evse.has_meter else registry.of_component("FiscalMetering")
+    absent += () if evse.signing_meter else (hardware.METER_PUBLIC_KEY,)
+    absent += () if evse.bay_detector else registry.of_component("BayOccupancySensor")
+    return absent
+
+
+def live(charger: Charger, cx: Context, key: Key[Any], evse_id: int | None) -> str | None:
+    """The text of a variable that the hardware answers for; None when it is no such variable."""
+    if (of_station := STATION.get(key)) is not None:
+        return _text(key, of_station(charger))
+    if (of_evse := EVSE.get(key)) is not None and evse_id is not None:
+        return _text(key, of_evse(charger, cx, charger.evses[evse_id]))
+    return None
+
+
+def _text(key: Key[Any], value: Any) -> str:
+    return "" if value is None else key.type.format(key.type.typed(value))
+
+
+# ---------------------------------------------------------------------------------------- how it is told
+
+
+def _measured(quantity: Quantity, phase: int = 0) -> Of:
+    """A value of the newest reading while it is fresh; a register holds beyond that."""
+
+    def value(charger: Charger, cx: Context, evse: Evse) -> Any:
+        lasting = quantity in ("energy_import_wh", "energy_export_wh")
+        if evse.reading is None or not (lasting or is_fresh(cx, evse)):
+            return None
+        return evse.reading.values.get((quantity, phase))
+
+    return value
+
+
+def _faulty(codes: frozenset[str]) -> Of:
+    return lambda charger, cx, evse: not codes.isdisjoint(evse.faults)
+
+
+def _said(field: str) -> Of:
+    """What the device said of itself."""
+    return lambda charger, cx, evse: getattr(evse.capabilities, field)[:50] if evse.capabilities else None
+
+
+def _temperature(where: str) -> Of:
+    return lambda charger, cx, evse: evse.temperatures.get(where)
+
+
+def has_problem(evse: Evse) -> bool:
+    """Something at this EVSE impairs normal operation: a fault, a silent device, a reduced current for a fault."""
+    return evse.fault is not None or bool(evse.faults) or bool(evse.silent)
+
+
+def _station_problem(charger: Charger) -> bool:
+    troubled = any(has_problem(evse) for evse in charger.evses.values())
+    return troubled or charger.store_state != "ok" or bool(charger.devices.silent_readers)
+
+
+def _tripped(charger: Charger, cx: Context, evse: Evse) -> bool:
+    """A latch that only a person on site clears."""
+    return evse.contactor.latched is not None or "board_internal" in evse.faults
+
+
+def _duty(charger: Charger, cx: Context, evse: Evse) -> float:
+    """IEC 61851-1: 0.6 A per percent up to 51 A, 2.5 A per percent above 64 %."""
+    amps = (evse.applied_amps or 0.0) if evse.contactor.permitted else 0.0
+    if amps < EV_MINIMUM_AMPS:
+        return NO_OFFER_PERCENT
+    return round(amps / 0.6 if amps <= 51 else amps / 2.5 + 64, 1)
+
+
+def _transaction_energy(charger: Charger, cx: Context, evse: Evse) -> float | None:
+    now, began = evse.value("energy_import_wh"), begin_wh(evse.tx.began) if evse.tx is not None else None
+    return None if now is None or began is None else now - float(began)
+
+
+def _answers(charger: Charger, cx: Context, evse: Evse) -> bool:
+    return evse.capabilities is not None and evse.silent.isdisjoint(POWER_DEVICES)
+
+
+def _reader_problem(charger: Charger) -> bool:
+    return bool(charger.devices.silent_readers)
+
+
+def _connected(charger: Charger) -> bool:
+    return charger.link.is_open
+
+
+def _status(charger: Charger, cx: Context, evse: Evse) -> str | None:
+    return charger.availability.status(evse)
+
+
+STATION: Mapping[Key[Any], Callable[[Charger], Any]] = {
+    physical.STATION_PROBLEM: _station_problem,
+    hardware.TOKEN_READER_PROBLEM: _reader_problem,
+    hardware.DATA_LINK_ACTIVE: _connected,
+}
+EVSE: Mapping[Key[Any], Of] = {
+    physical.EVSE_AVAILABILITY_STATE: _status,
+    physical.EVSE_PROBLEM: lambda charger, cx, evse: has_problem(evse),
+    physical.CONNECTOR_PROBLEM: lambda charger, cx, evse: evse.fault is not None,
+    physical.POWER: _measured("power_w"),
+    physical.AC_CURRENT_L1: _measured("current_a", 1),
+    physical.AC_CURRENT_L2: _measured("current_a", 2),
+    physical.AC_CURRENT_L3: _measured("current_a", 3),
+    physical.AC_VOLTAGE_L1: _measured("voltage_v", 1),
+    physical.AC_VOLTAGE_L2: _measured("voltage_v", 2),
+    physical.AC_VOLTAGE_L3: _measured("voltage_v", 3),
+    hardware.CONTACTOR_ACTIVE: lambda charger, cx, evse: evse.contactor.may_carry,
+    hardware.CONTACTOR_PROBLEM: lambda charger, cx, evse: (
+        evse.contactor.latched is not None or not CONTACTOR.isdisjoint(evse.faults)
+    ),
+    hardware.CONTACTOR_TRIPPED: lambda charger, cx, evse: evse.contactor.latched == "ContactorWelded",
+    hardware.PILOT_ACTIVE: lambda charger, cx, evse: evse.connected,
+    hardware.PILOT_STATE: lambda charger, cx, evse: evse.pilot,
+    hardware.PILOT_PERCENT: _duty,
+    hardware.PILOT_PROBLEM: lambda charger, cx, evse: evse.pilot in ("E", "F") or not PILOT.isdisjoint(evse.faults),
+    hardware.RCD_TRIPPED: _faulty(frozenset({"residual_current"})),
+    hardware.RCD_PROBLEM: _faulty(frozenset({"residual_selftest"})),
+    hardware.EMERGENCY_STOP_ACTIVE: _faulty(frozenset({"emergency_stop"})),
+    hardware.FEED_PROBLEM: _faulty(FEED),
+    hardware.CONTROLLER_ACTIVE: _answers,
+    hardware.CONTROLLER_PROBLEM: lambda charger, cx, evse: (
+        not _answers(charger, cx, evse) or not CONTROLLER.isdisjoint(evse.faults)
+    ),
+    hardware.CONTROLLER_MANUFACTURER: _said("vendor"),
+    hardware.CONTROLLER_MODEL: _said("model"),
+    hardware.CONTROLLER_SERIAL: _said("serial"),
+    hardware.CONTROLLER_FIRMWARE: _said("firmware"),
+    hardware.METER_PROBLEM: lambda charger, cx, evse: "meter" in evse.silent or "meter_implausible" in evse.faults,
+    hardware.METER_ENERGY_IMPORT_REGISTER: _measured("energy_import_wh"),
+    hardware.METER_ENERGY_EXPORT_REGISTER: _measured("energy_export_wh"),
+    hardware.METER_ENERGY_IMPORT: _transaction_energy,
+    hardware.METER_SERIAL_NUMBER: lambda charger, cx, evse: evse.reading.serial[:50] if evse.reading else None,
+    hardware.LOCK_ACTIVE: lambda charger, cx, evse: evse.locked,
+    hardware.LOCK_PROBLEM: _faulty(LOCK),
+    hardware.BAY_ACTIVE: lambda charger, cx, evse: evse.bay_occupied,
+    hardware.EV_AVAILABLE: lambda charger, cx, evse: evse.connected,
+    **{key: _temperature(where) for where, key in hardware.TEMPERATURE.items()},
+}
