@@ -36,6 +36,7 @@ class Handlers:
 
     def __init__(self, charger: Charger) -> None:
         from agent.blocks import BLOCKS
+        from agent.protocol.block import MOST_BYTES
         from agent.protocol.v201 import REQUESTS, RESPONSES
 
         self.requests, self.responses = REQUESTS, RESPONSES
@@ -43,6 +44,7 @@ class Handlers:
         self.answers = self._of(blocks, "answers")
         self.sends = self._of(blocks, "sends")
         self.follows = self._of(blocks, "follows")
+        self.most_bytes = {action: getattr(answer, MOST_BYTES) for action, answer in self.answers.items()}
 
     def _of(self, blocks: Iterable[Block], role: str) -> dict[str, Handler]:
         return {name: handler for block in blocks for name, handler in block.handlers(role)}
@@ -199,6 +201,9 @@ class Station:
         handler = self.handlers.answers.get(frame.action)
         if handler is None:
             return Violation(ErrorCode.NOT_SUPPORTED, f"{frame.action} is not supported by this station")
+        most = self.handlers.most_bytes[frame.action]
+        if most is not None and frame.size > cx.keys[most]:
+            return Violation(ErrorCode.FORMAT, f"{frame.size} bytes; at most {cx.keys[most]}")
         return handler(codec.from_wire(self.handlers.requests[frame.action], frame.payload), cx)
 
     @cached_property

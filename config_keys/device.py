@@ -1,6 +1,6 @@
 """DeviceDataCtrlr: how much fits in one message about variables."""
 
-from config_keys.key import RO, key
+from config_keys.key import RO, RW, key
 from config_keys.types import Integer
 
 ITEMS_PER_GET_REPORT = key(
@@ -45,6 +45,23 @@ BYTES_PER_SET_VARIABLES = key(
     access=RO,
     default=65000,
     doc="Greatest size in bytes of a SetVariables.",
+)
+ITEMS_PER_NOTIFY_REPORT = key(
+    "DeviceDataCtrlr.ItemsPerMessage[NotifyReport]",
+    Integer(min=1, max=200),
+    access=RW,
+    default=50,
+    standard=False,
+    doc="Most variables in one page of a report that this station sends.",
+)
+BYTES_PER_NOTIFY_REPORT = key(
+    "DeviceDataCtrlr.BytesPerMessage[NotifyReport]",
+    Integer(min=1000, max=65000),
+    access=RW,
+    unit="B",
+    default=16000,
+    standard=False,
+    doc="Size of the rows in one page of a report, unless a single row is longer.",
 )
 CONFIGURATION_VALUE_SIZE = key(
     "DeviceDataCtrlr.ConfigurationValueSize",

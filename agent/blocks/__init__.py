@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.blocks.b_provisioning import Provisioning
+from agent.blocks.b_reports import Reports
 from agent.blocks.c_authorization import Authorization
 from agent.blocks.d_local_list import LocalListManagement
 from agent.blocks.e_transactions import Transactions
@@ -13,6 +14,7 @@ from agent.blocks.k_smart_charging import SmartCharging
 
 BLOCKS = (
     Provisioning,
+    Reports,
     Authorization,
     LocalListManagement,
     Transactions,

@@ -6,8 +6,8 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.variables import Outcome, Where
-from agent.protocol.block import Block, answers
-from agent.protocol.errors import ErrorCode, Violation
+from agent.protocol.block import Block, answers, too_many
+from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
 from config_keys import device
 
@@ -15,18 +15,18 @@ from config_keys import device
 class Provisioning(Block):
     """B05, B06: the CSMS reads and writes variables."""
 
-    @answers("GetVariables")
+    @answers("GetVariables", most_bytes=device.BYTES_PER_GET_VARIABLES)
     def get_variables(self, request: call.GetVariables, cx: Context) -> call_result.GetVariables | Violation:
-        if wrong := _too_many(len(request.get_variable_data), cx.keys[device.ITEMS_PER_GET_VARIABLES]):
+        if wrong := too_many(len(request.get_variable_data), cx.keys[device.ITEMS_PER_GET_VARIABLES]):
             return wrong
         results = [
             self._got(one, self.charger.variables.read(cx, where(one))) for one in request.get_variable_data
         ]
         return call_result.GetVariables(get_variable_result=results)
 
-    @answers("SetVariables")
+    @answers("SetVariables", most_bytes=device.BYTES_PER_SET_VARIABLES)
     def set_variables(self, request: call.SetVariables, cx: Context) -> call_result.SetVariables | Violation:
-        if wrong := _too_many(len(request.set_variable_data), cx.keys[device.ITEMS_PER_SET_VARIABLES]):
+        if wrong := too_many(len(request.set_variable_data), cx.keys[device.ITEMS_PER_SET_VARIABLES]):
             return wrong
         results = [
             self._set(one, self.charger.variables.write(cx, where(one), one.attribute_value))
@@ -46,10 +46,6 @@ class Provisioning(Block):
             attribute_status=outcome.status, component=asked.component, variable=asked.variable,
             attribute_type=asked.attribute_type or "Actual", attribute_status_info=info(outcome),
         )  # fmt: skip
-
-
-def _too_many(items: int, most: int) -> Violation | None:
-    return Violation(ErrorCode.OCCURRENCE, f"{items} items; at most {most}") if items > most else None
 
 
 def where(asked: Any) -> Where:

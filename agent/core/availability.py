@@ -11,6 +11,7 @@ from agent.core.outbox import Outbox
 from config_keys import comm, physical
 
 Place = tuple[int, int]
+MOST_USABLE_FIRST = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
 
 
 class Availability:
@@ -41,12 +42,18 @@ class Availability:
                 continue
             if self._seen.get(place) != status:
                 self._seen[place] = status
-                cx.keys.put(physical.CONNECTOR_AVAILABILITY_STATE, status, *place)
+                self._publish(cx, place, status)
                 cx.note("status", f"EVSE {evse.id} is {status}")
             if self._outbox.online and self._told.get(place) != status:
                 self._told[place] = status
                 data = {"evse": place[0], "connector": place[1], "status": status, "at": stamp(cx, cx.ms)}
                 self._outbox.call("StatusNotification", data, "status", place=list(place))
+
+    def _publish(self, cx: Context, place: Place, status: str) -> None:
+        """AvailabilityState of the connector and the station: what one could still use decides of the whole."""
+        cx.keys.put(physical.CONNECTOR_AVAILABILITY_STATE, status, *place)
+        whole = min(self._seen.values(), key=MOST_USABLE_FIRST.index)
+        cx.keys.put(physical.STATION_AVAILABILITY_STATE, whole)
 
     def reconnected(self, cx: Context, offline_ms: int) -> None:
         """B04: after a long absence all connectors are told again, after a short one only those that changed."""

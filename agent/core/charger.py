@@ -22,9 +22,11 @@ from agent.core.recovery import LEDGER_BOUND, Recovered, fold
 from agent.core.registers import Registers
 from agent.core.registration import Registration
 from agent.core.remote import Remote
+from agent.core.reports import Reports
 from agent.core.resumption import Resumption
 from agent.core.sampling import Sampling
 from agent.core.schedules import RELATIVE, Schedules
+from agent.core.selection import Selection
 from agent.core.series import Series, series_timer
 from agent.core.site import Site
 from agent.core.transactions import Transactions, sample_timer
@@ -72,6 +74,8 @@ class Charger:
         self.availability = Availability(self.evses, self.outbox)
         self.link = Link(site.network, self._link_opened, self._link_lost)
         self.variables = Variables(keys, self._key_changed, self._live_value)
+        self.selection = Selection(keys, self.variables)
+        self.reports = Reports(self.outbox)
         self.sampling = Sampling(self.evses, self.outbox, self.transactions)
         self.stagger = failsafe.Stagger()
         self.limits = Limits(self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared))
@@ -164,6 +168,7 @@ class Charger:
             self.devices.settle(cx, evse)
             self.locks.settle(cx, evse)
         self.availability.settle(cx)
+        self.reports.settle(cx)
 
     def not_recorded(self, cx: Context, step: int, reason: str) -> bool:
         """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again.
@@ -210,6 +215,7 @@ class Charger:
             self.silent_since_ms = cx.ms
         for call in self.outbox.disconnected(cx):
             self.call_void(cx, call.then, call.context)
+        self.reports.forget()
         cx.forget("heartbeat")
 
     def call_void(self, cx: Context, then: str, context: Mapping[str, Any], *, refused: bool = False) -> None:
@@ -218,6 +224,8 @@ class Charger:
             self.registration.unanswered(cx)
         elif then == "status" and not refused:
             self.availability.void((context["place"][0], context["place"][1]))
+        elif then == "page":
+            self.reports.void(cx, refused=refused)
         elif then == "authorize":
             cx.note("authorization", "the CSMS did not answer: refused", "warning")
 

@@ -49,6 +49,7 @@ def _describe_evse(evse: EvseSite, keys: Values) -> None:
     keys.put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
     keys.put(hardware.FEED_SUPPLY_PHASES, evse.phases, evse.id)
     keys.put(site.HARDWARE_MAX_CURRENT, evse.max_amps, evse.id)
+    keys.narrow(physical.POWER, max=evse.max_amps * evse.phases * evse.volts, evse=evse.id)
     for key in _not_built_in(evse):
         keys.leave_out(key, evse.id)
     for connector in evse.connectors:

@@ -9,7 +9,10 @@ from agent.core.charger import Charger
 from agent.core.context import Context
 from agent.core.instant import rfc3339
 from agent.core.metering import resolve
+from agent.protocol.errors import ErrorCode, Violation
+from config_keys.key import Key
 
+MOST_BYTES = "__most_bytes__"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
@@ -27,9 +30,17 @@ class Block:
                 yield wanted, getattr(self, name)
 
 
-def answers(action: str) -> Callable[[Handler], Handler]:
-    """The method answers this CALL of the CSMS: (request, context) -> call_result."""
-    return _mark("answers", action)
+def answers(action: str, most_bytes: Key[int] | None = None) -> Callable[[Handler], Handler]:
+    """The method answers this CALL of the CSMS: (request, context) -> call_result.
+
+    A frame longer than `most_bytes` is answered for it with FormatViolation (B06.FR.17, B08.FR.18).
+    """
+
+    def mark(method: Handler) -> Handler:
+        setattr(method, MOST_BYTES, most_bytes)
+        return _mark("answers", action)(method)
+
+    return mark
 
 
 def sends(action: str) -> Callable[[Handler], Handler]:
@@ -40,6 +51,11 @@ def sends(action: str) -> Callable[[Handler], Handler]:
 def follows(name: str) -> Callable[[Handler], Handler]:
     """The method takes the answer to the call that named it: (response, call data, call context, context)."""
     return _mark("follows", name)
+
+
+def too_many(items: int, most: int) -> Violation | None:
+    """ItemsPerMessage: more elements than that in one message."""
+    return Violation(ErrorCode.OCCURRENCE, f"{items} items; at most {most}") if items > most else None
 
 
 def _mark(role: str, value: str) -> Callable[[Handler], Handler]:

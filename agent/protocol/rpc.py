@@ -31,6 +31,8 @@ class Call:
     payload: dict[str, Any]
     fingerprint: int = field(default=0, compare=False, repr=False)
     """Equal for equal frames of one process: tells a repeated CALL from another one with the same id."""
+    size: int = field(default=0, compare=False, repr=False)
+    """Bytes of the whole frame."""
 
 
 class Result(NamedTuple):
@@ -77,7 +79,7 @@ def decode(text: str | None) -> Frame:
     if type(kind) is not int:
         return Malformed(_id_of(message), ErrorCode.RPC_FRAMEWORK, "the message type is not an integer")
     if kind == CALL:
-        return _call(message, hash(text))
+        return _call(message, text)
     if kind == CALLRESULT:
         return _result(message)
     if kind == CALLERROR:
@@ -104,7 +106,7 @@ def _id_of(message: list[Any]) -> str:
     return id_ if isinstance(id_, str) and 0 < len(id_) <= MAX_ID else UNREADABLE
 
 
-def _call(message: list[Any], fingerprint: int) -> Call | Malformed:
+def _call(message: list[Any], text: str) -> Call | Malformed:
     id_ = _id_of(message)
     if len(message) != 4:
         return Malformed(id_, ErrorCode.RPC_FRAMEWORK, "a CALL has four elements")
@@ -116,7 +118,8 @@ def _call(message: list[Any], fingerprint: int) -> Call | Malformed:
         return Malformed(id_, ErrorCode.RPC_FRAMEWORK, "the action is not a text")
     if not isinstance(payload, dict):
         return Malformed(id_, ErrorCode.FORMAT, "the payload is not an object")
-    return Call(id_, action, payload, fingerprint)
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return Call(id_, action, payload, hash(text), size)
 
 
 def _result(message: list[Any]) -> Result | Malformed:
