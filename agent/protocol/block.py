@@ -10,7 +10,6 @@ from agent.core.context import Context
 from agent.core.instant import rfc3339
 from agent.core.metering import resolve
 from agent.protocol.errors import ErrorCode, Violation
-from config_keys.key import Key
 
 MOST_BYTES = "__most_bytes__"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -30,10 +29,10 @@ class Block:
                 yield wanted, getattr(self, name)
 
 
-def answers(action: str, most_bytes: Key[int] | None = None) -> Callable[[Handler], Handler]:
+def answers(action: str, most_bytes: Any = None) -> Callable[[Handler], Handler]:
     """The method answers this CALL of the CSMS: (request, context) -> call_result.
 
-    A frame longer than `most_bytes` is answered for it with FormatViolation (B06.FR.17, B08.FR.18).
+    A frame longer than the key `most_bytes` says is answered for it with FormatViolation (B06.FR.17, B08.FR.18).
     """
 
     def mark(method: Handler) -> Handler:
