@@ -27,6 +27,7 @@ from agent.io.journal import Journal
 from agent.io.link import Link
 from agent.io.logs import FrameLog, note
 from agent.io.runner import EXIT_BUG, Outlets, Runner
+from agent.io.screens import Screens
 from agent.io.system import VERSION, BootMarker, ServiceManager, lock_state
 from agent.station import Station
 
@@ -142,8 +143,9 @@ class _Agent:
         self._marker.write(clean=False)
         if report.state != "ok":
             self._runner.post(report)
+        screens = Screens(self._board.hardware.displays, note)
         outlets = Outlets(
-            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager()
+            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager(), screens.show
         )
         rest = asyncio.create_task(self._start_rest())
         rest.add_done_callback(self._rest_started)

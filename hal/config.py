@@ -56,6 +56,14 @@ class ReaderConfig(NamedTuple):
     evses: tuple[int, ...] = ()
 
 
+class DisplayConfig(NamedTuple):
+    """A display for drivers: what kind of file it is shown from (hal/display.py), and which."""
+
+    name: str
+    kind: str
+    file: Path
+
+
 class HardwareConfig(NamedTuple):
     """All of it. `profiles` is a directory of more device profiles; they win over ours of the same name."""
 
@@ -63,3 +71,4 @@ class HardwareConfig(NamedTuple):
     evses: tuple[EvseConfig, ...] = ()
     readers: tuple[ReaderConfig, ...] = ()
     profiles: Path | None = None
+    displays: tuple[DisplayConfig, ...] = ()

@@ -13,6 +13,25 @@ from typing import Literal, NamedTuple, Protocol
 Pilot = Literal["A", "B", "C", "D", "E", "F"]
 """IEC 61851-1 control pilot state, without the PWM digit. A smart controller's state is mapped onto it."""
 
+# ------------------------------------------------------------------------------------------------ display
+
+
+class Page(NamedTuple):
+    """One text of a rotation. `format` is an OCPP MessageFormat (ASCII, HTML, URI, UTF8); `language` RFC 5646."""
+
+    text: str
+    format: str = "UTF8"
+    language: str | None = None
+
+
+class Screen(NamedTuple):
+    """Everything that a display shows from now on: pages in turn, and lines that stay (tariff and cost)."""
+
+    display: str
+    pages: tuple[Page, ...]
+    lines: tuple[str, ...]
+
+
 # ------------------------------------------------------------------------------------------------ commands
 # Every command carries its EVSE and the number of the step that made it. The guard refuses a command that is
 # older than the newest one it has seen for that EVSE.

@@ -9,8 +9,11 @@ from agent.blocks.d_local_list import LocalListManagement
 from agent.blocks.e_transactions import Transactions
 from agent.blocks.f_remote_control import RemoteControl
 from agent.blocks.g_availability import Availability
+from agent.blocks.i_tariff import TariffAndCost
 from agent.blocks.j_metering import Metering
 from agent.blocks.k_smart_charging import SmartCharging
+from agent.blocks.o_display import DisplayMessages
+from agent.blocks.p_data_transfer import DataTransfer
 
 BLOCKS = (
     Provisioning,
@@ -20,6 +23,9 @@ BLOCKS = (
     Transactions,
     RemoteControl,
     Availability,
+    TariffAndCost,
     Metering,
     SmartCharging,
+    DisplayMessages,
+    DataTransfer,
 )

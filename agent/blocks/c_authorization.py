@@ -23,7 +23,9 @@ class Authorization(Block):
     def authorized(
         self, response: call_result.Authorize, data: Mapping[str, Any], asked: Mapping[str, Any], cx: Context
     ) -> None:
-        answer = id_token_info(response.id_token_info)
+        given, token = response.id_token_info, Token(*asked["token"])
+        text = given.personal_message
+        self.charger.tariffs.told(token, text.content if text else None, given.language_1)
         self.charger.authorizer.answered(
-            cx, Token(*asked["token"]), answer, asked["evse"], asked["evses"], asked.get("remote")
+            cx, token, id_token_info(given), asked["evse"], asked["evses"], asked.get("remote")
         )

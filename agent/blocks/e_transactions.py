@@ -51,6 +51,16 @@ class Transactions(Block):
         given = response.id_token_info
         if given is not None:
             self.charger.authorizer.event_answered(cx, data["tx"], id_token_info(given))
+        self._money(cx, response, data["tx"])
+
+    def _money(self, cx: Context, response: call_result.TransactionEvent, tx: str) -> None:
+        """I02.FR.04, I03.FR.03, I06.FR.03."""
+        if response.total_cost is not None:
+            self.charger.tariffs.cost(cx, tx, float(response.total_cost))
+        text = response.updated_personal_message
+        evse = next((e for e in self.charger.evses.values() if e.tx is not None and e.tx.id == tx), None)
+        if text is not None and evse is not None:
+            self.charger.tariffs.updated(evse, text.content)
 
     @answers("GetTransactionStatus")
     def status(self, request: call.GetTransactionStatus, cx: Context) -> call_result.GetTransactionStatus:

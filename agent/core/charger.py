@@ -10,6 +10,8 @@ from agent.core import failsafe, inventory
 from agent.core.authorization import Authorizer
 from agent.core.availability import Availability
 from agent.core.context import Context, Durable
+from agent.core.displays import TABLE as DISPLAYS
+from agent.core.displays import Displays
 from agent.core.effects import Record, SetPing
 from agent.core.evse import Evse
 from agent.core.hardware import Devices
@@ -29,6 +31,8 @@ from agent.core.schedules import RELATIVE, Schedules
 from agent.core.selection import Selection
 from agent.core.series import Series, series_timer
 from agent.core.site import Site
+from agent.core.tariffs import TABLE as COSTS
+from agent.core.tariffs import Tariffs
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.variables import Variables
 from config_keys import aligned, clock, comm, sampled, tx
@@ -72,6 +76,10 @@ class Charger:
         self.registration = Registration(site, self.outbox, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
         self.availability = Availability(self.evses, self.outbox)
+        self.tariffs = Tariffs(stored.get(COSTS, {}))
+        self.displays = Displays(
+            site.displays, stored.get(DISPLAYS, {}), self.evses, self.availability.status, self.tariffs
+        )
         self.link = Link(site.network, self._link_opened, self._link_lost)
         self.variables = Variables(keys, self._key_changed, self._live_value)
         self.selection = Selection(keys, self.variables)
@@ -149,6 +157,7 @@ class Charger:
             cx.drop(*self.recovered.superseded)
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.schedules.forget_orphans(cx, {t.id for t in self.recovered.running})
+        self.displays.start(cx)
         self.link.start(cx)
         self._arm_clock(cx)
 
@@ -167,8 +176,10 @@ class Charger:
         for evse in self.evses.values():
             self.devices.settle(cx, evse)
             self.locks.settle(cx, evse)
+            self.tariffs.follow(cx, evse, self.outbox.online)
         self.availability.settle(cx)
         self.reports.settle(cx)
+        self.displays.settle(cx)
 
     def not_recorded(self, cx: Context, step: int, reason: str) -> bool:
         """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from hal.ports import Command, Offer, Permit, Withdraw
+from hal.ports import Command, Offer, Permit, Screen, Withdraw
 
 
 class Phase(IntEnum):
@@ -121,7 +121,13 @@ class Note(NamedTuple):
     text: str
 
 
-Effect = MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Answer | Note
+class Show(NamedTuple):
+    """What a display shows from now on."""
+
+    screen: Screen
+
+
+Effect = MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Answer | Note | Show
 
 PHASES: Mapping[type, Phase] = {MakeSafe: Phase.MAKE_SAFE, Persist: Phase.PERSIST, Energise: Phase.ENERGISE}
 """The phase of an effect is a property of its type; all others only speak."""

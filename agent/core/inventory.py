@@ -12,7 +12,7 @@ from agent.core.context import Context
 from agent.core.evse import EV_MINIMUM_AMPS, Evse
 from agent.core.metering import is_fresh
 from agent.core.status import begin_wh
-from config_keys import hardware, physical, registry, site
+from config_keys import display, hardware, physical, registry, site, tariff
 from config_keys.key import Key
 from config_keys.values import Values
 from hal.ports import Quantity
@@ -41,8 +41,17 @@ def describe(site_: Site, keys: Values) -> None:
     keys.put(physical.FIRMWARE_VERSION, site_.firmware)
     keys.put(physical.STATION_SUPPLY_PHASES, max(evse.phases for evse in site_.evses))
     keys.put(hardware.DATA_LINK_AVAILABLE, site_.network is not None)
+    _describe_displays(site_, keys)
     for evse in site_.evses:
         _describe_evse(evse, keys)
+
+
+def _describe_displays(site_: Site, keys: Values) -> None:
+    """What every display can show; nothing of it where there is none."""
+    for key in (display.AVAILABLE, tariff.TARIFF_AVAILABLE, tariff.COST_AVAILABLE):
+        keys.put(key, bool(site_.displays))
+    formats = [set(one.formats) for one in site_.displays]
+    keys.put(display.SUPPORTED_FORMATS, tuple(sorted(set.intersection(*formats))) if formats else ())
 
 
 def _describe_evse(evse: EvseSite, keys: Values) -> None:

@@ -99,6 +99,7 @@ class Operator:
     def _ended(self, data: Mapping[str, Any]) -> dict[str, Any]:
         return {"id": data["tx"], "evse": data["evse"], "begin_wh": begin_wh(data["began"]),
                 "end_wh": data.get("end_wh"), "reason": data["stop_reason"], "events": data["next_seq"],
+                "cost": self._charger.tariffs.total(data["tx"]),
                 "undelivered": self._charger.outbox.waiting_of(data["tx"])}  # fmt: skip
 
     def _force_end(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,14 @@ class EvseSite(NamedTuple):
     signing_meter: bool = False
 
 
+class DisplaySite(NamedTuple):
+    """A display for drivers: of one EVSE, or of the whole station (0). `formats` are OCPP MessageFormat values."""
+
+    name: str
+    evse: int = 0
+    formats: tuple[str, ...] = ("ASCII", "UTF8")
+
+
 class Network(NamedTuple):
     """The initial network profile (B09 slot 1); None in `Site.network` means standalone."""
 
@@ -48,6 +56,7 @@ class Site(NamedTuple):
     firmware: str
     evses: tuple[EvseSite, ...]
     network: Network | None = None
+    displays: tuple[DisplaySite, ...] = ()
 
     def evse(self, evse_id: int) -> EvseSite | None:
         """The EVSE with this id, or None."""

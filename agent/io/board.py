@@ -8,9 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
-from agent.core.site import Connector, EvseSite, Network, Site
+from agent.core.site import Connector, DisplaySite, EvseSite, Network, Site
 from agent.io.toml_reader import BoardError, Mistakes, Table, read
-from hal.config import BoardRef, BusConfig, DeviceRef, EvseConfig, HardwareConfig, ReaderConfig
+from hal.config import BoardRef, BusConfig, DeviceRef, DisplayConfig, EvseConfig, HardwareConfig, ReaderConfig
+from hal.display import FORMATS, KINDS
 from hal.ports import Nameplate
 
 __all__ = ["Board", "BoardError", "check_presets", "load_board"]
@@ -49,6 +50,7 @@ def load_board(file: Path, firmware: str) -> Board:
     names = {bus.name for bus in buses}
     evses = [_evse(table, names) for table in top.tables("evse", "id")]
     readers = _readers(top, {config.id for _, config in evses}, mistakes)
+    displays = _displays(top, here, {config.id for _, config in evses}, mistakes)
     hardware = top.table("hardware")
     profiles = _profiles(hardware, here) if hardware else None
     top.done()
@@ -58,8 +60,12 @@ def load_board(file: Path, firmware: str) -> Board:
     _distinct(ports, "", "serial port", mistakes)
     board = Board(
         file,
-        _site(station, firmware, tuple(site for site, _ in evses), _network(network) if network else None),
-        HardwareConfig(tuple(buses), tuple(config for _, config in evses), readers, profiles),
+        _site(station, firmware, tuple(site for site, _ in evses), _network(network) if network else None)._replace(
+            displays=tuple(site for site, _ in displays)
+        ),
+        HardwareConfig(
+            tuple(buses), tuple(config for _, config in evses), readers, profiles, tuple(c for _, c in displays)
+        ),
         here / station.text("state_dir", STATE_DIR),
         here / station.text("control_socket", CONTROL_SOCKET),
         keys.scalars() if keys else {},
@@ -196,6 +202,22 @@ def _readers(top: Table, evses: set[int], mistakes: Mistakes) -> tuple[ReaderCon
         table.done()
     _distinct([reader.name for reader in readers], "[[reader]]", "name", mistakes)
     return tuple(readers)
+
+
+def _displays(
+    top: Table, here: Path, evses: set[int], mistakes: Mistakes
+) -> list[tuple[DisplaySite, DisplayConfig]]:
+    found = []
+    for table in top.tables("display", "name"):
+        name, kind = table.text("name", most=50), table.one_of("kind", tuple(KINDS))
+        evse = table.integer("evse", 0, 1_000, 0)
+        if evse and evse not in evses:
+            table.complain(f"evse: found {evse}, expected 0 for the whole station or the id of an [[evse]]")
+        config = DisplayConfig(name, kind, here / table.text("file"))
+        found.append((DisplaySite(name, evse, FORMATS.get(kind, ())), config))
+        table.done()
+    _distinct([site.name for site, _ in found], "[[display]]", "name", mistakes)
+    return found
 
 
 def _profiles(table: Table, here: Path) -> Path | None:

@@ -27,13 +27,14 @@ from agent.core.effects import (
     Pipeline,
     Say,
     SetPing,
+    Show,
 )
 from agent.core.events import Event, LinkDown, LinkUp, PersistFailed, Start, Stopping, StoreReported, Tick
 from agent.core.instant import Instant
 from agent.io.clock import SystemClock
 from agent.io.journal import Outcomes
 from agent.io.system import ServiceManager
-from hal.ports import Command, ContactorReported, Withdraw
+from hal.ports import Command, ContactorReported, Screen, Withdraw
 
 STEP_AT_LEAST_EVERY_MS = 1000
 SLICE_S = 0.02
@@ -82,6 +83,7 @@ class Outlets(NamedTuple):
     answer: Callable[[Answer], None]
     note: Callable[[str, str, str], None]
     service: ServiceManager
+    show: Callable[[Screen], None]
 
 
 class Runner:
@@ -214,6 +216,8 @@ class Runner:
                 outlets.answer(effect)
             elif isinstance(effect, Note):
                 outlets.note(effect.level, effect.topic, effect.text)
+            elif isinstance(effect, Show):
+                outlets.show(effect.screen)
             else:
                 outlets.link.execute(effect)
 

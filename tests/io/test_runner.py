@@ -25,7 +25,7 @@ from agent.io.clock import SystemClock
 from agent.io.journal import Outcomes
 from agent.io.runner import Outlets, Runner
 from agent.io.system import ServiceManager
-from hal.ports import Command, ContactorReported, Offer, Permit, Withdraw
+from hal.ports import Command, ContactorReported, Offer, Permit, Screen, Withdraw
 from tests.io.waiting import until
 
 Script = Callable[[Event, int], list[Effect]]
@@ -63,6 +63,7 @@ class World:
         self.runner = Runner(self.station, self.clock, [1, 2])
         self.outcomes: Outcomes | None = None
         self.notes: list[str] = []
+        self.screens: list[Screen] = []
 
     def execute(self, effect: Command | Connect | Disconnect | Say | SetPing) -> None:
         self.done.append(effect)
@@ -83,7 +84,7 @@ class World:
         self.notes.append(f"{level} {topic} {text}")
 
     def outlets(self) -> Outlets:
-        return Outlets(self, self, self, self.answer, self.note, ServiceManager({}))
+        return Outlets(self, self, self, self.answer, self.note, ServiceManager({}), self.screens.append)
 
 
 @contextlib.asynccontextmanager

@@ -224,7 +224,7 @@ class Csms:
         fault = self._fault(action)
         if fault is not None and not fault.acts:
             if action == "TransactionEvent":
-                self._record(payload, refused=True)
+                self.record(payload, refused=True)
             self._mistreat(connection, id, fault)
             return
         answer = self._answer(action, payload)
@@ -271,7 +271,7 @@ class Csms:
             case "Authorize":
                 return {"idTokenInfo": {"status": self.standing_of(payload["idToken"])}}
             case "TransactionEvent":
-                self._record(payload, refused=False)
+                self.record(payload)
                 token = payload.get("idToken")
                 return {"idTokenInfo": {"status": self.standing_of(token)}} if token else {}
             case "DataTransfer":
@@ -288,7 +288,8 @@ class Csms:
             return "Blocked"
         return "Accepted" if self.known_tokens is None or uid in self.known_tokens else "Unknown"
 
-    def _record(self, payload: Payload, *, refused: bool) -> None:
+    def record(self, payload: Payload, *, refused: bool = False) -> None:
+        """Count a transaction event."""
         id = payload["transactionInfo"]["transactionId"]
         if id not in self.transactions:
             self.transactions[id] = Transaction(id)

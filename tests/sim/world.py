@@ -23,12 +23,14 @@ from agent.core.effects import (
     Record,
     Say,
     SetPing,
+    Show,
 )
 from agent.core.events import Asked, Event, PersistFailed, Start, Stopping, StoreReported, Tick
 from agent.core.instant import Instant
+from agent.core.site import DisplaySite, Site
 from agent.core.site import Network as NetworkProfile
-from agent.core.site import Site
 from hal.guard import LEASE_MS
+from hal.ports import Screen
 from tests.sim.clock import Clock, Life, Timeline
 from tests.sim.csms import Csms, Payload
 from tests.sim.disk import Disk, Keep
@@ -87,6 +89,7 @@ class World:
         network: bool = True,
         ticking: bool = False,
         build: Build = real_station,
+        displays: tuple[DisplaySite, ...] = (DisplaySite("front"),),
     ) -> None:
         self.seed = seed
         self.keys: Mapping[str, str] = dict(keys or {})
@@ -98,7 +101,9 @@ class World:
         self.outlets = {i: Outlet(i, spec, self.timeline, self._fork()) for i, spec in enumerate(evses, start=1)}
         profile = NetworkProfile("ws://csms.example/ocpp", "CD-0001", "secret") if network else None
         sites = tuple(outlet.spec.site(evse) for evse, outlet in self.outlets.items())
-        self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile)
+        self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays)
+        self.screens: dict[str, Screen] = {}
+        """What each display shows."""
         self.csms = Csms(self.timeline, self._fork())
         self.network = Network(self.timeline, self._fork(), self.csms)
         self.csms.line = self.network
@@ -398,6 +403,8 @@ class World:
                 self.network.set_ping(effect)
             case Answer():
                 self._asks[effect.ask] = effect
+            case Show():
+                self.screens[effect.screen.display] = effect.screen
             case Note():
                 self.notes.append((self.now_ms, effect.level, effect.topic, effect.text))
 
