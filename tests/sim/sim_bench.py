@@ -52,7 +52,7 @@ class BehavingCsms(Csms):
 
     def _asked(self, connection: int, id: str, action: str, payload: Payload) -> None:
         if action == "TransactionEvent":
-            self._record(payload, refused=False)
+            self.record(payload)
         told = self.behaviour
         if told.silent or action in told.silent_actions:
             return
