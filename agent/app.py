@@ -14,7 +14,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from agent.io.journal import Journal
 from agent.io.link import Link
 from agent.io.logs import FrameLog, note
 from agent.io.runner import EXIT_BUG, Outlets, Runner
-from agent.io.screens import Screens
 from agent.io.system import VERSION, BootMarker, ServiceManager, lock_state
 from agent.station import Station
+from hal.ports import Screen
 
 EXIT_BOARD, EXIT_TAKEN = 2, 75
 SPEAK_FIRST_S = 0.25
@@ -102,6 +102,15 @@ def _station(board: Board, tables: Mapping[str, Mapping[str, Any]]) -> Station:
         raise
 
 
+def _displays(board: Board) -> Callable[[Screen], None]:
+    """What shows a screen; loaded only where there is a display."""
+    if not board.hardware.displays:
+        return lambda screen: None
+    from hal.screens import Screens
+
+    return Screens(board.hardware.displays, note).show
+
+
 def _check_hardware(board: Board) -> None:
     """Raises BoardError when a device's profile or driver is not there or not usable."""
     try:
@@ -143,9 +152,9 @@ class _Agent:
         self._marker.write(clean=False)
         if report.state != "ok":
             self._runner.post(report)
-        screens = Screens(self._board.hardware.displays, note)
+        show = _displays(self._board)
         outlets = Outlets(
-            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager(), screens.show
+            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager(), show
         )
         rest = asyncio.create_task(self._start_rest())
         rest.add_done_callback(self._rest_started)

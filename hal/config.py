@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from hal.ports import Nameplate
@@ -54,6 +56,13 @@ class ReaderConfig(NamedTuple):
     port: str
     baud: int = 9600
     evses: tuple[int, ...] = ()
+
+
+DISPLAY_FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "console": ("ASCII", "UTF8"),
+    "html": ("ASCII", "HTML", "URI", "UTF8"),
+})  # fmt: skip
+"""Kinds of displays (hal/display.py), and the OCPP message formats that each can show."""
 
 
 class DisplayConfig(NamedTuple):

@@ -63,7 +63,6 @@ def console(screen: Screen) -> str:
 
 
 KINDS: Mapping[str, Render] = {"console": console, "html": html}
-FORMATS: Mapping[str, tuple[str, ...]] = {"console": ("ASCII", "UTF8"), "html": ("ASCII", "HTML", "URI", "UTF8")}
 
 
 def write(file: Path, text: str) -> None:

@@ -24,6 +24,8 @@ class Outfit:
     signed_meter: bool = False
     own_reader: bool = True
     """The reader in front of it serves this EVSE and no other."""
+    grave_fault: str = "diode"
+    """A fault that both kinds of EVSE know and that makes the connector Faulted."""
 
 
 class ScenarioFailed(AssertionError):
@@ -117,6 +119,10 @@ class Bench(Protocol):
 
     def closed(self, evse: int) -> bool:
         """The contactor is closed."""
+        ...
+
+    def shown(self) -> Sequence[str]:
+        """The lines that a driver can read on the display."""
         ...
 
     def energy_wh(self, evse: int) -> float:

@@ -8,6 +8,9 @@ from typing import Any
 
 from hil.plan import BenchPlan, EvsePlan
 
+DISPLAY = "front"
+"""The name of the display of every bench; it is a text file beside the state directory."""
+
 
 def render(plan: BenchPlan, url: str, ports: Mapping[str, str | tuple[str, int]], state_dir: str) -> str:
     """The text of board.toml. `ports` maps wires, readers and `board<evse>` to a path or a TCP address."""
@@ -26,6 +29,7 @@ def render(plan: BenchPlan, url: str, ports: Mapping[str, str | tuple[str, int]]
         lines += _table(
             "[reader]", name=reader.name, port=ports[reader.name], baud=reader.baud, evses=list(reader.evses)
         )
+    lines += _table("[display]", name=DISPLAY, kind="console", file=f"{state_dir}/../{DISPLAY}.txt")
     return "\n".join(lines) + "\n"
 
 

@@ -215,6 +215,9 @@ class RealBench:
     def closed(self, evse: int) -> bool:
         return self.rig.outlet(evse).stage.contactor.closed
 
+    def shown(self) -> Sequence[str]:
+        return self.rig.shown()
+
     def energy_wh(self, evse: int) -> float:
         return self.rig.outlet(evse).energy_wh
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hil.agent_process import AgentProcess
-from hil.boardfile import render
+from hil.boardfile import DISPLAY, render
 from hil.cutter import Address, Cutter
 from hil.instruments.board import RawBoard
 from hil.instruments.ev import CarModel
@@ -59,6 +59,11 @@ class Rig:
     def board_file(self) -> Path:
         """The board.toml that `open` writes for the agent."""
         return self.home / "board.toml"
+
+    def shown(self) -> list[str]:
+        """The lines on the display."""
+        file = self.home / f"{DISPLAY}.txt"
+        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     # ------------------------------------------------------------------------------------------ life
 

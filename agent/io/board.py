@@ -10,8 +10,16 @@ from typing import Literal, NamedTuple, cast
 
 from agent.core.site import Connector, DisplaySite, EvseSite, Network, Site
 from agent.io.toml_reader import BoardError, Mistakes, Table, read
-from hal.config import BoardRef, BusConfig, DeviceRef, DisplayConfig, EvseConfig, HardwareConfig, ReaderConfig
-from hal.display import FORMATS, KINDS
+from hal.config import (
+    DISPLAY_FORMATS,
+    BoardRef,
+    BusConfig,
+    DeviceRef,
+    DisplayConfig,
+    EvseConfig,
+    HardwareConfig,
+    ReaderConfig,
+)
 from hal.ports import Nameplate
 
 __all__ = ["Board", "BoardError", "check_presets", "load_board"]
@@ -209,12 +217,12 @@ def _displays(
 ) -> list[tuple[DisplaySite, DisplayConfig]]:
     found = []
     for table in top.tables("display", "name"):
-        name, kind = table.text("name", most=50), table.one_of("kind", tuple(KINDS))
+        name, kind = table.text("name", most=50), table.one_of("kind", tuple(DISPLAY_FORMATS))
         evse = table.integer("evse", 0, 1_000, 0)
         if evse and evse not in evses:
             table.complain(f"evse: found {evse}, expected 0 for the whole station or the id of an [[evse]]")
         config = DisplayConfig(name, kind, here / table.text("file"))
-        found.append((DisplaySite(name, evse, FORMATS.get(kind, ())), config))
+        found.append((DisplaySite(name, evse, DISPLAY_FORMATS.get(kind, ())), config))
         table.done()
     _distinct([site.name for site, _ in found], "[[display]]", "name", mistakes)
     return found

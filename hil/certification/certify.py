@@ -113,9 +113,9 @@ def _selected(profile: str | None, wanted: Sequence[str]) -> list[Case]:
     found = [
         case
         for case in CASES.values()
-        if profile in (None, case.row.profile) and (not wanted or case.id.startswith(tuple(wanted)))
+        if (profile is None or profile in case.row.profiles) and (not wanted or case.id.startswith(tuple(wanted)))
     ]
     if not found:
-        known = ", ".join(sorted({case.row.profile for case in CASES.values()}))
+        known = ", ".join(sorted({name for case in CASES.values() for name in case.row.profiles}))
         raise ValueError(f"no such case; there are {', '.join(CASES)} of the profiles {known}")
     return found

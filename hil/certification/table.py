@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -13,7 +14,7 @@ class Row(NamedTuple):
 
     id: str
     name: str
-    profile: str
+    profiles: tuple[str, ...]
     condition: str
     requirements: tuple[str, ...]
 
@@ -27,8 +28,10 @@ class Row(NamedTuple):
 def rows() -> dict[str, Row]:
     """Every case by its id, in the order of the file."""
     text = files(__package__).joinpath("table.tsv").read_text(encoding="utf-8")
-    found = [
-        Row(r["id"], r["name"], r["profile"], r["condition"], tuple(r["requirements"].split()))
-        for r in csv.DictReader(text.splitlines(), delimiter="\t")
-    ]
+    found = [_row(line) for line in csv.DictReader(text.splitlines(), delimiter="\t")]
     return {row.id: row for row in found}
+
+
+def _row(line: Mapping[str, str]) -> Row:
+    profiles = tuple(filter(None, line["profile"].split(",")))
+    return Row(line["id"], line["name"], profiles, line["condition"], tuple(line["requirements"].split()))

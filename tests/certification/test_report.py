@@ -46,7 +46,7 @@ def test_html_is_one_page_with_everything_escaped() -> None:
     ("arguments", "words"),
     [
         (["--case", "TC_Z_99"], "no such case"),
-        (["--profile", "advanced"], "of the profiles core, iso-15118"),
+        (["--profile", "advanced"], "of the profiles advanced-user-interface, core"),
         (["--bench", "nowhere.toml"], "nowhere.toml"),
         (["--features", "nowhere.toml"], "nowhere.toml"),
         (["--evse", "7"], "has no EVSE 7; there are [1, 2]"),

@@ -15,14 +15,18 @@ REQUIREMENT = re.compile(r"[A-P]\d\d\.FR\.\d{2,3}")
 SOCKET = Outfit(cable="socket", bay_detector=True, signed_meter=True)
 
 
-def test_every_case_of_the_table_has_a_script_and_every_script_its_case() -> None:
-    assert list(CASES) == list(rows())
-    assert [sum(row.block == block for row in rows().values()) for block in "EJ"] == [47, 10]
+WHOLE = "EIJP"
+"""Blocks of which every case has a script."""
+
+
+def test_every_case_of_the_table_has_a_script() -> None:
+    assert len(rows()) == 424
+    assert [id for id, row in rows().items() if row.block in WHOLE and id not in CASES] == []
 
 
 def test_rows_are_complete() -> None:
     for row in rows().values():
-        assert re.fullmatch(r"TC_[A-P]_\d\d", row.id) and row.name and row.profile
+        assert re.fullmatch(r"TC_[A-P]_\d\d", row.id) and row.name
         assert all(REQUIREMENT.fullmatch(id) for id in row.requirements), row.id
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Literal, TypeVar
 
-from hal.ports import BayChanged
+from hal.ports import BayChanged, FaultCleared, FaultRaised
 from hil.bench import Amps3, End, Outfit, ScenarioFailed
 from hil.csms import Behaviour, CallFailed
 from hil.csms import Frame as BenchFrame
@@ -130,10 +130,10 @@ class SimBench:
         self.world.runs(ms=1)
 
     def raise_fault(self, evse: int, code: str) -> None:
-        raise NotImplementedError(f"{code} at EVSE {evse}: the simulated outlets have no faults to raise")
+        self.world.hear(FaultRaised(evse, code))
 
     def clear_fault(self, evse: int, code: str) -> None:
-        raise NotImplementedError(f"{code} at EVSE {evse}: the simulated outlets have no faults to clear")
+        self.world.hear(FaultCleared(evse, code))
 
     def cut(self, how: Literal["cut", "blackhole"] = "cut") -> None:
         self.world.network.vanishes(half_open=how == "blackhole")
@@ -201,6 +201,10 @@ class SimBench:
 
     def closed(self, evse: int) -> bool:
         return self.world.outlets[evse].closed
+
+    def shown(self) -> Sequence[str]:
+        screen = self.world.screens.get("front")
+        return [*(page.text for page in screen.pages), *screen.lines] if screen else []
 
     def energy_wh(self, evse: int) -> float:
         register = self.world.outlets[evse].register
