@@ -9,6 +9,7 @@ from config_keys import (
     auth_cache,
     clock,
     comm,
+    controllers,
     device,
     display,
     hardware,
@@ -31,6 +32,7 @@ __all__ = [
     "auth_cache",
     "clock",
     "comm",
+    "controllers",
     "device",
     "display",
     "hardware",
@@ -46,3 +48,5 @@ __all__ = [
     "tariff",
     "tx",
 ]
+
+controllers.complete()

@@ -1,10 +1,9 @@
 """ClockCtrlr: where the time comes from and how it is shown."""
 
 from config_keys.key import RO, RW, key
-from config_keys.types import DateTime, Integer, OptionList, SequenceList, String
+from config_keys.types import DateTime, Integer, SequenceList, String
 
 _OFFSET = String(max_len=6, pattern=r"[+-]([01][0-9]|2[0-3]):[0-5][0-9]", form="an offset such as +01:00")
-_URI = String(max_len=512)
 
 DATE_TIME = key(
     "ClockCtrlr.DateTime",
@@ -14,31 +13,10 @@ DATE_TIME = key(
 )
 TIME_SOURCE = key(
     "ClockCtrlr.TimeSource",
-    SequenceList(("Heartbeat", "NTP", "RealTimeClock"), min_items=1),
+    SequenceList(("Heartbeat", "RealTimeClock"), min_items=1),
     access=RW,
     default="Heartbeat",
-    doc="Sources of the time, the preferred one first.",
-)
-NTP_SOURCE = key(
-    "ClockCtrlr.NtpSource",
-    OptionList(("DHCP", "manual")),
-    access=RW,
-    default="DHCP",
-    doc="Whether NTP servers are taken from DHCP or from NtpServerUri.",
-)
-NTP_SERVER_URI_1 = key(
-    "ClockCtrlr.NtpServerUri[1]",
-    _URI,
-    access=RW,
-    default="",
-    doc="First NTP server that is used when NtpSource is manual.",
-)
-NTP_SERVER_URI_2 = key(
-    "ClockCtrlr.NtpServerUri[2]",
-    _URI,
-    access=RW,
-    default="",
-    doc="Second NTP server that is used when NtpSource is manual.",
+    doc="Sources of the time, the preferred one first; RealTimeClock is the clock of the board (and its NTP).",
 )
 TIME_OFFSET = key(
     "ClockCtrlr.TimeOffset",

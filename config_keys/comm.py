@@ -56,8 +56,9 @@ OFFLINE_THRESHOLD = key(
 QUEUE_ALL_MESSAGES = key(
     "OCPPCommCtrlr.QueueAllMessages",
     Boolean(),
-    access=RW,
+    access=RO,
     default=False,
+    locked="What is not about transactions is told anew after an absence, as it then is.",
     doc="Queue every message while offline, not only those about transactions.",
 )
 MESSAGE_TIMEOUT = key(

@@ -183,3 +183,11 @@ DATA_LINK_ACTIVE = key(
     monitored=True,
     doc="Connected to the CSMS.",
 )
+DATA_LINK_PROBLEM = key(
+    "DataLink.Problem",
+    Boolean(),
+    access=RO,
+    default=False,
+    monitored=True,
+    doc="A CSMS is configured and not connected.",
+)

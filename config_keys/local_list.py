@@ -16,7 +16,7 @@ AVAILABLE = key(
     "LocalAuthListCtrlr.Available",
     Boolean(),
     access=RO,
-    default=False,
+    default=True,
     doc="Whether this station has a local authorization list.",
 )
 ENTRIES = key(

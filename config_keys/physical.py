@@ -14,6 +14,30 @@ STATION_AVAILABLE = key(
     default=True,
     doc="The station exists and is configured.",
 )
+STATION_ENABLED = key(
+    "ChargingStation.Enabled",
+    Boolean(),
+    access=RO,
+    default=True,
+    monitored=True,
+    doc="The station is operative (ChangeAvailability).",
+)
+STATION_TRIPPED = key(
+    "ChargingStation.Tripped",
+    Boolean(),
+    access=RO,
+    default=False,
+    monitored=True,
+    doc="Something is latched that only a person on site can clear.",
+)
+STATION_POWER = key(
+    "ChargingStation.Power",
+    Decimal(),
+    access=RO,
+    unit="W",
+    monitored=True,
+    doc="Power that all EVSEs deliver now; empty while a meter is silent.",
+)
 STATION_AVAILABILITY_STATE = key(
     "ChargingStation.AvailabilityState",
     AVAILABILITY,
@@ -40,9 +64,9 @@ STATION_SUPPLY_PHASES = key(
 STATION_PHASE_ROTATION = key(
     "ChargingStation.PhaseRotation",
     ROTATION,
-    access=RW,
+    access=RO,
     default="RST",
-    reboot=True,
+    locked="How it is wired is told by the installer in board.toml.",
     alias16="ConnectorPhaseRotation",
     doc="Phases of the grid that are wired to L1, L2 and L3 of the station.",
 )
@@ -86,6 +110,24 @@ EVSE_AVAILABLE = key(
     scope="evse",
     doc="The EVSE exists and is configured.",
 )
+EVSE_ENABLED = key(
+    "EVSE.Enabled",
+    Boolean(),
+    access=RO,
+    default=True,
+    scope="evse",
+    monitored=True,
+    doc="The EVSE is operative (ChangeAvailability).",
+)
+EVSE_TRIPPED = key(
+    "EVSE.Tripped",
+    Boolean(),
+    access=RO,
+    default=False,
+    scope="evse",
+    monitored=True,
+    doc="Something is latched that only a person on site can clear.",
+)
 EVSE_AVAILABILITY_STATE = key(
     "EVSE.AvailabilityState",
     AVAILABILITY,
@@ -123,10 +165,10 @@ EVSE_SUPPLY_PHASES = key(
 EVSE_PHASE_ROTATION = key(
     "EVSE.PhaseRotation",
     ROTATION,
-    access=RW,
+    access=RO,
     default="RST",
     scope="evse",
-    reboot=True,
+    locked="How it is wired is told by the installer in board.toml.",
     doc="Phases of the station that are wired to L1, L2 and L3 of the EVSE.",
 )
 POWER = key(
@@ -192,6 +234,26 @@ AC_VOLTAGE_L3 = key(
     monitored=True,
     doc="Voltage of phase L3 at the EVSE.",
 )
+CURRENT_IMBALANCE = key(
+    "EVSE.CurrentImbalance",
+    Decimal(min=0),
+    access=RO,
+    unit="Percent",
+    scope="evse",
+    monitored=True,
+    only="with a meter of three phases",
+    doc="Greatest deviation of a phase current from their mean, in percent of the mean.",
+)
+VOLTAGE_IMBALANCE = key(
+    "EVSE.VoltageImbalance",
+    Decimal(min=0),
+    access=RO,
+    unit="Percent",
+    scope="evse",
+    monitored=True,
+    only="with a meter of three phases",
+    doc="Greatest deviation of a phase voltage from their mean, in percent of the mean.",
+)
 ISO15118_EVSE_ID = key(
     "EVSE.ISO15118EvseId",
     String(max_len=37),
@@ -209,6 +271,24 @@ CONNECTOR_AVAILABLE = key(
     default=True,
     scope="connector",
     doc="The connector exists and is configured.",
+)
+CONNECTOR_ENABLED = key(
+    "Connector.Enabled",
+    Boolean(),
+    access=RO,
+    default=True,
+    scope="connector",
+    monitored=True,
+    doc="The connector is operative (ChangeAvailability).",
+)
+CONNECTOR_TRIPPED = key(
+    "Connector.Tripped",
+    Boolean(),
+    access=RO,
+    default=False,
+    scope="connector",
+    monitored=True,
+    doc="Something is latched that only a person on site can clear.",
 )
 CONNECTOR_AVAILABILITY_STATE = key(
     "Connector.AvailabilityState",

@@ -1,7 +1,7 @@
 """TxCtrlr: when a transaction starts and ends."""
 
-from config_keys.key import RO, RW, key
-from config_keys.types import Boolean, Decimal, Integer, MemberList
+from config_keys.key import RW, key
+from config_keys.types import Boolean, Integer, MemberList
 
 POINTS = ("ParkingBayOccupancy", "EVConnected", "Authorized", "PowerPathClosed", "EnergyTransfer")
 """Start and stop points of this station; the first satisfied one counts (E01, E06)."""
@@ -60,12 +60,4 @@ STOP_TX_ON_INVALID_ID = key(
     default=True,
     alias16="StopTransactionOnInvalidId",
     doc="End the authorization of a running transaction when the CSMS refuses its token.",
-)
-CHARGING_TIME = key(
-    "TxCtrlr.ChargingTime",
-    Decimal(min=0),
-    access=RO,
-    unit="s",
-    scope="evse",
-    doc="Time from the first to the last energy of the current transaction.",
 )

@@ -166,13 +166,17 @@ class Values:
         """The access that holds on this station (see `lock`); what is write-only is never readable."""
         return RO if key in self._locks and key.access is not WO else key.access
 
+    def is_writable(self, key: Key[Any]) -> bool:
+        """Whether a new value may come from outside, here."""
+        return key.access is not RO and key not in self._locks
+
     # ------------------------------------------------------------------------------------------ writing
 
     def check(
         self, key: Key[Any], text: str, evse: int | None = None, connector: int | None = None
     ) -> Refusal | None:
         """Why `text` would not be taken from outside, or None when it would."""
-        if key in self._locks or key.access is RO:
+        if not self.is_writable(key):
             return Refusal(
                 "ReadOnly", (self._locks.get(key) or key.locked or f"{key.name} is read-only.")[:MAX_INFO]
             )

@@ -35,8 +35,9 @@ from agent.core.tariffs import TABLE as COSTS
 from agent.core.tariffs import Tariffs
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.variables import Variables
-from config_keys import aligned, clock, comm, sampled, tx
+from config_keys import clock, comm, sampled, tx
 from config_keys.key import Key
+from config_keys.not_in_force import NOT_IN_FORCE
 from config_keys.values import Values
 
 DAY_MS = 86_400_000
@@ -125,7 +126,8 @@ class Charger:
         self._leave_out("DataSigned", signs)
         if not signs:
             self.keys.lock(sampled.SIGN_READINGS, "no meter of this station signs")
-        self.keys.lock(aligned.SIGN_READINGS, "meters are asked to sign at begin and end only")
+        for key, reason in NOT_IN_FORCE.items():
+            self.keys.lock(key, reason)
 
     def _leave_out(self, point: str, possible: bool) -> None:
         """A start or stop point that this station's hardware cannot tell is refused when it is asked for."""
@@ -322,9 +324,12 @@ class Charger:
             cx.do(SetPing(self.link.connection, self.keys[comm.WEB_SOCKET_PING_INTERVAL]))
         elif key is comm.HEARTBEAT_INTERVAL and self.outbox.online:
             self.said(cx)
-        elif key in (sampled.TX_UPDATED_INTERVAL, sampled.TX_ENDED_INTERVAL):
+        elif key in (sampled.ENABLED, sampled.TX_UPDATED_INTERVAL, sampled.TX_ENDED_INTERVAL):
             self.transactions.rearm(cx, self.evses)
         elif key.component == "AlignedDataCtrlr":
+            self._arm_clock(cx)
+        elif key is clock.TIME_SOURCE:
+            self.registration.choose_source(cx)
             self._arm_clock(cx)
 
     def _live_value(self, cx: Context, key: Key[Any], evse: int | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agent.core.instant import Instant
 
 BUILD_MS = 1_767_225_600_000
@@ -35,6 +37,14 @@ class Clock:
         if now.utc_ms is not None and credible(now.utc_ms):
             return now.utc_ms - now.mono_ms + mono_ms
         return None
+
+    def prefers_system(self, now: Instant, sources: Sequence[str]) -> bool:
+        """Whether the board's own clock is good and goes before the CSMS (ClockCtrlr.TimeSource)."""
+        return sources[0] == "RealTimeClock" and now.utc_ms is not None and credible(now.utc_ms)
+
+    def forget(self) -> None:
+        """From now on the system's clock counts."""
+        self._offset_ms, self.source = None, "none"
 
     def learn(self, now: Instant, utc_ms: int, round_trip_ms: int = 0) -> int:
         """The CSMS says it is `utc_ms`, in an answer that took `round_trip_ms`: it may be older by so much.

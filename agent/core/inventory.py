@@ -5,7 +5,7 @@ Which of `config_keys.hardware` exist here is told by board.toml, and for temper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.core.context import Context
@@ -13,7 +13,7 @@ from agent.core.evse import EV_MINIMUM_AMPS, Evse
 from agent.core.metering import is_fresh
 from agent.core.status import begin_wh
 from config_keys import display, hardware, physical, registry, site, tariff
-from config_keys.key import Key
+from config_keys.key import RO, Key
 from config_keys.values import Values
 from hal.ports import Quantity
 
@@ -44,6 +44,22 @@ def describe(site_: Site, keys: Values) -> None:
     _describe_displays(site_, keys)
     for evse in site_.evses:
         _describe_evse(evse, keys)
+    for component in registry.components():
+        _switch_off_absent(registry.of_component(component), keys)
+
+
+def _switch_off_absent(theirs: Sequence[Key[Any]], keys: Values) -> None:
+    """A component that is not available is not enabled, and nothing of it can be set."""
+    available = [key for key in theirs if key.variable == "Available"]
+    missing = [key for key in available if not any(keys.get(key, *place) for place in keys.places(key))]
+    parts = {key.instance: key for key in missing}
+    for key in theirs:
+        if key.variable == "Enabled" and key.instance in parts:
+            for place in keys.places(key):
+                keys.put(key, False, *place)
+            keys.lock(key, f"{parts[key.instance].name} is false: this station has none.")
+        elif key.access is not RO and len(missing) == len(available) > 0:
+            keys.leave_out(key)
 
 
 def _describe_displays(site_: Site, keys: Values) -> None:
@@ -75,6 +91,7 @@ def _not_built_in(evse: EvseSite) -> list[Key[Any]]:
     absent += [k for k in registry.of_component("ISO15118Ctrlr") if k.only is not None]
     absent.append(physical.ISO15118_EVSE_ID)
     absent += () if evse.has_meter else registry.of_component("FiscalMetering")
+    absent += () if evse.has_meter and evse.phases == 3 else (physical.CURRENT_IMBALANCE, physical.VOLTAGE_IMBALANCE)
     absent += () if evse.signing_meter else (hardware.METER_PUBLIC_KEY,)
     absent += () if evse.bay_detector else registry.of_component("BayOccupancySensor")
     return absent
@@ -83,7 +100,7 @@ def _not_built_in(evse: EvseSite) -> list[Key[Any]]:
 def live(charger: Charger, cx: Context, key: Key[Any], evse_id: int | None) -> str | None:
     """The text of a variable that the hardware answers for; None when it is no such variable."""
     if (of_station := STATION.get(key)) is not None:
-        return _text(key, of_station(charger))
+        return _text(key, of_station(charger, cx))
     if (of_evse := EVSE.get(key)) is not None and evse_id is not None:
         return _text(key, of_evse(charger, cx, charger.evses[evse_id]))
     return None
@@ -112,6 +129,18 @@ def _faulty(codes: frozenset[str]) -> Of:
     return lambda charger, cx, evse: not codes.isdisjoint(evse.faults)
 
 
+def _imbalance(quantity: Quantity) -> Of:
+    """How far one of three phases is from their mean, in percent of it; unknown while nothing is measured."""
+
+    def value(charger: Charger, cx: Context, evse: Evse) -> float | None:
+        found = [evse.value(quantity, phase) for phase in (1, 2, 3)] if is_fresh(cx, evse) else []
+        phases = [value for value in found if value is not None]
+        mean = sum(phases) / 3
+        return round(max(abs(p - mean) for p in phases) / mean * 100, 1) if len(phases) == 3 and mean > 0 else None
+
+    return value
+
+
 def _said(field: str) -> Of:
     """What the device said of itself."""
     return lambda charger, cx, evse: getattr(evse.capabilities, field)[:50] if evse.capabilities else None
@@ -126,12 +155,12 @@ def has_problem(evse: Evse) -> bool:
     return evse.fault is not None or bool(evse.faults) or bool(evse.silent)
 
 
-def _station_problem(charger: Charger) -> bool:
+def _station_problem(charger: Charger, cx: Context) -> bool:
     troubled = any(has_problem(evse) for evse in charger.evses.values())
     return troubled or charger.store_state != "ok" or bool(charger.devices.silent_readers)
 
 
-def _tripped(charger: Charger, cx: Context, evse: Evse) -> bool:
+def _is_tripped(evse: Evse) -> bool:
     """A latch that only a person on site clears."""
     return evse.contactor.latched is not None or "board_internal" in evse.faults
 
@@ -153,11 +182,19 @@ def _answers(charger: Charger, cx: Context, evse: Evse) -> bool:
     return evse.capabilities is not None and evse.silent.isdisjoint(POWER_DEVICES)
 
 
-def _reader_problem(charger: Charger) -> bool:
+def _station_tripped(charger: Charger, cx: Context) -> bool:
+    return any(_is_tripped(evse) for evse in charger.evses.values())
+
+
+def _offline(charger: Charger, cx: Context) -> bool:
+    return charger.has_csms and not charger.link.is_open
+
+
+def _reader_problem(charger: Charger, cx: Context) -> bool:
     return bool(charger.devices.silent_readers)
 
 
-def _connected(charger: Charger) -> bool:
+def _connected(charger: Charger, cx: Context) -> bool:
     return charger.link.is_open
 
 
@@ -165,14 +202,28 @@ def _status(charger: Charger, cx: Context, evse: Evse) -> str | None:
     return charger.availability.status(evse)
 
 
-STATION: Mapping[Key[Any], Callable[[Charger], Any]] = {
+def _power(charger: Charger, cx: Context) -> Any:
+    """The sum over all EVSEs; unknown when one is."""
+    powers = [evse.value("power_w") if is_fresh(cx, evse) else None for evse in charger.evses.values()]
+    known = [power for power in powers if power is not None]
+    return sum(known) if len(known) == len(powers) else None
+
+
+STATION: Mapping[Key[Any], Callable[[Charger, Context], Any]] = {
+    physical.STATION_POWER: _power,
     physical.STATION_PROBLEM: _station_problem,
     hardware.TOKEN_READER_PROBLEM: _reader_problem,
+    physical.STATION_TRIPPED: _station_tripped,
     hardware.DATA_LINK_ACTIVE: _connected,
+    hardware.DATA_LINK_PROBLEM: _offline,
 }
 EVSE: Mapping[Key[Any], Of] = {
     physical.EVSE_AVAILABILITY_STATE: _status,
     physical.EVSE_PROBLEM: lambda charger, cx, evse: has_problem(evse),
+    physical.EVSE_TRIPPED: lambda charger, cx, evse: _is_tripped(evse),
+    physical.CONNECTOR_TRIPPED: lambda charger, cx, evse: _is_tripped(evse),
+    physical.CURRENT_IMBALANCE: _imbalance("current_a"),
+    physical.VOLTAGE_IMBALANCE: _imbalance("voltage_v"),
     physical.CONNECTOR_PROBLEM: lambda charger, cx, evse: evse.fault is not None,
     physical.POWER: _measured("power_w"),
     physical.AC_CURRENT_L1: _measured("current_a", 1),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Evse
+from config_keys import sampled
 from hal.ports import Quantity
 
 FRESH_MS = 10_000
@@ -69,7 +70,12 @@ def stamp(cx: Context, mono_ms: int) -> dict[str, Any]:
 
 
 def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **options: bool) -> dict[str, Any] | None:
-    """A meter value of the newest reading, stamped with the reading's own time; None without a fresh reading."""
+    """A sampled meter value of the newest reading, stamped with the reading's own time.
+
+    None without a fresh reading, and while SampledDataCtrlr.Enabled is false.
+    """
+    if not cx.keys[sampled.ENABLED]:
+        return None
     if not is_fresh(cx, evse) and not (context == "Transaction.End" and is_final(evse)):
         return None
     assert evse.reading is not None

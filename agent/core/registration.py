@@ -10,7 +10,7 @@ from agent.core.context import Context
 from agent.core.instant import parse_rfc3339
 from agent.core.outbox import Gate, Outbox
 from agent.core.site import Site
-from config_keys import comm
+from config_keys import clock, comm
 from state_machines.registration import REGISTRATION
 from state_machines.table import Edge, Subject
 
@@ -90,11 +90,18 @@ class Registration(Subject):
         except ValueError:
             cx.note("clock", f"the CSMS sent {text[:40]!r} as its time; expected RFC 3339", "warning")
             return
+        if cx.clock.prefers_system(cx.now, cx.keys[clock.TIME_SOURCE]):
+            return
         if not credible(utc_ms):
             cx.note("clock", f"the CSMS says it is {text[:40]}: not believed", "warning")
         correction = cx.clock.learn(cx.now, utc_ms, self._outbox.round_trip_ms)
         if correction:
             cx.note("clock", f"UTC corrected by {correction / 1000:.1f} s to the CSMS's time", "warning")
+
+    def choose_source(self, cx: Context) -> None:
+        """ClockCtrlr.TimeSource was changed: the board's clock holds at once where it goes first."""
+        if cx.clock.prefers_system(cx.now, cx.keys[clock.TIME_SOURCE]):
+            cx.clock.forget()
 
     def settle(self, cx: Context) -> None:
         self._accepted(cx)

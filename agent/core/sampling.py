@@ -28,7 +28,7 @@ class Sampling:
 
     def arm(self, cx: Context) -> None:
         """Set the deadline at the next multiple of the interval since midnight UTC; none without a clock."""
-        interval_ms = cx.keys[aligned.INTERVAL] * 1000
+        interval_ms = cx.keys[aligned.INTERVAL] * 1000 if cx.keys[aligned.ENABLED] else 0
         utc = cx.utc()
         if not interval_ms or utc is None:
             self._due_utc = None

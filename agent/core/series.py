@@ -47,7 +47,8 @@ class Series:
 
     def arm_aligned(self, cx: Context) -> None:
         """The next multiple of AlignedDataCtrlr.TxEndedInterval since midnight UTC."""
-        interval_ms, utc = cx.keys[aligned.TX_ENDED_INTERVAL] * 1000, cx.utc()
+        interval_ms = cx.keys[aligned.TX_ENDED_INTERVAL] * 1000 if cx.keys[aligned.ENABLED] else 0
+        utc = cx.utc()
         cx.forget("series.aligned")
         self._aligned_due = None
         if interval_ms and utc is not None:

@@ -172,7 +172,7 @@ class Transactions:
 
     def _arm(self, cx: Context, evse: Evse, since_ms: int | None = None) -> None:
         """The next periodic sample, TxUpdatedInterval from now, or from when the last was due; 0 means none."""
-        interval_ms = cx.keys[sampled.TX_UPDATED_INTERVAL] * 1000
+        interval_ms = cx.keys[sampled.TX_UPDATED_INTERVAL] * 1000 if cx.keys[sampled.ENABLED] else 0
         if not interval_ms:
             cx.forget(sample_timer(evse.id))
             return

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from config_keys.key import Key
 from config_keys.types import MemberList, String
 
 DOCS = Path(__file__).resolve().parent.parent
+ABSENT = DOCS / "generate" / "absent_variables.tsv"
+"""Variables of the standard that this station does not have, with the reason."""
 
 INTRODUCTION = """\
 # Configuration keys
@@ -122,7 +125,27 @@ def markdown() -> str:
         lines += [f"## {component}", "", "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
         lines += [_row(key) for key in registry.of_component(component)]
         lines.append("")
+    lines += [*_absent_table(), ""]
     return "\n".join(lines)
+
+
+def absent() -> list[tuple[str, tuple[str, ...], str]]:
+    """Component, variables (with [instance], or `*` for all) and why the station does not have them."""
+    with ABSENT.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file, delimiter="\t"))[1:]
+    return [(component, tuple(variables.split(",")), reason) for component, variables, reason in rows]
+
+
+def why_absent(component: str, variable: str, instance: str) -> str | None:
+    """The reason why there is no such variable; None when none is given."""
+    names = {"*", variable, f"{variable}[{instance}]"}
+    return next((why for of, variables, why in absent() if of == component and names & set(variables)), None)
+
+
+def _absent_table() -> list[str]:
+    lines = ["## What there is not", "", "Variables of the standard's list that this station does not have.", ""]
+    lines += ["| Component | Variables | Why |", "|---|---|---|"]
+    return [*lines, *(f"| {of} | {', '.join(names).replace('*', 'all')} | {why} |" for of, names, why in absent())]
 
 
 def documents() -> dict[Path, str]:

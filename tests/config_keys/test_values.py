@@ -144,12 +144,12 @@ def test_what_was_checked_is_set() -> None:
 
 def test_a_value_that_needs_a_reboot_waits_for_it() -> None:
     values = station()
-    values.set(physical.STATION_PHASE_ROTATION, "STR")
-    assert values[physical.STATION_PHASE_ROTATION] == "RST"
-    assert values.text(physical.STATION_PHASE_ROTATION) == "STR"
+    values.set(comm.NETWORK_CONFIGURATION_PRIORITY, "1,0")
+    assert values[comm.NETWORK_CONFIGURATION_PRIORITY] == ("0",)
+    assert values.text(comm.NETWORK_CONFIGURATION_PRIORITY) == "1,0"
     again = station()
-    assert again.load({"ChargingStation.PhaseRotation": "STR"}) == []
-    assert again[physical.STATION_PHASE_ROTATION] == "STR"
+    assert again.load({"OCPPCommCtrlr.NetworkConfigurationPriority": "1,0"}) == []
+    assert again[comm.NETWORK_CONFIGURATION_PRIORITY] == ("1", "0")
 
 
 def test_the_station_updates_what_others_may_only_read() -> None:

@@ -1,0 +1,38 @@
+"""Keys that are declared and not yet read by anybody: read-only until they are, each with its reason.
+
+What is accepted is in force, so what would have no effect is refused. Who makes one work deletes its line here;
+a test fails when a writable key is read nowhere, and when one that is read still stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from config_keys import aligned, clock, physical, sampled, security
+from config_keys.key import Key
+
+_SIGNING = "Meters are asked to sign at begin and end only."
+_DISPLAY = "There is no display: all times are in UTC."
+_CERTIFICATES = "This station does not ask for certificates yet."
+_SECURITY_EVENTS = "This station does not report security events yet."
+_PROFILES = "Changes with the network profile (SetNetworkProfile)."
+_FIRMWARE = "This station does not take firmware updates yet."
+
+NOT_IN_FORCE: Mapping[Key[Any], str] = {
+    aligned.SIGN_READINGS: _SIGNING,
+    aligned.SIGN_UPDATED_READINGS: _SIGNING,
+    sampled.SIGN_UPDATED_READINGS: _SIGNING,
+    clock.TIME_OFFSET: _DISPLAY,
+    clock.TIME_OFFSET_NEXT_TRANSITION: _DISPLAY,
+    clock.NEXT_TIME_OFFSET_TRANSITION: _DISPLAY,
+    clock.TIME_ZONE: _DISPLAY,
+    clock.TIME_ADJUSTMENT_REPORTING_THRESHOLD: _SECURITY_EVENTS,
+    physical.ALLOW_NEW_SESSIONS_PENDING_FIRMWARE_UPDATE: _FIRMWARE,
+    security.ORGANIZATION_NAME: _CERTIFICATES,
+    security.CERT_SIGNING_WAIT_MINIMUM: _CERTIFICATES,
+    security.CERT_SIGNING_REPEAT_TIMES: _CERTIFICATES,
+    security.ALLOW_CSMS_TLS_WILDCARDS: _CERTIFICATES,
+    security.ALLOW_SECURITY_PROFILE_DOWNGRADE: _PROFILES,
+}
+"""Key -> why a new value is refused."""
