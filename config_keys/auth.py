@@ -72,6 +72,6 @@ SUPPORTED_ID_TOKEN_TYPES = key(
         min_items=1,
     ),
     access=RO,
-    default="ISO14443,ISO15693,Central,Local,NoAuthorization",
+    default="Central,ISO14443,ISO15693,KeyCode,Local,MacAddress,NoAuthorization",
     doc="Types of id token that this station understands.",
 )

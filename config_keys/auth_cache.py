@@ -15,7 +15,7 @@ AVAILABLE = key(
     "AuthCacheCtrlr.Available",
     Boolean(),
     access=RO,
-    default=False,
+    default=True,
     doc="Whether this station has an authorization cache.",
 )
 LIFE_TIME = key(
@@ -24,15 +24,15 @@ LIFE_TIME = key(
     access=RW,
     unit="s",
     default=86400,
-    doc="How long an entry is good after its last answer from the CSMS, unless that answer gave a date.",
+    doc="How long an entry is good after the CSMS last spoke of it, unless it gave a date; 0: for ever.",
 )
 STORAGE = key(
     "AuthCacheCtrlr.Storage",
-    Integer(min=0, max=1_000_000),
+    Integer(min=0, max=200_000),
     access=RO,
     unit="B",
     default=0,
-    doc="Bytes that the cache takes.",
+    doc="Bytes that the cache takes; some 1,500 tokens fit.",
 )
 POLICY = key(
     "AuthCacheCtrlr.Policy",

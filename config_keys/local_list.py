@@ -21,7 +21,7 @@ AVAILABLE = key(
 )
 ENTRIES = key(
     "LocalAuthListCtrlr.Entries",
-    Integer(min=0, max=5000),
+    Integer(min=0, max=10_000),
     access=RO,
     default=0,
     alias16="LocalAuthListMaxLength",

@@ -183,6 +183,13 @@ FREE_CHARGING_ID_TOKEN = key(
     aliases=("Alfen PlugAndChargeIdentifier",),
     doc="Id token in the transactions of free charging; empty for type NoAuthorization.",
 )
+START_BUTTON = key(
+    "FreeCharging.StartButton",
+    Boolean(),
+    access=RW,
+    default=False,
+    doc="Let the start button of an EVSE authorize without any token (type NoAuthorization).",
+)
 RFID_DEBOUNCE = key(
     "RfidCtrlr.Debounce",
     Integer(min=0, max=60),

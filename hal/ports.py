@@ -224,11 +224,15 @@ class MeterDescribed(NamedTuple):
 
 
 class TokenPresented(NamedTuple):
-    """A card was held to a reader: UID in upper-case hex, byte 0 first, and the EVSEs this reader serves."""
+    """A token was presented at a reader, keypad or button, and the EVSEs that this serves.
+
+    `uid` is a card's UID in upper-case hex, byte 0 first; a code as it was typed (KeyCode); a number that the station
+    printed (Local); the car's own (MacAddress, or eMAID of ISO 15118); empty for a start button (NoAuthorization).
+    """
 
     reader: str
     uid: str
-    kind: Literal["ISO14443", "ISO15693"] = "ISO14443"
+    kind: Literal["ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "eMAID", "NoAuthorization"] = "ISO14443"
     evses: tuple[int, ...] = ()
 
 

@@ -24,6 +24,7 @@ class Cause(Enum):
     AUTHORIZED = Reason("Authorized", "Other")
     REMOTE_START = Reason("RemoteStart", "Other")
     STOPPED_HERE = Reason("StopAuthorized", "Local")
+    MASTER_PASS = Reason("StopAuthorized", "MasterPass")
     STOPPED_REMOTELY = Reason("RemoteStop", "Remote")
     DEAUTHORIZED = Reason("Deauthorized", "DeAuthorized")
     EV_CAME_NOT = Reason("EVConnectTimeout", "Timeout")

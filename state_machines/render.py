@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from config_keys.key import Key
+from state_machines.decision import ASKS, MAY, MEANING, MEANS, Decision, Rule
 from state_machines.table import ANY, Row, State, Table
 
 
@@ -53,3 +54,37 @@ def _row(row: Row) -> str:
         "any" if row.source == ANY else row.source if isinstance(row.source, str) else ", ".join(row.source)
     )
     return f"| {row.trigger} | {source} | {row.to or 'stays'} | {row.guard or ''} | {row.do or ''} |"
+
+
+def decision_page() -> str:
+    """The decision table of a presented token."""
+    parts = [
+        "## decision",
+        "What becomes of a token that is presented, or named by a remote start. The first row that fits counts.",
+        "\n".join(["| fact | |", "|---|---|", *(f"| {name} | {meaning} |" for name, meaning in MEANING.items())]),
+        "Whether it is good:",
+        _rules(MAY),
+        "A good one:",
+        _rules(MEANS),
+        "One that the CSMS would have to judge:",
+        _rules(ASKS),
+    ]
+    return "\n\n".join(parts)
+
+
+def _rules(rules: tuple[Rule, ...]) -> str:
+    lines = [f"| {_when(rule)} | {_given(rule)} | {rule.why} | {rule.source} |" for rule in rules]
+    return "\n".join(["| when | then | because | from |", "|---|---|---|---|", *lines])
+
+
+def _given(rule: Rule) -> str:
+    return rule.gives.value if isinstance(rule.gives, Decision) else str(rule.gives)
+
+
+def _when(rule: Rule) -> str:
+    named = [f"{name} = {' or '.join(_plain(value))}" for name, value in rule.when.items()]
+    return ", ".join(named) or "always"
+
+
+def _plain(value: object) -> list[str]:
+    return [str(v).lower() for v in value] if isinstance(value, tuple) else [str(value).lower()]

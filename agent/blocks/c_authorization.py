@@ -1,4 +1,4 @@
-"""C: the CSMS is asked who may charge."""
+"""C: the CSMS is asked who may charge, and lets the station forget what it answered."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.evse import Token
-from agent.protocol.block import Block, follows, sends
+from agent.protocol.block import Block, answers, follows, sends
 from agent.protocol.token import id_token_info
 from agent.protocol.v201 import call, call_result, datatypes
+from config_keys import auth_cache
 
 
 class Authorization(Block):
-    """C01: Authorize and its answer."""
+    """C01: Authorize and its answer; C11: ClearCache."""
 
     @sends("Authorize")
     def authorize(self, data: Mapping[str, Any], cx: Context) -> call.Authorize:
@@ -23,9 +23,25 @@ class Authorization(Block):
     def authorized(
         self, response: call_result.Authorize, data: Mapping[str, Any], asked: Mapping[str, Any], cx: Context
     ) -> None:
+<<<<<<< HEAD
         given, token = response.id_token_info, Token(*asked["token"])
         text = given.personal_message
         self.charger.tariffs.told(token, text.content if text else None, given.language_1)
         self.charger.authorizer.answered(
             cx, token, id_token_info(given), asked["evse"], asked["evses"], asked.get("remote")
         )
+=======
+        self.charger.authorizer.answered(cx, asked, id_token_info(response.id_token_info))
+
+    @answers("ClearCache")
+    def clear_cache(self, request: call.ClearCache, cx: Context) -> call_result.ClearCache:
+        """C11.FR.01 to FR.05."""
+        if not cx.keys[auth_cache.ENABLED]:
+            why = datatypes.StatusInfoType("NotEnabled", "AuthCacheCtrlr.Enabled is false")
+            return call_result.ClearCache("Rejected", why)
+        if not self.charger.can_store:
+            why = datatypes.StatusInfoType("InternalError", "the store is not well")
+            return call_result.ClearCache("Rejected", why)
+        self.charger.cache.clear(cx)
+        return call_result.ClearCache("Accepted")
+>>>>>>> cfd71f9 (Who may charge is one table: list, cache, CSMS, keys and what charges here; authorization cache; local list in pages; master pass; start button and codes)

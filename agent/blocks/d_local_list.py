@@ -6,10 +6,10 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Token
-from agent.core.locallist import Update
+from agent.core.locallist import Outcome, Update
 from agent.protocol.block import Block, answers
 from agent.protocol.token import id_token_info
-from agent.protocol.v201 import call, call_result
+from agent.protocol.v201 import call, call_result, datatypes
 
 
 class LocalListManagement(Block):
@@ -19,11 +19,18 @@ class LocalListManagement(Block):
     def send(self, request: call.SendLocalList, cx: Context) -> call_result.SendLocalList:
         entries = [(_token(one), _entry(one)) for one in request.local_authorization_list or ()]
         update = Update(request.version_number, request.update_type == "Full", tuple(entries))
-        return call_result.SendLocalList(status=self.charger.local_list.update(cx, update))
+        if not self.charger.can_store:
+            return _answer(Outcome("Failed", "OutOfStorage", "the station cannot store it now"))
+        return _answer(self.charger.local_list.update(cx, update))
 
     @answers("GetLocalListVersion")
     def version(self, request: call.GetLocalListVersion, cx: Context) -> call_result.GetLocalListVersion:
-        return call_result.GetLocalListVersion(version_number=self.charger.local_list.version)
+        return call_result.GetLocalListVersion(version_number=self.charger.local_list.version(cx))
+
+
+def _answer(outcome: Outcome) -> call_result.SendLocalList:
+    why = None if outcome.reason is None else datatypes.StatusInfoType(outcome.reason, outcome.info)
+    return call_result.SendLocalList(status=outcome.status, status_info=why)
 
 
 def _token(one: Any) -> Token:

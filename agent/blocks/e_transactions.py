@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.core.context import Context
+from agent.core.evse import Token
 from agent.protocol.block import Block, answers, follows, moment, sends
 from agent.protocol.metervalue import meter_value
 from agent.protocol.token import id_token_info
@@ -50,7 +51,8 @@ class Transactions(Block):
     ) -> None:
         given = response.id_token_info
         if given is not None:
-            self.charger.authorizer.event_answered(cx, data["tx"], id_token_info(given))
+            token = Token(*data["token"]) if "token" in data else None
+            self.charger.authorizer.event_answered(cx, data["tx"], token, id_token_info(given))
         self._money(cx, response, data["tx"])
 
     def _money(self, cx: Context, response: call_result.TransactionEvent, tx: str) -> None:

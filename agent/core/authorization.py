@@ -1,20 +1,56 @@
-"""Who may charge: a token is presented, asked for, accepted or refused (C01, C.0; F01; free charging)."""
+"""Who may charge: a token is presented, judged by what is known of it, and acted upon (C01 to C16, F01).
+
+What happens is in one table, `state_machines.decision`. Here its facts are gathered and its decisions carried out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from agent.core.cache import Cache
 from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
+from agent.core.keypad import Keypad
+from agent.core.known import Info, Known, look_up, policy
+from agent.core.locallist import LocalList
 from agent.core.locks import Locks
 from agent.core.outbox import Outbox
 from agent.core.schedules import Profile, Schedules
 from agent.core.transactions import Transactions
 from config_keys import auth, site, tx
+from state_machines.decision import Decision, Facts, decide
 from state_machines.reasons import Cause
 
 NO_AUTHORIZATION = "NoAuthorization"
+Kind = Literal["card", "remote", "central", "free"]
+Here = Literal["nobody", "same", "group", "others"]
+Place = Literal["waiting", "free", "none"]
+UNKNOWN_BUT_ALLOWED: Info = {"status": "Accepted"}
+"""What holds of a token that is let in without being known."""
+
+
+class Presented(NamedTuple):
+    """A token at the EVSEs that may be meant, the one that was meant then, and what a remote start asked for.
+
+    Plain data, so that it survives the question to the CSMS.
+    """
+
+    token: Token
+    kind: Kind
+    places: tuple[int, ...]
+    target: int | None
+    remote: Mapping[str, Any] | None = None
+
+    def data(self) -> dict[str, Any]:
+        """As the context of a call."""
+        return {"token": list(self.token), "kind": self.kind, "places": list(self.places), "target": self.target,
+                "remote": self.remote}  # fmt: skip
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Presented:
+        """From the context of a call."""
+        return cls(Token(*data["token"]), data["kind"], tuple(data["places"]), data["target"], data["remote"])
 
 
 class Authorizer:
@@ -25,7 +61,8 @@ class Authorizer:
         evses: Mapping[int, Evse],
         outbox: Outbox,
         transactions: Transactions,
-        list_entry: Callable[[Token], Mapping[str, Any] | None],
+        listed: LocalList,
+        cache: Cache,
         open_for_business: Callable[[Context], bool],
         locks: Locks,
         schedules: Schedules,
@@ -33,29 +70,24 @@ class Authorizer:
         self._evses = evses
         self._outbox = outbox
         self._transactions = transactions
-        self._list_entry = list_entry
+        self._listed = listed
+        self._cache = cache
         self._open_for_business = open_for_business
         self._locks = locks
         self._schedules = schedules
+        self._keypad = Keypad()
         self._last_seen: dict[tuple[str, str], int] = {}
 
-    # ---------------------------------------------------------------------------------------- a card
+    # ---------------------------------------------------------------------------------------- a token
 
     def present(self, cx: Context, token: Token, evse_ids: Iterable[int], reader: str = "") -> None:
-        """A token is held to a reader of these EVSEs (none given: all)."""
-        if self._bounced(cx, token, reader):
+        """A token is held to a reader of these EVSEs (none given: all), or a start button is pressed."""
+        if self._bounced(cx, token, reader) or self._is_unwelcome(cx, token):
             return
-        evses = [self._evses[i] for i in (tuple(evse_ids) or tuple(self._evses)) if i in self._evses]
-        holder = next((e for e in evses if e.authorization and e.authorization.token.same(token)), None)
-        if holder is not None:
-            self.stop(cx, holder, Cause.STOPPED_HERE, token)
-            return
-        target = self._choose(cx, evses, token)
-        busy = [e.id for e in evses if e.authorization is not None and e.authorization.group is not None]
-        if target is None and not busy:
-            cx.note("authorization", "no free EVSE for the presented token", "warning")
-            return
-        self._decide(cx, token, target, [e.id for e in evses])
+        places = tuple(i for i in (tuple(evse_ids) or tuple(self._evses)) if i in self._evses)
+        target = self._choose(cx, places, token)
+        kind: Kind = "free" if token.kind == NO_AUTHORIZATION or self._is_free(cx) else "card"
+        self._decide(cx, Presented(token, kind, places, target.id if target else None))
 
     def _bounced(self, cx: Context, token: Token, reader: str) -> bool:
         """A card that stays at the reader is one presentation."""
@@ -64,9 +96,21 @@ class Authorizer:
         self._last_seen[reader, token.value] = cx.ms
         return seen is not None and cx.ms - seen < float(cx.keys[site.RFID_DEBOUNCE]) * 1000
 
-    def _choose(self, cx: Context, evses: list[Evse], token: Token) -> Evse | None:
+    def _is_unwelcome(self, cx: Context, token: Token) -> bool:
+        """Nobody is asked about what this station does not do, or about codes that come too fast."""
+        if token.kind not in cx.keys[auth.SUPPORTED_ID_TOKEN_TYPES]:
+            cx.note("authorization", f"refused: tokens of type {token.kind} are not supported here", "warning")
+        elif token.kind == NO_AUTHORIZATION and not (cx.keys[site.START_BUTTON] or self._is_free(cx)):
+            cx.note("authorization", "refused: FreeCharging.StartButton is false", "warning")
+        elif self._keypad.is_shut(cx, token):
+            cx.note("authorization", "refused: too many wrong codes", "warning")
+        else:
+            return False
+        return True
+
+    def _choose(self, cx: Context, places: Iterable[int], token: Token) -> Evse | None:
         """The EVSE the driver means: where a car waits, else the first free one."""
-        free = [e for e in evses if self.may_begin(cx, e, token)]
+        free = [e for i in places if self.may_begin(cx, e := self._evses[i], token)]
         return next((e for e in free if e.connected), None) or next(iter(free), None)
 
     def may_begin(self, cx: Context, evse: Evse, token: Token) -> bool:
@@ -82,92 +126,93 @@ class Authorizer:
 
     # ---------------------------------------------------------------------------------------- deciding
 
-    def _decide(self, cx: Context, token: Token, target: Evse | None, evse_ids: list[int]) -> None:
-        """C.0 steps 2 to 4: the local list, the CSMS, or the offline rules."""
-        known = self._list_entry(token)
-        alone = bool(cx.keys[auth.DISABLE_REMOTE_AUTHORIZATION])
-        trusted = known is not None and known.get("status") == "Accepted" and cx.keys[auth.LOCAL_PRE_AUTHORIZE]
-        if self._outbox.online and alone and known is None:
-            cx.note("authorization", "refused: not on the local list, and the CSMS is not asked by key", "warning")
-        elif self._outbox.online and not alone and not trusted:
-            self._outbox.call(
-                "Authorize",
-                {"token": [token.value, token.kind]},
-                "authorize",
-                token=[token.value, token.kind],
-                evse=target.id if target else None,
-                evses=evse_ids,
-            )
-        elif not self._outbox.online and not self._allowed_offline(cx, known):
-            cx.note("authorization", "refused: not allowed while the CSMS is unreachable", "warning")
-        elif known is None:
-            self._accept(cx, token, {"status": "Accepted"}, target, evse_ids, known=False)
-        else:
-            self.answered(cx, token, known, target.id if target else None, evse_ids)
-
-    def _allowed_offline(self, cx: Context, known: Mapping[str, Any] | None) -> bool:
-        if known is not None:
-            return bool(cx.keys[auth.LOCAL_AUTHORIZE_OFFLINE])
-        return bool(cx.keys[auth.OFFLINE_TX_FOR_UNKNOWN_ID_ENABLED])
-
-    def answered(
-        self,
-        cx: Context,
-        token: Token,
-        info: Mapping[str, Any],
-        evse_id: int | None,
-        evse_ids: Iterable[int],
-        remote: Mapping[str, Any] | None = None,
-    ) -> None:
-        """idTokenInfo for a presented token: a group member may stop, an accepted token may start.
-
-        `remote` is what a remote start asked for: its id and its profile as data.
-        """
-        status, group = info.get("status", "Invalid"), info.get("group")
-        if status != "Accepted":
-            cx.note("authorization", f"refused: {status}", "warning")
+    def _decide(self, cx: Context, asked: Presented, told: Info | None = None) -> None:
+        """Gather the facts, look into the table, do what it says."""
+        known = look_up(cx, asked.token, self._listed, self._cache)
+        info = told or known.info or UNKNOWN_BUT_ALLOWED
+        target = self._target(cx, asked, info)
+        outcome = decide(self._facts(cx, asked, target, known, told))
+        if outcome.decision is Decision.ASK:
+            self._ask(asked)
             return
-        member = self._member(group, evse_ids)
-        meant = self._meant(cx, token, evse_id, evse_ids)
-        if member is not None and not (meant is not None and meant.connected):
-            self.stop(cx, member, Cause.STOPPED_HERE, token)
-        elif group is not None and group == cx.keys[auth.MASTER_PASS_GROUP_ID]:
-            cx.note("authorization", "a master pass never starts (C16.FR.03)", "warning")
-        elif evse_id is not None:
-            self._accept(cx, token, info, meant, evse_ids, remote=remote)
+        self._keypad.judged(cx, asked.token, outcome.good)
+        if outcome.decision is Decision.REFUSE:
+            cx.note("authorization", f"refused: {outcome.why}", "warning")
+            return
+        cx.note("authorization", f"{outcome.decision.value}: {outcome.why}")
+        if known.from_cache and told is None:
+            self._cache.used(cx, asked.token)
+        self._act(cx, outcome.decision, asked, info, target)
 
-    def _meant(self, cx: Context, token: Token, evse_id: int | None, evse_ids: Iterable[int]) -> Evse | None:
-        """Where the driver means to charge by now: since the card was shown a car may have come to another EVSE."""
-        chosen = self._evses[evse_id] if evse_id is not None else None
-        if chosen is None or (chosen.connected and self.may_begin(cx, chosen, token)):
-            return chosen
-        return self._choose(cx, [self._evses[i] for i in evse_ids], token) or chosen
+    def _facts(self, cx: Context, asked: Presented, target: Evse | None, known: Known, told: Info | None) -> Facts:
+        info = told or known.info or {}
+        group = info.get("group") if info.get("status") == "Accepted" else None
+        place: Place = "none" if target is None else "waiting" if target.connected else "free"
+        return Facts(
+            kind=asked.kind,
+            here=self._here(asked, group if place != "waiting" else None),
+            place=place,
+            told="nothing" if told is None else "accepted" if told["status"] == "Accepted" else "refused",
+            listed=known.listed,
+            cached=known.cached,
+            master=_same(group, cx.keys[auth.MASTER_PASS_GROUP_ID]),
+            online=self._outbox.online,
+            **policy(cx),
+        )
 
-    def _member(self, group: str | None, evse_ids: Iterable[int]) -> Evse | None:
-        """Where somebody of the same group charges (C09.FR.03); a car that waits beside it is meant before that."""
-        busy = [e for i in evse_ids if (e := self._evses[i]).authorization is not None]
-        return next((e for e in busy if e.authorization and group is not None and e.authorization.group == group), None)
+    def _target(self, cx: Context, asked: Presented, info: Info) -> Evse | None:
+        """Where it would start by now: a car may have come since to another EVSE for which it is good (C01.FR.21)."""
+        if asked.target is None:
+            return None
+        allowed, meant = _allowed(asked.places, info), self._evses[asked.target]
+        if meant.id in allowed and meant.connected and self.may_begin(cx, meant, asked.token):
+            return meant
+        return self._choose(cx, allowed, asked.token)
 
-    def _accept(
-        self,
-        cx: Context,
-        token: Token,
-        info: Mapping[str, Any],
-        evse: Evse | None,
-        places: Iterable[int],
-        known: bool = True,
-        remote: Mapping[str, Any] | None = None,
-    ) -> None:
-        only = info.get("evses")
-        allowed = tuple(i for i in places if not only or i in only)
-        if evse is not None and evse.id not in allowed:
-            evse = self._choose(cx, [self._evses[i] for i in allowed], token)
-        if evse is None:
-            cx.note("authorization", "refused: not for this EVSE (C01.FR.21)", "warning")
-        elif self.may_begin(cx, evse, token):
-            self.grant(cx, evse, _authorization(token, info, remote, known, allowed))
+    def _here(self, asked: Presented, group: str | None) -> Here:
+        """Who charges at the EVSEs that may be meant."""
+        if self._holder(asked, None) is not None:
+            return "same"
+        if self._holder(asked, group) is not None:
+            return "group"
+        evses = [self._evses[i] for i in asked.places]
+        return "others" if any(e.authorization or e.next or e.tx for e in evses) else "nobody"
+
+    def _holder(self, asked: Presented, group: str | None) -> Evse | None:
+        """The EVSE that this token is authorised at, or (with a group) one of its group (C09.FR.03)."""
+        busy = [(e, e.authorization) for i in asked.places if (e := self._evses[i]).authorization is not None]
+        if group is None:
+            return next((e for e, held in busy if held is not None and held.token.same(asked.token)), None)
+        return next((e for e, held in busy if held is not None and _same(held.group, group)), None)
+
+    # ---------------------------------------------------------------------------------------- acting
+
+    def _act(self, cx: Context, decision: Decision, asked: Presented, info: Info, target: Evse | None) -> None:
+        if decision is Decision.END_ALL:
+            self._end_all(cx, asked.token)
+        elif decision is Decision.END:
+            held = self._holder(asked, None) or self._holder(asked, info.get("group"))
+            assert held is not None
+            self.stop(cx, held, Cause.STOPPED_HERE, asked.token)
+        elif target is not None:
+            self.grant(cx, target, _authorization(asked, info))
+
+    def _ask(self, asked: Presented) -> None:
+        """C01.FR.02: the CSMS decides; what follows its answer is in `answered` or `unanswered`."""
+        self._outbox.call("Authorize", {"token": list(asked.token)}, "authorize", **asked.data())
+
+    def answered(self, cx: Context, asked: Mapping[str, Any], info: Info) -> None:
+        """AuthorizeResponse: idTokenInfo for a token that was asked for."""
+        presented = Presented.of(asked)
+        self._cache.learn(cx, presented.token, info)
+        self._decide(cx, presented, info)
+
+    def unanswered(self, cx: Context, asked: Mapping[str, Any]) -> None:
+        """No answer in time is a refusal; a link that broke meanwhile makes it an offline matter."""
+        if self._outbox.online:
+            cx.note("authorization", "refused: the CSMS did not answer", "warning")
         else:
-            cx.note("authorization", f"EVSE {evse.id} is no longer free", "warning")
+            self._decide(cx, Presented.of(asked))
 
     def grant(self, cx: Context, evse: Evse, authorization: Authorization) -> None:
         """Somebody may charge at an EVSE; while the last session is still ending, right after that."""
@@ -188,25 +233,14 @@ class Authorizer:
 
     def grant_remotely(self, cx: Context, evse: Evse, authorization: Authorization) -> None:
         """F01.FR.01, FR.02: without AuthorizeRemoteStart at once; else like a card, after our answer is out."""
-        if not cx.keys[auth.AUTHORIZE_REMOTE_START] or authorization.token.kind in (
-            "Central",
-            NO_AUTHORIZATION,
-        ):
+        if not cx.keys[auth.AUTHORIZE_REMOTE_START]:
             self.grant(cx, evse, authorization)
             return
-        token = [authorization.token.value, authorization.token.kind]
-        self._outbox.call(
-            "Authorize",
-            {"token": token},
-            "authorize",
-            token=token,
-            evse=evse.id,
-            evses=[evse.id],
-            remote={
-                "id": authorization.remote_start_id,
-                "profile": authorization.profile.data() if authorization.profile is not None else None,
-            },
-        )
+        central = authorization.token.kind in ("Central", NO_AUTHORIZATION)
+        profile = authorization.profile.data() if authorization.profile is not None else None
+        remote = {"id": authorization.remote_start_id, "group": authorization.group, "profile": profile}
+        kind: Kind = "central" if central else "remote"
+        self._decide(cx, Presented(authorization.token, kind, (evse.id,), evse.id, remote))
 
     def stop(self, cx: Context, evse: Evse, cause: Cause, token: Token | None = None) -> None:
         """The authorization ends; energy stops first, then the event follows (E06, E07, F03)."""
@@ -215,6 +249,14 @@ class Authorizer:
         self._transactions.stop_because(evse, cause.value.stopped)
         evse.release(cx, cause, token)
         self._transactions.stopping(cx, evse)
+
+    def _end_all(self, cx: Context, token: Token) -> None:
+        """C16.FR.02: a master pass stops all transactions and frees all cables; a driver who waits may wait on."""
+        self._locks.open_all()
+        for evse in self._evses.values():
+            evse.next = None
+            if evse.authorization is not None and (evse.tx is not None or evse.connected):
+                self.stop(cx, evse, Cause.MASTER_PASS, token)
 
     # ---------------------------------------------------------------------------------------- other ways in
 
@@ -248,10 +290,14 @@ class Authorizer:
         text = cx.keys.text(site.FREE_CHARGING_ID_TOKEN)
         return Token(text, "Central") if text else Token("", NO_AUTHORIZATION)
 
-    def event_answered(self, cx: Context, tx_id: str, info: Mapping[str, Any] | None) -> None:
+    def event_answered(self, cx: Context, tx_id: str, told_of: Token | None, info: Info) -> None:
         """TransactionEventResponse: a token that is not accepted loses its authorization (C15, E05)."""
+        if told_of is not None:
+            self._cache.learn(cx, told_of, info)
         evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == tx_id), None)
-        if info is None or evse is None or evse.authorization is None:
+        if evse is None or evse.authorization is None:
+            return
+        if told_of is not None and not evse.authorization.token.same(told_of):
             return
         if info["status"] == "Accepted":
             evse.authorization.group = info.get("group") or evse.authorization.group
@@ -259,17 +305,25 @@ class Authorizer:
             self.stop(cx, evse, Cause.DEAUTHORIZED)
         elif evse.authorization.refused_wh is None:
             evse.authorization.refused_wh = evse.value("energy_import_wh") or 0.0
-            cx.note(
-                "authorization",
-                f"token of {tx_id} is {info['status']}; StopTxOnInvalidId is false",
-                "warning",
-            )
+            note = f"token of {tx_id} is {info['status']}; StopTxOnInvalidId is false"
+            cx.note("authorization", note, "warning")
 
 
-def _authorization(
-    token: Token, info: Mapping[str, Any], remote: Mapping[str, Any] | None, known: bool, places: tuple[int, ...]
-) -> Authorization:
+def _allowed(places: Iterable[int], info: Info) -> tuple[int, ...]:
+    """C01.FR.21: the EVSEs for which the token is good."""
+    only = info.get("evses")
+    return tuple(i for i in places if not only or i in only)
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    """Whether both name the same group; empty names none."""
+    return bool(one) and bool(other) and str(one).lower() == str(other).lower()
+
+
+def _authorization(asked: Presented, info: Info) -> Authorization:
+    allowed, remote = _allowed(asked.places, info), asked.remote
     if remote is None:
-        return Authorization(token, Cause.AUTHORIZED, info.get("group"), known=known, places=places)
+        return Authorization(asked.token, Cause.AUTHORIZED, info.get("group"), places=allowed)
     profile = Profile.of(remote["profile"]) if remote["profile"] is not None else None
-    return Authorization(token, Cause.REMOTE_START, info.get("group"), remote["id"], known, places, profile)
+    group = info.get("group") or remote["group"]
+    return Authorization(asked.token, Cause.REMOTE_START, group, remote["id"], allowed, profile)

@@ -9,6 +9,8 @@ from typing import Any
 from agent.core import failsafe, inventory
 from agent.core.authorization import Authorizer
 from agent.core.availability import Availability
+from agent.core.cache import TABLE as CACHE
+from agent.core.cache import Cache
 from agent.core.context import Context, Durable
 from agent.core.displays import TABLE as DISPLAYS
 from agent.core.displays import Displays
@@ -54,7 +56,8 @@ class Charger:
         self.complaints = keys.load(stored.get("keys", {}))
         self.durable = Durable(keys)
         self.keys = keys
-        self.local_list = LocalList(stored.get(TABLE, {}))
+        self.local_list = LocalList(stored.get(TABLE, {}), keys)
+        self.cache = Cache(stored.get(CACHE, {}), keys)
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
         self.schedules = Schedules(site)
@@ -69,7 +72,8 @@ class Charger:
             self.evses,
             self.outbox,
             self.transactions,
-            self.local_list.entry,
+            self.local_list,
+            self.cache,
             self.may_begin,
             self.locks,
             self.schedules,
@@ -209,6 +213,11 @@ class Charger:
     # ---------------------------------------------------------------------------------------- link
 
     @property
+    def can_store(self) -> bool:
+        """The store takes what it is given, as far as it has said."""
+        return self.store_state in ("ok", "restored")
+
+    @property
     def is_online(self) -> bool:
         """Connected and accepted."""
         return self.link.is_open and self.registration.is_accepted
@@ -240,7 +249,7 @@ class Charger:
         elif then == "page":
             self.reports.void(cx, refused=refused)
         elif then == "authorize":
-            cx.note("authorization", "the CSMS did not answer: refused", "warning")
+            self.authorizer.unanswered(cx, context)
 
     def _accepted(self, cx: Context) -> None:
         self.accepted_once = True

@@ -39,6 +39,10 @@ class Token(NamedTuple):
         """Whether both name the same token."""
         return self.kind == other.kind and self.value.lower() == other.value.lower()
 
+    def __repr__(self) -> str:
+        """A code is never shown, wherever this ends up (C04.FR.04)."""
+        return f"Token({'***' if self.kind == 'KeyCode' else repr(self.value)}, {self.kind!r})"
+
 
 @dataclass(slots=True)
 class Authorization:
@@ -48,8 +52,6 @@ class Authorization:
     cause: Cause
     group: str | None = None
     remote_start_id: int | None = None
-    known: bool = True
-    """False when the token was accepted offline without being known."""
     places: tuple[int, ...] = ()
     """EVSEs that the driver may have meant: those of the reader that the card was held to."""
     profile: Profile | None = None

@@ -7,71 +7,91 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Token
+from agent.core.pages import Pages, Row
 from config_keys import local_list
+from config_keys.values import Values
 
 TABLE = "local_list"
-VERSION = "version"
-Entry = dict[str, Any]
+HEAD = "head"
+Info = dict[str, Any]
 
 
 class Update(NamedTuple):
-    """What the CSMS sends: an entry of None removes the token (D01.FR.17)."""
+    """What the CSMS sends: an info of None removes the token (D01.FR.17)."""
 
     version: int
     full: bool
-    entries: tuple[tuple[Token, Entry | None], ...]
+    entries: tuple[tuple[Token, Info | None], ...]
+
+
+class Outcome(NamedTuple):
+    """SendLocalListStatus, and OCPP's reasonCode with a plain sentence unless it was accepted."""
+
+    status: str
+    reason: str | None = None
+    info: str = ""
 
 
 class LocalList:
-    """Tokens and what is known of them; survives restarts (D01.FR.10)."""
+    """Tokens and what is known of them; survives restarts (D01.FR.10). Only the CSMS changes it (D01.FR.09)."""
 
-    def __init__(self, stored: Mapping[str, Any]) -> None:
-        self._entries: dict[str, Entry] = {k: v for k, v in stored.items() if k != VERSION and isinstance(v, dict)}
-        self.version = int(stored.get(VERSION, 0))
+    def __init__(self, stored: Mapping[str, Any], keys: Values) -> None:
+        self._pages = Pages(TABLE, stored)
+        head = stored.get(HEAD, {})
+        self._version = int(head.get("version", 0))
+        self._count = int(head.get("entries", 0))
+        self._describe(keys)
 
-    def entry(self, token: Token) -> Entry | None:
-        """What the list says of a token, or None."""
-        return self._entries.get(_name(token))
+    def version(self, cx: Context) -> int:
+        """D02: 0 when there never was a list, or when it is not in use."""
+        return self._version if cx.keys[local_list.ENABLED] else 0
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def info(self, cx: Context, token: Token) -> Info | None:
+        """What the list says of a token, or None. An info that has expired is still there."""
+        row = self._pages.get(_name(token)) if cx.keys[local_list.ENABLED] else None
+        return None if row is None else dict(zip(("status", "group", "evses", "expires"), row, strict=True))
 
-    def update(self, cx: Context, update: Update) -> str:
-        """Accepted, Failed or VersionMismatch; unless Accepted nothing changes (D01.FR.02, FR.19)."""
-        names = [_name(token) for token, _ in update.entries]
-        if update.version <= 0 or len(set(names)) != len(names):
-            return "Failed"
-        if not update.full and update.version <= self.version:
-            return "VersionMismatch"
-        after = {} if update.full else dict(self._entries)
-        for name, (_, entry) in zip(names, update.entries, strict=True):
-            if entry is None:
-                after.pop(name, None)
-            else:
-                after[name] = entry
-        capacity = cx.keys.type_of(local_list.ENTRIES).max_limit
-        if capacity is not None and len(after) > capacity:
-            return "Failed"
-        self._become(cx, after, update.version)
-        return "Accepted"
+    def update(self, cx: Context, update: Update) -> Outcome:
+        """Take an update; unless it is accepted nothing changes (D01.FR.02, FR.06, FR.18, FR.19)."""
+        refusal = self._refuse(cx, update)
+        if refusal is not None:
+            return refusal
+        draft = self._pages.draft({_name(token): _row(info) for token, info in update.entries}, whole=update.full)
+        count = draft.growth if update.full else self._count + draft.growth
+        most = cx.keys.type_of(local_list.ENTRIES).max_limit
+        if most is not None and count > most:
+            return Outcome("Failed", "OutOfStorage", f"{count} entries; at most {most}")
+        self._pages.write(cx, draft)
+        self._version, self._count = update.version, count
+        cx.put(TABLE, HEAD, {"version": update.version, "entries": count})
+        self._describe(cx.keys)
+        return Outcome("Accepted")
 
-    def put(self, cx: Context, token: Token, entry: Entry | None) -> None:
-        """One entry set or removed by a person at the charger; the version stays the CSMS's."""
-        after = {**self._entries, _name(token): entry} if entry is not None else dict(self._entries)
-        if entry is None:
-            after.pop(_name(token), None)
-        self._become(cx, {k: v for k, v in after.items() if v is not None}, self.version)
+    def _refuse(self, cx: Context, update: Update) -> Outcome | None:
+        names = {_name(token) for token, _ in update.entries}
+        most = cx.keys[local_list.ITEMS_PER_MESSAGE]
+        if not cx.keys[local_list.ENABLED]:
+            return Outcome("Failed", "NotEnabled", "LocalAuthListCtrlr.Enabled is false")
+        if update.version <= 0:
+            return Outcome("Failed", "ValuePositiveOnly", f"versionNumber {update.version}")
+        if not update.full and update.version <= self._version:
+            return Outcome("VersionMismatch", "ValueTooLow", f"the list has version {self._version}")
+        if len(update.entries) > most:
+            return Outcome("Failed", "TooManyElements", f"{len(update.entries)} entries; at most {most}")
+        if len(names) < len(update.entries):
+            return Outcome("Failed", "InvalidValue", "a token is there twice")
+        if update.full and any(info is None for _, info in update.entries):
+            return Outcome("Failed", "MissingParam", "a full list needs idTokenInfo with every token")
+        return None
 
-    def _become(self, cx: Context, after: dict[str, Entry], version: int) -> None:
-        for name in self._entries.keys() - after.keys():
-            cx.put(TABLE, name, None)
-        for name, entry in after.items():
-            if self._entries.get(name) != entry:
-                cx.put(TABLE, name, entry)
-        cx.put(TABLE, VERSION, version)
-        self._entries, self.version = after, version
-        cx.keys.put(local_list.ENTRIES, len(after))
+    def _describe(self, keys: Values) -> None:
+        keys.put(local_list.ENTRIES, self._count)
+        keys.put(local_list.STORAGE, self._pages.size_bytes)
 
 
 def _name(token: Token) -> str:
     return f"{token.kind}:{token.value.lower()}"
+
+
+def _row(info: Info | None) -> Row | None:
+    return None if info is None else [info["status"], info["group"], info["evses"], info["expires"]]

@@ -34,12 +34,12 @@ class Locks:
 
     def ended(self, cx: Context, evse: Evse, cause: Cause, token: Token | None) -> None:
         """An authorization has ended: not by its owner means that the cable waits for its owner."""
-        if token is not None and cause is Cause.DEAUTHORIZED:
+        if token is not None and cause is Cause.DEAUTHORIZED and evse.needs_lock:
             self._owner[evse.id] = token
 
     def unplugged(self, cx: Context, evse: Evse, token: Token | None) -> None:
         """The car's end was pulled: the station's end is freed by key, or by the owner's token."""
-        if token is not None and not cx.keys[comm.UNLOCK_ON_EV_SIDE_DISCONNECT]:
+        if token is not None and not cx.keys[comm.UNLOCK_ON_EV_SIDE_DISCONNECT] and evse.needs_lock:
             self._owner[evse.id] = token
 
     def presented(self, cx: Context, token: Token) -> bool:
@@ -48,3 +48,7 @@ class Locks:
         for evse_id in held:
             del self._owner[evse_id]
         return bool(held)
+
+    def open_all(self) -> None:
+        """Somebody who may stop everything is here: no cable waits for its owner any longer (C16)."""
+        self._owner.clear()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.core.instant import parse_rfc3339
+
 
 def id_token_info(given: Any) -> dict[str, Any]:
     """idTokenInfo in the core's words."""
     group = given.group_id_token.id_token if given.group_id_token else None
-    return {"status": str(given.status), "group": group, "evses": given.evse_id}
+    expires = parse_rfc3339(given.cache_expiry_date_time) if given.cache_expiry_date_time else None
+    return {"status": str(given.status), "group": group, "evses": given.evse_id, "expires": expires}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from state_machines.all import TABLES
 from state_machines.reasons import Cause
-from state_machines.render import page
+from state_machines.render import decision_page, page
 
 PAGE = Path(__file__).resolve().parent.parent / "state-machines.md"
 
@@ -29,7 +29,7 @@ def text() -> str:
     causes = [f"| {cause.name.lower()} | {cause.value.trigger} | {cause.value.stopped} |" for cause in Cause]
     head = ["| cause | triggerReason | stoppedReason if it ends it |", "|---|---|---|"]
     reasons = ["## reasons", "What a cause is called in a TransactionEvent (E.1).", "\n".join([*head, *causes])]
-    return "\n\n".join([INTRODUCTION.rstrip(), *(page(table) for table in TABLES), *reasons]) + "\n"
+    return "\n\n".join([INTRODUCTION.rstrip(), *(page(table) for table in TABLES), decision_page(), *reasons]) + "\n"
 
 
 def main(argv: Sequence[str]) -> int:

@@ -86,6 +86,8 @@ class Csms:
     known_tokens: set[str] | None = None
     """Tokens that are Accepted; None: all but `blocked_tokens`."""
     blocked_tokens: set[str] = field(default_factory=set)
+    token_info: dict[str, Payload] = field(default_factory=dict)
+    """The whole idTokenInfo of single tokens ("*": of all others), in every answer that carries one."""
     first_words: list[tuple[str, Payload]] = field(default_factory=list)
     """CALLs sent as soon as a connection opens, before the station has said anything."""
     frames: list[Frame] = field(default_factory=list)
@@ -269,15 +271,20 @@ class Csms:
             case "Heartbeat":
                 return {"currentTime": self._now()}
             case "Authorize":
-                return {"idTokenInfo": {"status": self.standing_of(payload["idToken"])}}
+                return {"idTokenInfo": self.info_of(payload["idToken"])}
             case "TransactionEvent":
                 self.record(payload)
                 token = payload.get("idToken")
-                return {"idTokenInfo": {"status": self.standing_of(token)}} if token else {}
+                return {"idTokenInfo": self.info_of(token)} if token else {}
             case "DataTransfer":
                 return {"status": "UnknownVendorId"}
             case _:
                 return {} if action.startswith(NOTICES) else None
+
+    def info_of(self, token: Payload) -> Payload:
+        """The idTokenInfo of an id token."""
+        told = self.token_info.get(token["idToken"]) or self.token_info.get("*")
+        return told if told and token["type"] != "NoAuthorization" else {"status": self.standing_of(token)}
 
     def standing_of(self, token: Payload) -> str:
         """The authorization status of an id token."""
