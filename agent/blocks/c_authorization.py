@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.core.context import Context
+from agent.core.evse import Token
 from agent.protocol.block import Block, answers, follows, sends
 from agent.protocol.token import id_token_info
 from agent.protocol.v201 import call, call_result, datatypes
@@ -23,15 +24,10 @@ class Authorization(Block):
     def authorized(
         self, response: call_result.Authorize, data: Mapping[str, Any], asked: Mapping[str, Any], cx: Context
     ) -> None:
-<<<<<<< HEAD
         given, token = response.id_token_info, Token(*asked["token"])
         text = given.personal_message
         self.charger.tariffs.told(token, text.content if text else None, given.language_1)
-        self.charger.authorizer.answered(
-            cx, token, id_token_info(given), asked["evse"], asked["evses"], asked.get("remote")
-        )
-=======
-        self.charger.authorizer.answered(cx, asked, id_token_info(response.id_token_info))
+        self.charger.authorizer.answered(cx, asked, id_token_info(given))
 
     @answers("ClearCache")
     def clear_cache(self, request: call.ClearCache, cx: Context) -> call_result.ClearCache:
@@ -44,4 +40,3 @@ class Authorization(Block):
             return call_result.ClearCache("Rejected", why)
         self.charger.cache.clear(cx)
         return call_result.ClearCache("Accepted")
->>>>>>> cfd71f9 (Who may charge is one table: list, cache, CSMS, keys and what charges here; authorization cache; local list in pages; master pass; start button and codes)
