@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config_keys import aligned, clock, physical, sampled, security
+from config_keys import clock, physical, security
 from config_keys.key import Key
 
-_SIGNING = "Meters are asked to sign at begin and end only."
 _DISPLAY = "There is no display: all times are in UTC."
 _CERTIFICATES = "This station does not ask for certificates yet."
 _SECURITY_EVENTS = "This station does not report security events yet."
@@ -20,9 +19,6 @@ _PROFILES = "Changes with the network profile (SetNetworkProfile)."
 _FIRMWARE = "This station does not take firmware updates yet."
 
 NOT_IN_FORCE: Mapping[Key[Any], str] = {
-    aligned.SIGN_READINGS: _SIGNING,
-    aligned.SIGN_UPDATED_READINGS: _SIGNING,
-    sampled.SIGN_UPDATED_READINGS: _SIGNING,
     clock.TIME_OFFSET: _DISPLAY,
     clock.TIME_OFFSET_NEXT_TRANSITION: _DISPLAY,
     clock.NEXT_TIME_OFFSET_TRANSITION: _DISPLAY,

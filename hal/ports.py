@@ -96,7 +96,7 @@ class ResetFault(NamedTuple):
 
 
 class SignMeter(NamedTuple):
-    """Ask the meter for a signed reading: `moment` is begin or end of the transaction (OCMF's B and E).
+    """Ask the meter for a signed reading: `moment` is begin, end (OCMF's B and E) or now (in between, or idle).
 
     `token` is what identifies the customer, as the signed data set wants it. Goes to the meter, past the guard.
     """
@@ -199,13 +199,14 @@ class Reading(NamedTuple):
 
 
 class MeterSigned(NamedTuple):
-    """What the meter signed: `data` is its container exactly as it came, never re-serialised.
+    """What the meter signed for the SignMeter of `step`: `data` is its container exactly as it came.
 
     `encoding` names the format (OCMF, EDL), `method` the algorithm, or is empty when the data says so itself;
     `public_key` is `oca:base16:asn1:...` or `oca:base64:asn1:...` (OCA application note).
     """
 
     evse: int
+    step: int
     moment: str
     mono_ms: int
     energy_wh: Decimal

@@ -32,16 +32,21 @@ from agent.core.sampling import Sampling
 from agent.core.schedules import RELATIVE, Schedules
 from agent.core.selection import Selection
 from agent.core.series import Series, series_timer
+from agent.core.signing import Signing, signing_timer
 from agent.core.site import Site
 from agent.core.tariffs import TABLE as COSTS
 from agent.core.tariffs import Tariffs
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.variables import Variables
-from config_keys import clock, comm, sampled, tx
+from config_keys import aligned, clock, comm, sampled, tx
 from config_keys.key import Key
 from config_keys.not_in_force import NOT_IN_FORCE
 from config_keys.values import Values
 
+SIGN_KEYS = (
+    sampled.SIGN_READINGS, sampled.SIGN_STARTED_READINGS, sampled.SIGN_UPDATED_READINGS,
+    aligned.SIGN_READINGS, aligned.SIGN_UPDATED_READINGS,
+)  # fmt: skip
 DAY_MS = 86_400_000
 WRITE_AGAIN_S = 5.0
 """How long after a lost batch it is handed to the store again."""
@@ -63,9 +68,10 @@ class Charger:
         self.schedules = Schedules(site)
         self.complaints += self.schedules.restore(stored.get("profiles", {}).values())
         self.schedules.restore_relative(stored.get(RELATIVE, {}))
-        self.series = Series()
+        self.signing = Signing()
+        self.series = Series(self.signing)
         self.registers = Registers(stored.get("meters", {}))
-        self.transactions = Transactions(self.outbox, self.series, self.registers, self._tx_ended)
+        self.transactions = Transactions(self.outbox, self.series, self.registers, self.signing, self._tx_ended)
         self.resumption = Resumption(self.transactions, self.outbox, self.series)
         self.locks = Locks()
         self.authorizer = Authorizer(
@@ -89,7 +95,7 @@ class Charger:
         self.variables = Variables(keys, self._key_changed, self._live_value)
         self.selection = Selection(keys, self.variables)
         self.reports = Reports(self.outbox)
-        self.sampling = Sampling(self.evses, self.outbox, self.transactions)
+        self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
         self.stagger = failsafe.Stagger()
         self.limits = Limits(self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared))
         self.devices = Devices(self)
@@ -128,8 +134,8 @@ class Charger:
         self._leave_out("ParkingBayOccupancy", any(evse.bay_detector for evse in self.site.evses))
         signs = any(evse.signing_meter for evse in self.site.evses)
         self._leave_out("DataSigned", signs)
-        if not signs:
-            self.keys.lock(sampled.SIGN_READINGS, "no meter of this station signs")
+        for key in () if signs else SIGN_KEYS:
+            self.keys.lock(key, "no meter of this station signs")
         for key, reason in NOT_IN_FORCE.items():
             self.keys.lock(key, reason)
 
@@ -291,6 +297,7 @@ class Charger:
                 named[machine.deadline_name] = machine.expire
             named[rest_timer(evse.id)] = partial(_rested, evse)
             named[series_timer(evse.id)] = partial(self.series.interval_passed, evse=evse)
+            named[signing_timer(evse.id)] = partial(self.sampling.unsigned, evse=evse)
             named[sample_timer(evse.id)] = partial(self.transactions.interval_passed, evse=evse)
         return named
 

@@ -167,7 +167,7 @@ class Devices:
     def _meter_described(self, cx: Context, event: ports.MeterDescribed) -> None:
         """Measurands that no meter here has are refused when they are asked for, never silently ignored."""
         if event.signs:
-            self._charger.transactions.signing.able.add(event.evse)
+            self._charger.signing.able.add(event.evse)
         self._measured |= {quantity for quantity, _ in event.points}
         self._described.add(event.evse)
         if any(e.site.has_meter and e.id not in self._described for e in self._charger.evses.values()):
@@ -185,7 +185,7 @@ class Devices:
 
     def _signed(self, cx: Context, event: ports.MeterSigned) -> None:
         cx.keys.put(hardware.METER_PUBLIC_KEY, event.public_key, event.evse)
-        self._charger.transactions.signed(cx, self._charger.evses[event.evse], event)
+        self._charger.sampling.signed(cx, self._charger.evses[event.evse], event)
 
     def _bay(self, cx: Context, event: ports.BayChanged) -> None:
         evse = self._charger.evses[event.evse]

@@ -10,20 +10,33 @@ from agent.core.evse import Evse
 from agent.core.instant import rfc3339
 from agent.core.metering import is_fresh, measure
 from agent.core.outbox import Outbox
+from agent.core.series import Series
+from agent.core.signing import ALIGNED as SIGNED_ALIGNED
+from agent.core.signing import ALIGNED_UPDATED, Signing, Value
 from agent.core.transactions import Transactions
 from config_keys import aligned
+from hal.ports import MeterSigned
 from state_machines.reasons import Cause
 
 ALIGNED = "aligned"
 
 
 class Sampling:
-    """Values that are due by the clock on the wall."""
+    """Values that are due by the clock on the wall, and where signed ones go."""
 
-    def __init__(self, evses: Mapping[int, Evse], outbox: Outbox, transactions: Transactions) -> None:
+    def __init__(
+        self,
+        evses: Mapping[int, Evse],
+        outbox: Outbox,
+        transactions: Transactions,
+        series: Series,
+        signing: Signing,
+    ) -> None:
         self._evses = evses
         self._outbox = outbox
         self._transactions = transactions
+        self._series = series
+        self._signing = signing
         self._due_utc: int | None = None
 
     def arm(self, cx: Context) -> None:
@@ -61,8 +74,41 @@ class Sampling:
             return
         if evse.tx is not None:
             self._transactions.sampled(cx, evse, Cause.CLOCK, value)
-        elif self._outbox.online:
-            self._outbox.call("MeterValues", {"evse": evse.id, "meter": [value]})
+            if self._signing.wanted(cx, evse, *ALIGNED_UPDATED):
+                self._signing.ask(cx, evse, "clock", value)
+        elif self._signing.wanted(cx, evse, *SIGNED_ALIGNED):
+            self._signing.ask(cx, evse, "values", value)
+        else:
+            self._send(cx, evse, value)
+
+    def _send(self, cx: Context, evse: Evse, value: Value) -> None:
+        """MeterValues are only worth something while there is somebody to hear them."""
+        if self._outbox.online:
+            self._outbox.call("MeterValues", {"evse": evse.id, "meter": self._signing.told(cx, [value])})
+
+    # ---------------------------------------------------------------------------------------- signed
+
+    def signed(self, cx: Context, evse: Evse, event: MeterSigned) -> None:
+        """The meter has signed: each value goes to where it was asked for."""
+        for purpose, value in self._signing.arrived(cx, evse, event):
+            match purpose:
+                case "begin":
+                    self._transactions.begin_signed(cx, evse, value)
+                case "end":
+                    self._transactions.end_signed(evse, value)
+                case "series":
+                    self._series.signed(cx, value)
+                case "values":
+                    self._send(cx, evse, value)
+                case _:
+                    self._transactions.sampled(cx, evse, Cause.SIGNED, value)
+
+    def unsigned(self, cx: Context, evse: Evse) -> None:
+        """The meter has not signed in time: MeterValues go without, all others were told or kept already."""
+        for purpose, plain in self._signing.given_up(cx, evse):
+            cx.note("meter", f"EVSE {evse.id}: not signed in time ({purpose})", "warning")
+            if purpose == "values":
+                self._send(cx, evse, plain)
 
     def time_text(self, cx: Context) -> str:
         """ClockCtrlr.DateTime."""

@@ -8,6 +8,7 @@ from typing import Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.metering import is_fresh, measure, sample
+from agent.core.signing import ALIGNED, Signing
 from config_keys import aligned, sampled
 
 BOUND = 120
@@ -22,7 +23,8 @@ def series_timer(evse_id: int) -> str:
 class Series:
     """What each running transaction has gathered for its end; every sample is a record of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, signing: Signing) -> None:
+        self._signing = signing
         self._kept: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         self._aligned_due: int | None = None
 
@@ -63,7 +65,17 @@ class Series:
                 values = measure(evse, cx.keys[aligned.TX_ENDED_MEASURANDS])
                 stamped = {"mono": cx.ms, "boot": cx.boot_id, "utc": due, "context": "Sample.Clock", "values": values}
                 self._keep(cx, evse, stamped)
+                if self._signing.wanted(cx, evse, *ALIGNED):
+                    self._signing.ask(cx, evse, "series", stamped)
         self.arm_aligned(cx)
+
+    def signed(self, cx: Context, value: dict[str, Any]) -> None:
+        """The same sample, signed: it takes the place of the plain one, if that is still kept."""
+        for tx, kept in self._kept.items():
+            for i, (row, plain) in enumerate(kept):
+                if plain["utc"] == value["utc"] and plain["mono"] == value["mono"]:
+                    cx.drop(row)
+                    kept[i] = (cx.record("sample", {"tx": tx, "value": value}), value)
 
     def take(self, cx: Context, tx_id: str) -> list[dict[str, Any]]:
         """All samples of a transaction that ends; their records are no longer needed."""

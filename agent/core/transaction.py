@@ -52,6 +52,10 @@ class Transaction:
     at: dict[str, Any] = field(default_factory=dict)
     """Stamp of the last event: how long we were away is counted from it."""
     end_wh: str | None = None
+    signed: dict[str, Any] = field(default_factory=dict)
+    """Begin and end value as the meter has signed them."""
+    key_told: bool = False
+    """The meter's public key was sent with one of its values."""
     row: int = 0
 
     def data(self) -> dict[str, Any]:
@@ -63,6 +67,7 @@ class Transaction:
             "state": self.charging_state, "reached": sorted(self.reached), "stop_reason": self.stop_reason,
             "has_charged": self.has_charged, "began": self.began, "started": self.started,
             "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
+            "signed": self.signed, "key_told": self.key_told,
         }  # fmt: skip
 
     @classmethod
@@ -76,5 +81,5 @@ class Transaction:
             reached=frozenset(data.get("reached", ())), stop_reason=data.get("stop_reason"),
             has_charged=data.get("has_charged", False), began=data.get("began"),
             started=data.get("started", {}), untold=set(data.get("untold", ())),
-            at=data.get("at", {}), row=row,
+            at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False), row=row,
         )  # fmt: skip

@@ -15,15 +15,12 @@ from agent.core.metering import energy_wh, is_fresh, resolve, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
-from agent.core.signing import Signing
+from agent.core.signing import SIGNED_MS, UPDATED, Signing
 from agent.core.transaction import Ending, Transaction
 from config_keys import sampled, tx
-from hal.ports import MeterSigned
 from state_machines.reasons import Cause
 
 LAST_READING_MS = 3_000
-SIGNED_MS = 15_000
-"""The same for a meter that has to sign it."""
 """How long the end of a transaction waits for a reading taken after the contactor opened."""
 GONE = frozenset({"Authorized", "PowerPathClosed", "EnergyTransfer"})
 """Facts that an ended authorization takes with it."""
@@ -35,12 +32,17 @@ class Transactions:
     """Follows every EVSE's facts and makes the events."""
 
     def __init__(
-        self, outbox: Outbox, series: Series, registers: Registers, ended: Callable[[Context, Evse], None]
+        self,
+        outbox: Outbox,
+        series: Series,
+        registers: Registers,
+        signing: Signing,
+        ended: Callable[[Context, Evse], None],
     ) -> None:
         self._outbox = outbox
         self._series = series
         self._registers = registers
-        self.signing = Signing()
+        self._signing = signing
         self._ended = ended
         self._before: dict[int, frozenset[str]] = {}
         self._due: dict[int, int] = {}
@@ -116,23 +118,34 @@ class Transactions:
             return
         self._event(cx, evse, running, "Updated", cause, [value], at_ms=at_ms)
 
-    def signed(self, cx: Context, evse: Evse, event: MeterSigned) -> None:
-        """The meter has signed: the begin value is told at once, and may start the transaction (E01.FR.04)."""
-        value = self.signing.arrived(cx, evse, event)
-        if value is None:
-            return
+    def begin_signed(self, cx: Context, evse: Evse, value: dict[str, Any]) -> None:
+        """The meter has signed the begin value: told at once by key, and it may start the transaction (E01.FR.04)."""
         evse.data_signed, evse.unsigned = True, False
         if evse.tx is None:
+            self._signing.keep_begin(evse, value)
             self.happened(cx, evse, Cause.SIGNED)
-        elif cx.keys.get(sampled.SIGN_STARTED_READINGS):
+            return
+        evse.tx.signed["begin"] = value
+        if cx.keys[sampled.SIGN_STARTED_READINGS]:
             self.sampled(cx, evse, Cause.SIGNED, value)
+        else:
+            self.keep(cx, evse.tx)
+
+    def end_signed(self, evse: Evse, value: dict[str, Any]) -> None:
+        """The meter has signed the end value, which Ended waits for."""
+        if evse.tx is not None:
+            evse.tx.signed["end"] = value
 
     def sign_before_start(self, cx: Context, evse: Evse) -> None:
         """TxStartPoint DataSigned: the begin value comes before the transaction and before any energy."""
-        if evse.tx is None and evse.connected and evse.authorization is not None:
-            if self.signing.awaited(cx, evse):
-                self.signing.begin(cx, evse)
-            evse.unsigned = self.signing.awaited(cx, evse)
+        if evse.tx is not None:
+            return
+        evse.unsigned = evse.connected and evse.authorization is not None and self._signing.awaited(cx, evse)
+        if evse.unsigned:
+            self._signing.begin(cx, evse)
+        elif evse.authorization is None and evse.released is None:
+            self._signing.forget(evse)
+            evse.data_signed = False
 
     def stop_because(self, evse: Evse, reason: str) -> None:
         """Remember what initiated the end; the first reason stays (E.2)."""
@@ -156,10 +169,18 @@ class Transactions:
         new.untold.add("evse")
         evse.tx = new
         self._adopt(evse, new)
-        signed = self.signing.told(evse) if cause is Cause.SIGNED else []
+        signed = self._signed_begin(cx, evse, new, cause)
         self._event(cx, evse, new, "Started", cause, [*signed, *self._begin(cx, evse, new)])
-        self.signing.begin(cx, evse)
+        self._signing.begin(cx, evse)
         self.arm(cx, evse)
+
+    def _signed_begin(self, cx: Context, evse: Evse, new: Transaction, cause: Cause) -> list[dict[str, Any]]:
+        """The begin value where it comes before the transaction; told when it is the cause, or by key (TC_E_11)."""
+        value = self._signing.take_begin(evse)
+        if value is None:
+            return []
+        new.signed["begin"] = value
+        return [value] if cause is Cause.SIGNED or cx.keys[sampled.SIGN_STARTED_READINGS] else []
 
     def arm(self, cx: Context, evse: Evse) -> None:
         """Samples are due from now on."""
@@ -247,7 +268,10 @@ class Transactions:
         cx.forget(sample_timer(evse.id))
         cx.forget(series_timer(evse.id))
         since = max(evse.contactor.opened_ms, 0) if not evse.contactor.may_carry else cx.ms
-        patience_ms = SIGNED_MS if self.signing.end(cx, evse) else LAST_READING_MS
+        signs = self._signing.wanted(cx, evse)
+        if signs:
+            self._signing.ask(cx, evse, "end")
+        patience_ms = SIGNED_MS if signs else LAST_READING_MS
         running.ending = Ending(cause, cx.ms + patience_ms, since, token, facts)
         cx.after(end_timer(evse.id), patience_ms / 1000)
         self._finish(cx, evse, running, running.ending)
@@ -258,7 +282,7 @@ class Transactions:
             ending.since_ms = evse.contactor.opened_ms
         waiting = evse.site.has_meter and "meter" not in evse.silent and cx.ms < ending.until_ms
         last = evse.reading.mono_ms if evse.reading is not None else -1
-        unsigned = self.signing.wanted(cx, evse) and not self.signing.has(evse, "end")
+        unsigned = self._signing.wanted(cx, evse) and "end" not in running.signed
         if waiting and (evse.contactor.may_carry or last < ending.since_ms or unsigned):
             return
         self._end(cx, evse, running, ending)
@@ -270,7 +294,8 @@ class Transactions:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None
         plain = (running.began, *self._series.take(cx, running.id), end)
-        values = [v for v in plain if v] + self.signing.take(evse)
+        values = [v for v in (*plain, running.signed.get("begin"), running.signed.get("end")) if v]
+        self._signing.forget(evse)
         evse.data_signed = False
         self._event(cx, evse, running, "Ended", ending.cause, values, token=ending.token)
         self._ended(cx, evse)
@@ -302,7 +327,7 @@ class Transactions:
             **stamped, "state": state, "offline": not self._outbox.online, "at": evse.id,
         }  # fmt: skip
         if meter:
-            data["meter"] = meter
+            data["meter"] = self._signing.told(cx, meter, running)
             self._registers.keep_evse(cx, evse.id)
         self._tell(evse, running, data, token)
         if state == "Charging":
@@ -352,6 +377,8 @@ class Transactions:
                 totals_only=cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES],
             )
             self.sampled(cx, evse, Cause.SAMPLED, value, due)
+            if self._signing.wanted(cx, evse, *UPDATED):
+                self._signing.ask(cx, evse, "periodic")
 
     def rearm(self, cx: Context, evses: Mapping[int, Evse]) -> None:
         """An interval was changed: it holds from now on."""

@@ -246,7 +246,8 @@ class Driver:
         if not self.mute:
             now_ms, wh = self.timeline.clock.mono_ms, self.outlet.values()[("energy_import_wh", 0)]
             data = ocmf(command.moment, wh)
-            self.hear(MeterSigned(command.evse, command.moment, now_ms, wh, data, "OCMF", public_key=PUBLIC_KEY))
+            asked = (command.evse, command.step, command.moment)
+            self.hear(MeterSigned(*asked, now_ms, wh, data, "OCMF", public_key=PUBLIC_KEY))
 
     def _meter_fails(self, now_ms: int) -> None:
         self._meter_failed_ms = now_ms if self._meter_failed_ms is None else self._meter_failed_ms
@@ -258,9 +259,12 @@ class Driver:
 PUBLIC_KEY = "oca:base16:asn1:3059301306072A8648CE3D020106082A8648CE3D030107034200AA"
 
 
+TX_OF = {"begin": "B", "end": "E", "now": "C"}
+
+
 def ocmf(moment: str, wh: Decimal) -> str:
     """A container as a meter may write it: its own white space and order, which nobody may touch."""
-    reading = f'{{"TX":"{moment[0].upper()}", "RV":{wh},"RU":"Wh"}}'
+    reading = f'{{"TX":"{TX_OF[moment]}", "RV":{wh},"RU":"Wh"}}'
     return f'OCMF|{{"FV" : "1.0",  "PG":"T1","RD":[{reading}]}}|{{"SD":"3045"}}'
 
 

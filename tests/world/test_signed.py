@@ -6,6 +6,9 @@ from base64 import b64decode
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from tests.blocks.stories import heard, utc_s
 from tests.marks import req
 from tests.sim.hardware import PUBLIC_KEY, ocmf
 from tests.sim.outlet import raw
@@ -64,6 +67,96 @@ def test_data_signed_starts_the_transaction_and_no_energy_flows_before() -> None
     world = session(points)
     started = world.csms.transaction(1).events[0]
     assert (started["eventType"], started["triggerReason"]) == ("Started", "SignedDataReceived")
+
+
+POINTS = {"TxCtrlr.TxStartPoint": "DataSigned", "TxCtrlr.TxStopPoint": "EVConnected,Authorized"}
+STARTED = {"SampledDataCtrlr.SignStartedReadings": "true"}
+UPDATED = {"SampledDataCtrlr.SignUpdatedReadings": "true", "SampledDataCtrlr.TxUpdatedInterval": "60"}
+ALIGNED = {"AlignedDataCtrlr.SignReadings": "true", "AlignedDataCtrlr.Interval": "60"}
+
+
+def keys_told(world: World) -> list[bool]:
+    """Whether the public key was told, for every signed value of the transaction in order."""
+    events = sorted(world.csms.transaction(1).events, key=lambda event: int(event["seqNo"]))
+    return [value["publicKey"] != "" for event in events for _, value in signed(event)]
+
+
+@req("J02.FR.21", "E01.FR.04")
+@pytest.mark.parametrize("keys", [{}, POINTS, STARTED, UPDATED, {**POINTS, **STARTED, **UPDATED}])
+def test_the_public_key_is_told_once_however_often_the_begin_value_is(keys: dict[str, str]) -> None:
+    told = keys_told(session(keys))
+    assert told == [True] + [False] * (len(told) - 1)
+
+
+@req("J02.FR.21")
+def test_begin_value_and_told_key_survive_a_power_cut() -> None:
+    world = World([SIGNING], keys={**KEYS, **STARTED}).runs(seconds=20)
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=5)
+    world.loses_power().returns_after(seconds=20)
+    world.runs(minutes=3)
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    both(world)
+    assert keys_told(world).count(True) == 1
+    world.settles()
+
+
+@req("E02.FR.14", "E03.FR.10", "J02.FR.21")
+def test_signed_updates_follow_their_samples() -> None:
+    world = session(UPDATED)
+    told = [(e["triggerReason"], e["meterValue"][0]["sampledValue"][0]["context"])
+            for e in world.csms.transaction(1).events if e["eventType"] == "Updated" and "meterValue" in e]  # fmt: skip
+    plain, after = ("MeterValuePeriodic", "Sample.Periodic"), ("SignedDataReceived", "Sample.Periodic")
+    assert len(told) >= 18 and told == [plain, after] * (len(told) // 2)
+
+
+@req("J01.FR.21")
+def test_aligned_values_of_an_idle_evse_are_signed_and_keep_their_round_moments() -> None:
+    world = World([SIGNING], keys={**ALIGNED, "OCPPCommCtrlr.PublicKeyWithSignedMeterValue": "EveryMeterValue"})
+    world.hardware.drivers[1].meter_idle_ms = 1_000
+    world.runs(minutes=5)
+    values = [value for _, message in heard(world, "MeterValues") for value in message["meterValue"]]
+    assert len(values) >= 4 and all(utc_s(value) % 60 == 0 for value in values)
+    (sample,) = values[-1]["sampledValue"]
+    assert data(sample["signedMeterValue"]) == ocmf("now", sample["value"])
+    assert b64decode(sample["signedMeterValue"]["publicKey"]).decode() == PUBLIC_KEY
+    assert sample["context"] == "Sample.Clock"
+
+
+@req("J01.FR.21")
+def test_aligned_values_in_a_transaction_are_signed_by_keys_of_their_own() -> None:
+    world = session({**ALIGNED, "AlignedDataCtrlr.SignUpdatedReadings": "true"})
+    contexts = [context for e in world.csms.transaction(1).events[:-1] for context, _ in signed(e)]
+    assert len(contexts) >= 8 and set(contexts) == {"Sample.Clock"}
+
+
+@req("J01.FR.21")
+def test_a_meter_that_does_not_sign_in_time_loses_no_aligned_value() -> None:
+    world = World([SIGNING], keys=ALIGNED)
+    world.hardware.drivers[1].meter_idle_ms = 1_000
+    world.runs(seconds=178)
+    world.hardware.drivers[1].mute = True
+    world.runs(seconds=30)
+    values = [message["meterValue"][0] for _, message in heard(world, "MeterValues")]
+    assert ["signedMeterValue" in value["sampledValue"][0] for value in values] == [True, True, False]
+
+
+@req("E01.FR.04")
+def test_a_meter_that_signs_late_is_asked_again_and_each_session_has_its_own_begin_value() -> None:
+    world = World([SIGNING], keys={**KEYS, **POINTS}).runs(seconds=20)
+    world.hardware.drivers[1].mute = True
+    world.ev(1).plugs_in().presents(CARD).after(seconds=60).unplugs()
+    world.runs(seconds=70)
+    assert not world.csms.transactions and not world.outlets[1].permitted
+    world.ev(1).plugs_in().presents("04DDEEFF")
+    world.runs(seconds=40)
+    world.hardware.drivers[1].mute = False
+    world.runs(minutes=2)
+    assert world.outlets[1].amps > 6
+    started = world.csms.transaction(1).events[0]
+    assert started["idToken"]["idToken"] == "04DDEEFF" and len(signed(started)) == 1
+    world.settles()
 
 
 def test_a_signed_begin_value_is_told_at_once_when_the_key_says_so() -> None:
