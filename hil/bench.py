@@ -24,7 +24,7 @@ class Outfit:
     signed_meter: bool = False
     own_reader: bool = True
     """The reader in front of it serves this EVSE and no other."""
-    grave_fault: str = "diode"
+    grave_fault: str = "board_internal"
     """A fault that both kinds of EVSE know and that makes the connector Faulted."""
 
 

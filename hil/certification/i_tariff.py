@@ -44,9 +44,9 @@ def running_cost_by_the_answer_to_an_event(lab: Lab) -> None:
 @case("TC_I_02")
 def final_cost(lab: Lab) -> None:
     lab.energy_transfer_started()
+    lab.bench.behaviour.answers["TransactionEvent"] = {"totalCost": COST}
     lab.stop_authorized()
     lab.ev_connected_post_session()
-    lab.bench.behaviour.answers["TransactionEvent"] = {"totalCost": COST}
     lab.ev_disconnected()
     lab.parking_bay_unoccupied()
     lab.check("the transaction has ended", lab.running, None)
