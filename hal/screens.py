@@ -26,6 +26,11 @@ class Screens:
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
+    @property
+    def busy(self) -> bool:
+        """Something is still to be written."""
+        return self._writer is not None
+
     async def _write(self) -> None:
         while self._wanted:
             name, screen = self._wanted.popitem()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.site import Connector, EvseSite, Network
+from agent.core.site import Connector, DisplaySite, EvseSite, Network
 from agent.io.board import Board, BoardError, check_presets, load_board
-from hal.config import BoardRef, BusConfig, DeviceRef, EvseConfig, ReaderConfig
+from hal.config import BoardRef, BusConfig, DeviceRef, DisplayConfig, EvseConfig, ReaderConfig
 from hal.ports import Nameplate
 
 GOOD = """
@@ -61,6 +61,12 @@ board = {port = "/dev/ttyS2"}
 name = "front"
 port = "/dev/ttyS3"
 evses = [1, 2]
+
+[[display]]
+name = "front"
+evse = 2
+kind = "html"
+file = "front.html"
 """
 
 
@@ -90,6 +96,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
         EvseConfig(2, "raw", Nameplate(2, 32.0, 1, 240.0, (1,)), None, BoardRef("/dev/ttyS2", 115200), None),
     )
     assert board.hardware.readers == (ReaderConfig("front", "/dev/ttyS3", 9600, (1, 2)),)
+    assert board.site.displays == (DisplaySite("front", 2, ("ASCII", "HTML", "URI", "UTF8")),)
+    assert board.hardware.displays == (DisplayConfig("front", "html", tmp_path / "front.html"),)
     assert board.state_dir == tmp_path / "state"
     assert board.control_socket == Path("/run/chargerd/control.sock")
     assert board.presets == {
@@ -153,6 +161,8 @@ MISTAKES = [
     ("[[reader]]", "[reader]", "reader: found {"),
     ("[[reader]]", "[colour]\nx = 1\n[[reader]]", "colour is not known; known here: station, network, keys"),
     ("[[reader]]", '[hardware]\nprofiles = "nowhere"\n[[reader]]', "nowhere is no directory"),
+    ("evse = 2", "evse = 7", "[[display]] front: evse: found 7, expected 0 for the whole station or the id"),
+    ('kind = "html"', 'kind = "paper"', "[[display]] front: kind: found 'paper' (text)"),
     ("[station]", "[station", "not valid TOML"),
 ]
 
