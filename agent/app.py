@@ -132,7 +132,7 @@ class _Agent:
         self._journal = journal
         self._station = station
         self._marker = BootMarker(board.state_dir / "boot.json")
-        self._frames = FrameLog(board.state_dir / "ocpp.log", clock.mono_ms)
+        self._frames = FrameLog(board.state_dir / "ocpp.log.gz", clock.mono_ms)
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
         self._link = Link(self._runner.post, self._watch)
         self._hardware = LateHardware(board.hardware)

@@ -21,7 +21,7 @@ from agent.core.limits import Claim, Limits, rest_timer
 from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
 from agent.core.network import Link
-from agent.core.outbox import Outbox
+from agent.core.outbox import TIDY, Outbox
 from agent.core.recovery import LEDGER_BOUND, Recovered, fold
 from agent.core.registers import Registers
 from agent.core.registration import Registration
@@ -155,6 +155,7 @@ class Charger:
         self.series.restore(self.recovered.series)
         self.outbox.restore_aside(row for row, _ in self.recovered.set_aside)
         for row, data in self.recovered.events:
+            self.registers.follow(data)
             self.outbox.restore(row, data)
 
     def start(self, cx: Context, reason: str) -> None:
@@ -215,6 +216,7 @@ class Charger:
         """The process ends: 0 A, then open; transactions stay for the next boot."""
         cx.note("station", f"stopping: {reason}")
         self.stopping = True
+        self._tidy(cx)
 
     # ---------------------------------------------------------------------------------------- link
 
@@ -289,6 +291,7 @@ class Charger:
             self.registration.deadline_name: self.registration.expire,
             "heartbeat": self._beat,
             "store.retry": self._write_again,
+            TIDY: self._tidy,
             "aligned": self.sampling.clock_struck,
             "series.aligned": partial(self.series.clock_struck, evses=self.evses),
         }
@@ -309,6 +312,10 @@ class Charger:
 
     def _write_again(self, cx: Context) -> None:
         self.durable.write_again = True
+
+    def _tidy(self, cx: Context) -> None:
+        self.transactions.keep_progress(cx, self.evses.values())
+        self.outbox.tidy(cx)
 
     def _beat(self, cx: Context) -> None:
         if self.outbox.online:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.core.batches import Batches
 from agent.core.clock import Clock
-from agent.core.effects import Answer, Effect, Energise, MakeSafe, Note, Persist, Put, Record
+from agent.core.effects import Answer, Effect, Energise, MakeSafe, Note, Persist, Put, Record, Say
 from agent.core.instant import Instant
 from agent.core.timers import Timers
 from config_keys.values import Values
@@ -47,6 +47,7 @@ class Context:
         self._drop: list[int] = []
         self._puts: list[Put] = []
         self._firm = False
+        self._hurried = False
 
     # ---- time
 
@@ -87,12 +88,16 @@ class Context:
         """Close or raise: after what this step records is durable."""
         self.effects.append(Energise(command))
 
-    def record(self, kind: str, data: Mapping[str, Any], *, lazy: bool = False) -> int:
-        """Add a record to this step's batch; `lazy` when losing it does no harm. Returns its id."""
+    def record(self, kind: str, data: Mapping[str, Any], *, lazy: bool = False, patient: bool = False) -> int:
+        """Add a record to this step's batch. Returns its id.
+
+        `lazy` when losing it does no harm, `patient` when what rests on it may wait for company (Persist).
+        """
         record = Record(self._durable.next_record, kind, data)
         self._durable.next_record += 1
         self._records.append(record)
         self._firm = self._firm or not lazy
+        self._hurried = self._hurried or not (lazy or patient)
         return record.id
 
     def drop(self, *ids: int) -> None:
@@ -104,13 +109,16 @@ class Context:
         return self._durable.batches.is_due(row)
 
     def recorded_in(self, row: int) -> int:
-        """The earlier step whose batch carries a record; 0 when it is on flash for long."""
+        """The step whose batch carries a record; 0 when it is on flash for long."""
+        if any(record.id == row for record in self._records):
+            return self.step
         return self._durable.batches.step_of(row)
 
-    def put(self, table: str, key: str, value: Any) -> None:
+    def put(self, table: str, key: str, value: Any, *, lazy: bool = False) -> None:
         """Set (None: delete) an entry of a small mapping, in this step's batch."""
         self._puts.append(Put(table, key, value))
-        self._firm = True
+        self._firm = self._firm or not lazy
+        self._hurried = self._hurried or not lazy
 
     def note(self, topic: str, text: str, level: str = "info") -> None:
         """A line for the log: what was decided and why."""
@@ -126,6 +134,15 @@ class Context:
         self._durable.write_again = False
         owed = again and self._durable.batches.owes
         if self._records or self._drop or self._puts or owed:
-            batch = Persist(tuple(self._records), tuple(self._drop), tuple(self._puts), lazy=not self._firm)
+            batch = Persist(
+                tuple(self._records), tuple(self._drop), tuple(self._puts), lazy=not self._firm,
+                patient=self._firm and not self._hurried and not owed and self._only_tells_it(),
+            )  # fmt: skip
             self.effects.append(self._durable.batches.sent(self.step, batch, again=again))
         return self.effects
+
+    def _only_tells_it(self) -> bool:
+        """Nothing of this step waits for its batch but the frame that tells what is in it."""
+        return all(
+            isinstance(e, MakeSafe | Note) or (isinstance(e, Say) and e.rests_on == self.step) for e in self.effects
+        )

@@ -50,13 +50,15 @@ class Persist(NamedTuple):
     """One atomic batch: new records, ids of records that newer ones have superseded, entries of mappings.
 
     `lazy` batches hold facts that may be lost without harm (an acknowledgement only leads to a repeat): nothing
-    waits for them and they ride on the next commit, or go out alone after a few seconds.
+    waits for them and they ride on the next commit, or go out alone after a while. `patient` ones hold periodic
+    samples: they and what tells them may wait a second or two for others to share their commit, to spare the flash.
     """
 
     records: tuple[Record, ...] = ()
     drop: tuple[int, ...] = ()
     puts: tuple[Put, ...] = ()
     lazy: bool = False
+    patient: bool = False
 
 
 class Energise(NamedTuple):
@@ -143,6 +145,7 @@ class _Waiting:
     step: int
     effects: list[Effect]
     durable: bool
+    patient: bool
 
 
 def _rises(effect: Effect, evse: int) -> bool:
@@ -171,20 +174,30 @@ class Pipeline:
         """Take the effects of `step`; return those to execute now, in order."""
         now: list[Effect] = []
         later: list[Effect] = []
-        durable = True
+        durable, patient = True, False
         for effect in sorted(effects, key=phase_of):
             if isinstance(effect, MakeSafe):
                 if isinstance(effect.command, Offer | Withdraw):
                     self._cancel(effect.command.evse)
                 now.append(effect)
             elif isinstance(effect, Persist):
-                durable = durable and effect.lazy
+                durable, patient = effect.lazy, effect.patient
                 now.append(effect)
             else:
                 later.append(effect)
         if later or not durable:
-            self._waiting.append(_Waiting(step, later, durable))
+            self._waiting.append(_Waiting(step, later, durable, patient))
         return now + self._release()
+
+    @property
+    def is_held_up(self) -> bool:
+        """Something that is not to wait stands behind a patient batch: the store must hurry."""
+        behind = False
+        for waiting in self._waiting:
+            behind = behind or (waiting.patient and not waiting.durable)
+            if behind and not waiting.patient and any(not isinstance(e, Note) for e in waiting.effects):
+                return True
+        return False
 
     def committed(self, step: int) -> list[Effect]:
         """Every batch up to and including `step` is durable; return what may run now."""

@@ -21,6 +21,10 @@ Gate = Literal["boot", "asked", "clock", "accepted"]
 `clock` carries no time and brings one."""
 RETRY = "outbox.retry"
 TIMEOUT = "outbox.timeout"
+TIDY = "outbox.tidy"
+TIDY_S = 120
+TIDY_ROWS = 16
+"""Answered events are dropped together, after this time or so many: a crash only repeats them."""
 LIVE_BOUND = 500
 SILENCES = 3
 """Unanswered CALLs in a row after which the connection is given up; never before an event's last attempt (E13)."""
@@ -72,6 +76,8 @@ class Outbox:
         self._waits = False
         self._run = 0
         """Live calls sent since the last event."""
+        self._answered: list[int] = []
+        """Records of the events that were answered, not dropped yet."""
         self._aside: deque[int] = deque()
         """Records of the events that the CSMS never took, oldest first."""
 
@@ -85,13 +91,14 @@ class Outbox:
             self._live.remove(next((call for call in self._live if not call.then), self._live[0]))
         self._live.append(Call(action, data, then, context, gate))
 
-    def add_event(self, cx: Context, data: dict[str, Any]) -> None:
-        """Record a transaction event and queue it behind all others."""
+    def add_event(self, cx: Context, data: dict[str, Any], *, patient: bool = False) -> bool:
+        """Record a transaction event and queue it behind all others; False when there is nobody to tell it to."""
         if not self._delivers:
-            return
+            return False
         self._thin(cx)
-        row = cx.record("event", data)
+        row = cx.record("event", data, patient=patient)
         self._events.append(Call("TransactionEvent", data, "transaction_event", row=row))
+        return True
 
     def restore(self, row: int, data: dict[str, Any]) -> None:
         """An event found in the journal: it is offline by definition (E04.FR.03)."""
@@ -169,14 +176,25 @@ class Outbox:
     # ---------------------------------------------------------------------------------------- answers
 
     def answered(self, cx: Context) -> Call | None:
-        """The call in flight was answered with a result: it is done. An event's record is dropped, lazily."""
+        """The call in flight was answered with a result: it is done. An event's record is dropped some time."""
         call = self._landed(cx)
         if call is not None:
             self.round_trip_ms = cx.ms - self._sent_ms
             self.silences = 0
             if call.is_event:
-                self._gone(cx, call)
+                self._gone()
+                self._answered.append(call.row)
+                if len(self._answered) >= TIDY_ROWS:
+                    cx.after(TIDY, 0)
+                elif cx.timers.at(TIDY) is None:
+                    cx.after(TIDY, TIDY_S)
         return call
+
+    def tidy(self, cx: Context) -> None:
+        """Drop what was answered, lazily; the running transactions must be recorded in the same step."""
+        cx.forget(TIDY)
+        cx.drop(*self._answered)
+        self._answered.clear()
 
     def refused(self, cx: Context, silent: bool = False) -> Call | None:
         """A CALLERROR, or nothing within the time-out. An event is tried again or set aside (E13.FR.01-04)."""
@@ -251,17 +269,17 @@ class Outbox:
 
     def _set_aside(self, cx: Context, call: Call, why: str) -> None:
         """The CSMS will not have this event: it is kept here and reported, and the others go on."""
-        self._gone(cx, call)
+        self._gone()
+        cx.drop(call.row)
         self._aside.append(cx.record("set_aside", call.data))
         while len(self._aside) > ASIDE_BOUND:
             cx.drop(self._aside.popleft())
         cx.note("outbox", f"event {call.data['tx']}/{call.data['seq']} {why}: set aside", "error")
 
-    def _gone(self, cx: Context, call: Call) -> None:
-        """The first event is done with; its record goes, and there is room again."""
+    def _gone(self) -> None:
+        """The first event is done with; there is room again."""
         self._events.popleft()
         self._waits = False
-        cx.drop(call.row)
 
     # ---------------------------------------------------------------------------------------- bounds
 

@@ -43,6 +43,9 @@ def fold(records: Iterable[Record]) -> Recovered:
             _take(found, running, record)
         except (KeyError, TypeError, ValueError) as error:
             found.complaints.append(f"record {record.id} ({record.kind}) is unreadable: {error!r}")
+    for _, event in (*found.events, *found.set_aside):
+        if event["tx"] in running:
+            running[event["tx"]].follow(event)
     found.running = list(running.values())
     return found
 
@@ -61,7 +64,7 @@ def _take(found: Recovered, running: dict[str, Transaction], record: Record) -> 
             found.superseded.append(old.row)
         found.ledger.append((record.id, data))
     elif record.kind == "event":
-        _ = data["tx"], data["seq"], data["type"]
+        _ = data["tx"], data["seq"], data["type"], data["state"], data["utc"], data["mono"], data["boot"]
         found.events.append((record.id, data))
     elif record.kind == "sample":
         found.series.setdefault(data["tx"], []).append((record.id, data["value"]))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from agent.core.context import Context
+from agent.core.metering import MEASURANDS
 from hal.ports import Quantity, Reading
 
 TABLE = "meters"
@@ -57,14 +58,30 @@ class Registers:
             self.keep(cx, name)
         return register.offset
 
-    def keep(self, cx: Context, name: str) -> None:
+    def keep(self, cx: Context, name: str, *, lazy: bool = False) -> None:
         """Write a register as it is."""
         register = self._registers[name]
         register.written = register.last
-        cx.put(TABLE, name, {"serial": register.serial, "last": str(register.last), "offset": str(register.offset)})
+        data = {"serial": register.serial, "last": str(register.last), "offset": str(register.offset)}
+        cx.put(TABLE, name, data, lazy=lazy)
+
+    def keep_all(self, cx: Context) -> None:
+        """Write what has changed, lazily: before the events that tell it are dropped."""
+        for name, register in self._registers.items():
+            if register.written != register.last:
+                self.keep(cx, name, lazy=True)
+
+    def follow(self, event: Mapping[str, Any]) -> None:
+        """Take over what the record of a transaction event says that was told."""
+        rows = [row for value in event.get("meter", ()) for row in value.get("values", ())]
+        for measurand, phase, _, text in rows:
+            quantity = MEASURANDS[measurand].quantity if measurand in MEASURANDS else None
+            register = self._registers.get(f"{quantity}@{event['at']}")
+            if register is not None and phase is None:
+                register.last = max(register.last, Decimal(text) - register.offset)
 
     def keep_evse(self, cx: Context, evse_id: int) -> None:
-        """Write the registers of an EVSE: with the events that tell them."""
+        """Write the registers of an EVSE: where a transaction begins and ends."""
         for name in self._registers:
             if name.endswith(f"@{evse_id}"):
                 self.keep(cx, name)

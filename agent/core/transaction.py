@@ -8,6 +8,9 @@ from typing import Any
 from agent.core.evse import Authorization, Token
 from state_machines.reasons import Cause
 
+PROGRESS = frozenset(("next_seq", "state", "at"))
+"""What the record of each event tells as well: for these alone the transaction's own is not written anew."""
+
 
 @dataclass(slots=True)
 class Ending:
@@ -57,6 +60,8 @@ class Transaction:
     key_told: bool = False
     """The meter's public key was sent with one of its values."""
     row: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What its record says of it."""
 
     def data(self) -> dict[str, Any]:
         """What is kept of it."""
@@ -83,3 +88,13 @@ class Transaction:
             started=data.get("started", {}), untold=set(data.get("untold", ())),
             at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False), row=row,
         )  # fmt: skip
+
+    def tells_more(self, data: dict[str, Any]) -> bool:
+        """Whether `data` says of it what neither its record nor the record of an event does."""
+        return any(self.kept.get(name, self) != value for name, value in data.items() if name not in PROGRESS)
+
+    def follow(self, event: dict[str, Any]) -> None:
+        """Take over what the record of a later event says."""
+        if event["seq"] >= self.next_seq:
+            self.next_seq, self.charging_state = event["seq"] + 1, event["state"]
+            self.at = {name: event[name] for name in ("mono", "boot", "utc")}

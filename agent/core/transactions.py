@@ -6,7 +6,7 @@ the reason. An event is recorded when it is made, gets its seqNo then (E01.FR.07
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from agent.core.context import Context
@@ -20,6 +20,8 @@ from agent.core.transaction import Ending, Transaction
 from config_keys import sampled, tx
 from state_machines.reasons import Cause
 
+FREQUENT_S = 5
+"""Up to this interval (s) periodic samples wait for each other, so that they share a commit."""
 LAST_READING_MS = 3_000
 """How long the end of a transaction waits for a reading taken after the contactor opened."""
 GONE = frozenset({"Authorized", "PowerPathClosed", "EnergyTransfer"})
@@ -321,14 +323,16 @@ class Transactions:
     ) -> None:
         """Record one event of this moment (or of `at_ms`), give it its seqNo, and hand it to the outbox."""
         state, stamped = evse.charging_state(), stamp(cx, cx.ms if at_ms is None else at_ms)
-        told = Cause.REMOTE_START if "remote_start_id" in running.untold and kind != "Ended" else cause
+        remote = "remote_start_id" in running.untold and kind != "Ended"
+        trigger = (Cause.REMOTE_START if remote else cause).value.trigger
         data: dict[str, Any] = {
-            "tx": running.id, "seq": running.next_seq, "type": kind, "trigger": told.value.trigger,
+            "tx": running.id, "seq": running.next_seq, "type": kind, "trigger": trigger,
             **stamped, "state": state, "offline": not self._outbox.online, "at": evse.id,
         }  # fmt: skip
         if meter:
             data["meter"] = self._signing.told(cx, meter, running)
-            self._registers.keep_evse(cx, evse.id)
+            if kind != "Updated":
+                self._registers.keep_evse(cx, evse.id)
         self._tell(evse, running, data, token)
         if state == "Charging":
             data["phases"] = running.phases = evse.phases_closed or evse.site.phases
@@ -337,8 +341,10 @@ class Transactions:
             data["stopped"] = running.stop_reason or cause.value.stopped
         running.charging_state, running.at = state, stamped
         running.next_seq += 1
-        self.keep(cx, running, ended=kind == "Ended")
-        self._outbox.add_event(cx, data)
+        patient = cause is Cause.SAMPLED and cx.keys[sampled.TX_UPDATED_INTERVAL] <= FREQUENT_S
+        told = self._outbox.add_event(cx, data, patient=patient)
+        if not told or kind == "Ended" or running.tells_more(running.data()):
+            self.keep(cx, running, ended=kind == "Ended")
 
     def _tell(self, evse: Evse, running: Transaction, data: dict[str, Any], token: Token | None) -> None:
         """Fields that are sent once (E.2)."""
@@ -353,11 +359,19 @@ class Transactions:
             data["cable"] = int(evse.cable_amps)
         running.untold.clear()
 
-    def keep(self, cx: Context, running: Transaction, *, ended: bool = False) -> None:
+    def keep(self, cx: Context, running: Transaction, *, ended: bool = False, lazy: bool = False) -> None:
         """Write what the transaction is now and drop what was written of it before."""
-        old, running.row = running.row, cx.record("ended" if ended else "tx", running.data())
+        running.kept = running.data()
+        old, running.row = running.row, cx.record("ended" if ended else "tx", running.kept, lazy=lazy)
         if old:
             cx.drop(old)
+
+    def keep_progress(self, cx: Context, evses: Iterable[Evse]) -> None:
+        """Write how far transactions and registers are, lazily: before the events that tell it are dropped."""
+        for evse in evses:
+            if evse.tx is not None and evse.tx.kept.get("next_seq") != evse.tx.next_seq:
+                self.keep(cx, evse.tx, lazy=True)
+        self._registers.keep_all(cx)
 
     def interval_passed(self, cx: Context, evse: Evse) -> None:
         """TxUpdatedInterval is over: one sample, and the next one is due (J02.FR.11).

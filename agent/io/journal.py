@@ -26,7 +26,9 @@ from agent.io.values import Values, to_json
 
 COMPANION_WAIT_S = 0.005
 """Under load (a batch came during the previous commit) a commit waits this long for more to join it."""
-LAZY_WAIT_S = 5.0
+LAZY_WAIT_S = 60.0
+PATIENCE_S = 1.5
+"""How long a patient batch may wait for others, unless something hurries the store."""
 GROUP_MOST = 64
 RESERVE_BYTES = 256 * 1024
 """Preallocated next to the store and given up when the disk is full, so that what matters still fits."""
@@ -50,6 +52,7 @@ class _Batch(NamedTuple):
     drop: tuple[tuple[int], ...]
     puts: tuple[Put, ...]
     lazy: bool
+    patient: bool
     due: float
 
 
@@ -71,7 +74,7 @@ class Journal:
         self._lazy_wait_s = lazy_wait_s
         self._wake = threading.Condition()
         self._pending: deque[_Batch] = deque()
-        self._closing = False
+        self._closing = self._hurried = False
         self._crowded = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,11 +112,19 @@ class Journal:
         """Hand over the batch of a step; returns at once. Raises TypeError or ValueError for no JSON."""
         rows = tuple((r.id, r.kind, to_json(r.data)) for r in persist.records)
         puts = tuple(_copy(put) for put in persist.puts)
-        due = time.monotonic() + (self._lazy_wait_s if persist.lazy else 0.0)
+        wait_s = self._lazy_wait_s if persist.lazy else PATIENCE_S if persist.patient else 0.0
+        due = time.monotonic() + wait_s
         drop = tuple((number,) for number in persist.drop)
         with self._wake:
-            self._pending.append(_Batch(step, rows, drop, puts, persist.lazy, due))
+            self._pending.append(_Batch(step, rows, drop, puts, persist.lazy, persist.patient, due))
             self._wake.notify()
+
+    def hurry(self) -> None:
+        """Patient batches wait no longer."""
+        with self._wake:
+            if any(batch.patient for batch in self._pending):
+                self._hurried = True
+                self._wake.notify()
 
     def close(self) -> None:
         """Write what is pending, then close. Blocks until the writer is done (at most 10 s)."""
@@ -141,7 +152,7 @@ class Journal:
     def _next_group(self) -> list[_Batch]:
         """Wait until something is due; return what is pending, oldest first. Empty: closing, nothing left."""
         with self._wake:
-            while not self._closing:
+            while not (self._closing or self._hurried):
                 due = min((b.due for b in self._pending), default=None)
                 wait = None if due is None else due - time.monotonic()
                 if wait is not None and wait <= 0:
@@ -149,6 +160,7 @@ class Journal:
                 self._wake.wait(wait)
             if self._crowded and not self._closing and len(self._pending) < GROUP_MOST:
                 self._wake.wait_for(self._enough, COMPANION_WAIT_S)
+            self._hurried = False
             return [self._pending.popleft() for _ in range(min(GROUP_MOST, len(self._pending)))]
 
     def _enough(self) -> bool:
@@ -161,7 +173,7 @@ class Journal:
             refused = self._second_try(group, error)
         good = [b.step for b in group if b.step not in refused]
         with self._wake:
-            self._crowded = any(not b.lazy for b in self._pending)
+            self._crowded = any(not (b.lazy or b.patient) for b in self._pending)
         self._tell(good, sorted(refused.items()))
         if good and self._state != "ok":
             if self._recovered():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,8 @@ FLUSH_AFTER_S = 10.0
 FLUSH_AT_CHARS = 32 * 1024
 HIDDEN = "***"
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3}
-_SUSPECT = re.compile(r"password|\\u", re.IGNORECASE)
+_MEMBER = b"\x1f\x8b\x08"
+"""How a gzip member begins (RFC 1952)."""
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -29,13 +30,13 @@ Listener = Callable[[dict[str, Any]], None]
 class FrameLog:
     """A ring of two files of JSON lines: {"ts", "mono_ms", "dir", "connection", "frame"}, no passwords.
 
-    Lines reach the file after some seconds or when enough of them wait, to spare the flash. A file that
-    cannot be written costs lines, never a frame.
+    They are gzip files (read them with zcat). Lines reach the file after some seconds or when enough of them wait,
+    to spare the flash. A file that cannot be written costs lines, never a frame.
     """
 
     def __init__(self, path: Path, mono_ms: Callable[[], int], size_limit: int = SIZE_LIMIT_BYTES) -> None:
         self._path = path
-        self._older = path.with_name(path.name + ".1")
+        self._older = path.with_name("older-" + path.name)
         self._mono_ms = mono_ms
         self._half = size_limit // 2
         self._waiting: list[str] = []
@@ -70,8 +71,10 @@ class FrameLog:
         with contextlib.suppress(OSError):
             if self._path.exists() and self._path.stat().st_size >= self._half:
                 self._path.replace(self._older)
-            with self._path.open("a", encoding="ascii") as file:
-                file.writelines(lines)
+            packer = zlib.compressobj(wbits=31)
+            member = packer.compress("".join(lines).encode("ascii")) + packer.flush()
+            with self._path.open("ab") as file:
+                file.write(member)
 
     def recent(self, count: int) -> list[dict[str, Any]]:
         """The last `count` frames, oldest first."""
@@ -80,7 +83,7 @@ class FrameLog:
         for file in (self._path, self._older):
             with contextlib.suppress(OSError):
                 if len(lines) < count:
-                    lines = file.read_text("ascii", errors="replace").splitlines() + lines
+                    lines = _unpacked(file.read_bytes()).decode("ascii", "replace").splitlines() + lines
         found = []
         for line in lines[-count:] if count else []:
             with contextlib.suppress(ValueError):
@@ -117,9 +120,22 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
+def _unpacked(data: bytes) -> bytes:
+    """All that can be read of a file of gzip members, of which a power cut may have spoilt some."""
+    plain, at = b"", data.find(_MEMBER)
+    while at >= 0:
+        reader = zlib.decompressobj(wbits=31)
+        with contextlib.suppress(zlib.error):
+            lines = reader.decompress(data[at:])
+            plain += lines[: lines.rfind(b"\n") + 1]
+        after = len(data) - len(reader.unused_data) if reader.eof else at + 1
+        at = data.find(_MEMBER, after)
+    return plain
+
+
 def _without_secrets(text: str) -> str:
     """The frame as it may be kept: passwords replaced, and not longer than people read."""
-    if _SUSPECT.search(text):
+    if "\\u" in text or "password" in text.lower():
         try:
             text = to_json(_hidden(json.loads(text)))
         except (ValueError, RecursionError):

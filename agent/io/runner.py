@@ -66,6 +66,7 @@ class StoreSide(Protocol):
 
     def start(self, outcomes: Outcomes) -> None: ...
     def append(self, step: int, persist: Persist) -> None: ...
+    def hurry(self) -> None: ...
 
 
 class LinkSide(Protocol):
@@ -197,6 +198,8 @@ class Runner:
         effects = self._station.step(now, event)
         self._stepped_ms = now.mono_ms
         self._execute(self._pipeline.submit(self._station.steps, effects))
+        if self._pipeline.is_held_up:
+            self._outlets.store.hurry()
         self._outlets.hardware.renew_lease(now.mono_ms)
         self._outlets.service.alive()
         took = time.perf_counter() - began

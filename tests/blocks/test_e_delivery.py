@@ -107,6 +107,7 @@ def test_a_full_queue_refuses_new_sessions_and_takes_them_again_when_it_has_drai
     world.runs(minutes=60)
     assert "full" in str(world.asks_station("status")["queue"]) or len(world.disk.stored("event")) <= 110
     back_online(world)
+    world.runs(minutes=4)
     assert len(world.disk.stored("event")) == 0
     driver.plugs_in().presents(CARD)
     world.runs(minutes=1)

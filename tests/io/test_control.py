@@ -25,7 +25,7 @@ class Agent:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "control.sock"
-        self.frames = FrameLog(directory / "ocpp.log", lambda: 5)
+        self.frames = FrameLog(directory / "ocpp.log.gz", lambda: 5)
         self.socket = ControlSocket(
             self.path, self.asked, {"bus.scan": self.scan, "meter.read-raw": self.scan}, self.frames
         )

@@ -105,7 +105,7 @@ def test_the_store_is_durable_against_power_cuts_by_its_settings(tmp_path: Path)
     fill(tmp_path / "journal.db", 3)
     with sqlite3.connect(tmp_path / "journal.db") as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert db.execute("PRAGMA page_size").fetchone() == (1024,)
+        assert db.execute("PRAGMA page_size").fetchone() == (512,)
     with contextlib.closing(store_file.connect(tmp_path / "journal.db")) as ours:
         assert ours.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
@@ -214,7 +214,7 @@ def _corrupt_page(path: Path) -> None:
 
 
 def _truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: 20 * 1024])
+    path.write_bytes(path.read_bytes()[: 10 * 1024])
 
 
 def _emptied(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -24,18 +26,19 @@ WITH_SECRETS = [
 
 @pytest.mark.parametrize("frame", WITH_SECRETS)
 def test_no_password_reaches_the_file_or_a_listener(tmp_path: Path, frame: str) -> None:
-    log = FrameLog(tmp_path / "ocpp.log", lambda: 0)
+    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0)
     heard: list[object] = []
     log.listen(heard.append)
     log.seen("<", 1, frame.replace("%s", SECRET))
     log.flush()
-    assert SECRET not in (tmp_path / "ocpp.log").read_text()
+    with gzip.open(tmp_path / "ocpp.log.gz", "rt") as file:
+        assert SECRET not in file.read()
     assert SECRET not in json.dumps(heard)
     assert len(heard) == 1
 
 
 def test_a_frame_about_passwords_keeps_everything_else(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "ocpp.log", lambda: 0)
+    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0)
     log.seen(">", 3, WITH_SECRETS[0].replace("%s", SECRET))
     (line,) = log.recent(5)
     data = json.loads(line["frame"])[3]["setVariableData"][0]
@@ -48,17 +51,29 @@ def test_a_frame_about_passwords_keeps_everything_else(tmp_path: Path) -> None:
 
 
 def test_the_log_stays_in_its_bound_and_keeps_the_newest(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "ocpp.log", lambda: 0, size_limit=200_000)
+    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0, size_limit=200_000)
+    noise = Random(1)
     for n in range(5000):
-        log.seen(">", 1, f"[2,{n},{'x' * 100}]")
+        log.seen(">", 1, f"[2,{n},{noise.randbytes(100).hex()}]")
     log.flush()
-    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 300_000
+    assert 100_000 < sum(file.stat().st_size for file in tmp_path.iterdir()) < 300_000
     assert log.recent(1)[0]["frame"].startswith("[2,4999,")
     assert len(log.recent(300)) == 300
 
 
+def test_what_a_power_cut_spoilt_costs_its_own_lines_only(tmp_path: Path) -> None:
+    path = tmp_path / "ocpp.log.gz"
+    for n in range(3):
+        log = FrameLog(path, lambda: 0)
+        log.seen(">", 1, f"[2,{n}]")
+        log.flush()
+        if n == 1:
+            path.write_bytes(path.read_bytes()[:-12])
+    assert [line["frame"] for line in log.recent(9)] == ["[2,0]", "[2,2]"]
+
+
 def test_a_huge_frame_is_cut_and_hostile_nesting_is_survived(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "ocpp.log", lambda: 0)
+    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0)
     log.seen("<", 1, "y" * 250_000)
     log.seen("<", 1, "[" * 100_000 + '"password"')
     big, deep = log.recent(2)
@@ -68,7 +83,7 @@ def test_a_huge_frame_is_cut_and_hostile_nesting_is_survived(tmp_path: Path) -> 
 
 
 def test_a_directory_that_cannot_be_written_costs_lines_only(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "nowhere" / "ocpp.log", lambda: 0)
+    log = FrameLog(tmp_path / "nowhere" / "ocpp.log.gz", lambda: 0)
     log.seen(">", 1, "[2]")
     log.flush()
     assert log.recent(5) == []

@@ -77,6 +77,9 @@ class World:
     def append(self, step: int, persist: Persist) -> None:
         self.done.append(("persist", step))
 
+    def hurry(self) -> None:
+        self.done.append("hurry")
+
     def answer(self, answer: Answer) -> None:
         self.done.append(answer)
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, Protocol
 from agent.core.effects import Persist, Record
 from tests.sim.clock import Life, Timeline
 
-LAZY_WAIT_MS = 5_000
+LAZY_WAIT_MS = 60_000
+PATIENCE_MS = 1_500
 Keep = Literal["none", "random", "all"]
 """What a power cut leaves of the batches that were on their way: nothing, a random prefix, or all of them."""
 
@@ -31,6 +32,7 @@ class _Batch:
     records: tuple[tuple[int, str, str], ...]
     drop: tuple[int, ...]
     puts: tuple[tuple[str, str, str | None], ...]
+    patient: bool
 
 
 class Disk:
@@ -64,11 +66,18 @@ class Disk:
         return records, tables
 
     def append(self, step: int, persist: Persist) -> None:
-        """Take one batch; `committed` or `failed` follows, for a lazy one with the next commit or in 5 s."""
+        """Take one batch; `committed` or `failed` follows, a lazy or patient one waits for company."""
         self._pending.append(_encoded(step, persist))
         if persist.lazy:
             self.timeline.after(LAZY_WAIT_MS, self._start, self.life)
+        elif persist.patient:
+            self.timeline.after(PATIENCE_MS, self._start, self.life)
         else:
+            self._start()
+
+    def hurry(self) -> None:
+        """Something waits that must not: patient batches go now."""
+        if any(batch.patient for batch in self._pending):
             self._start()
 
     # -------------------------------------------------- the world's side
@@ -142,4 +151,4 @@ def _encoded(step: int, persist: Persist) -> _Batch:
     puts = tuple(
         (p.table, p.key, None if p.value is None else json.dumps(p.value, allow_nan=False)) for p in persist.puts
     )
-    return _Batch(step, records, persist.drop, puts)
+    return _Batch(step, records, persist.drop, puts, persist.patient)

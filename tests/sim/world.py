@@ -370,6 +370,8 @@ class World:
         self._note(now, event, effects)
         self.judge.decides(effects)
         self._execute(self._pipeline.submit(station.steps, effects))
+        if self._pipeline.is_held_up:
+            self.disk.hurry()
         self.judge.stepped()
 
     def _note(self, now: Instant, event: Event, effects: list[Effect]) -> None:

@@ -208,9 +208,9 @@ def test_a_lazy_batch_rides_with_the_next_commit_or_goes_alone() -> None:
 
     world = World([raw(32)], build=scripted(lazy))
     world.until(lambda: bool(heard(world, LinkUp)), within_s=5)
-    world.runs(seconds=3)
+    world.runs(seconds=50)
     assert not world.disk.rows
-    world.runs(seconds=3)
+    world.runs(seconds=12)
     assert world.disk.rows
 
 
