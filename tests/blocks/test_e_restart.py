@@ -15,7 +15,9 @@ from tests.blocks.stories import (
     trail,
 )
 from tests.marks import req
+from tests.sim.disk import Keep
 from tests.sim.outlet import OutletSpec, raw, smart
+from tests.sim.transactions import consecutive
 
 
 @req("E01.FR.07", "E01.FR.16")
@@ -29,6 +31,23 @@ def test_after_a_short_absence_the_transaction_goes_on_with_the_next_number(end:
     world.ev(1).presents(CARD)
     world.runs(minutes=1)
     assert session.ended and session.stopped_reason == "Local"
+    world.settles()
+
+
+@req("E01.FR.07", "E01.FR.16")
+@pytest.mark.parametrize("interval", ["1", "60"])
+@pytest.mark.parametrize("keep", ["none", "all"])
+@pytest.mark.parametrize("after_s", [3, 9, 17, 121, 181, 200])
+def test_what_was_answered_is_repeated_at_most_and_no_number_is_used_twice(
+    interval: str, after_s: int, keep: Keep
+) -> None:
+    """The record of a transaction is written rarely: its events tell how far it is, until both are renewed."""
+    world = charging(keys={"SampledDataCtrlr.TxUpdatedInterval": interval})
+    world.runs(seconds=after_s)
+    world.kills_agent(keep).returns_after(seconds=5)
+    world.runs(minutes=2)
+    session = world.csms.transaction(1)
+    assert session.seq_numbers == consecutive() and session.repeats <= 20
     world.settles()
 
 

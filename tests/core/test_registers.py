@@ -36,6 +36,15 @@ def test_register_monotonic_over_reboot_and_meter_swap() -> None:
     assert told(after_boot, 17, serial="B") == 5110
 
 
+@req("J02.FR.16", "J02.FR.17")
+def test_what_an_event_told_is_not_undercut_by_another_meter() -> None:
+    """The event is on flash before the register is."""
+    registers = Registers({"energy_import_wh@1": {"serial": "A", "last": "5000", "offset": "100"}})
+    value = {"values": [["Energy.Active.Import.Register", None, "Wh", "5400"], ["Voltage", "L1-N", "V", "9000"]]}
+    registers.follow({"at": 1, "meter": [value, {"signed": "of another shape"}]})
+    assert told(registers, 7, serial="B") == 5400
+
+
 def test_a_meter_that_was_reset_goes_on_too() -> None:
     registers = Registers({})
     told(registers, 900)

@@ -146,6 +146,23 @@ def test_a_lazy_batch_goes_out_alone_when_nothing_follows(tmp_path: Path) -> Non
     assert use(tmp_path / "journal.db", story, lazy_wait_s=0.05).heard == [("committed", 1)]
 
 
+def test_patient_batches_share_a_commit_until_the_store_must_hurry(tmp_path: Path) -> None:
+    commits: list[int] = []
+
+    async def story(journal: Journal, ear: Ear) -> None:
+        for step in (1, 2, 3):
+            journal.append(step, batch(step)._replace(patient=True))
+        assert not ear.heard
+        journal.hurry()
+        await until(lambda: len(ear.heard) == 3)
+        journal.append(4, batch(4)._replace(patient=True))
+        await until(lambda: len(ear.heard) == 4)
+        commits.append(journal.commits)
+
+    assert use(tmp_path / "journal.db", story).heard == [("committed", n) for n in (1, 2, 3, 4)]
+    assert commits == [2]
+
+
 def test_what_cannot_be_told_in_json_is_a_bug_of_the_caller(tmp_path: Path) -> None:
     async def story(journal: Journal, ear: Ear) -> None:
         with pytest.raises(TypeError):

@@ -54,6 +54,22 @@ def test_whatever_the_flash_keeps_of_the_last_moment(keep: Keep) -> None:
         world.settles()
 
 
+@req("E01.FR.07")
+def test_cuts_while_samples_share_their_commits() -> None:
+    def frequent() -> World:
+        return World([raw(16), smart(16)], keys={**KEYS, "SampledDataCtrlr.TxUpdatedInterval": "1"}, seed=13)
+
+    def two_sessions(world: World) -> None:
+        world.runs(seconds=15)
+        world.ev(1).plugs_in().presents(CARD)
+        world.runs(ms=2400)
+        world.ev(2).plugs_in().presents("04112233")
+        world.runs(seconds=45)
+
+    for world in cut_points(frequent, two_sessions, every=31):
+        world.settles()
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("keep", ["none", "random", "all"])
 @pytest.mark.parametrize("outage_s", [2, 40, 400])

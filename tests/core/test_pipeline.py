@@ -1,0 +1,41 @@
+"""The rule of ordering (DESIGN.md section 1) where a batch waits for company."""
+
+from __future__ import annotations
+
+from agent.core.effects import Energise, MakeSafe, Note, Persist, Pipeline, Record, Say
+from hal.ports import Offer, Permit
+
+SAMPLE = Persist((Record(1, "event", {}),), patient=True)
+
+
+def test_what_tells_a_sample_waits_with_it_and_holds_nothing_up() -> None:
+    pipeline = Pipeline()
+    say = Say(1, "sample", rests_on=1)
+    assert pipeline.submit(1, [SAMPLE, say]) == [SAMPLE]
+    pipeline.submit(2, [Note("info", "t", "a line for people can wait")])
+    assert not pipeline.is_held_up
+    assert pipeline.committed(1)[0] is say
+
+
+def test_whatever_else_stands_behind_a_sample_makes_the_store_hurry() -> None:
+    for effect in (Say(1, "an answer"), Energise(Permit(1, 2, 6.0, 3))):
+        pipeline = Pipeline()
+        pipeline.submit(1, [SAMPLE, Say(1, "sample", rests_on=1)])
+        assert pipeline.submit(2, [effect]) == []
+        assert pipeline.is_held_up
+        assert pipeline.committed(1)[1:] == [effect]
+        assert not pipeline.is_held_up
+
+
+def test_a_decrease_waits_for_nothing() -> None:
+    pipeline = Pipeline()
+    pipeline.submit(1, [SAMPLE, Say(1, "sample", rests_on=1)])
+    lower = MakeSafe(Offer(1, 2, 6.0))
+    assert pipeline.submit(2, [lower]) == [lower]
+    assert not pipeline.is_held_up
+
+
+def test_a_batch_that_no_sample_waits_for_is_on_its_way_already() -> None:
+    pipeline = Pipeline()
+    pipeline.submit(1, [Persist((Record(1, "tx", {}),)), Say(1, "an answer")])
+    assert not pipeline.is_held_up
