@@ -48,6 +48,8 @@ def main(argv: Sequence[str]) -> int:
     for path, render in ((options.junit, report.junit), (options.html, report.html)):
         if path is not None:
             path.write_text(render(verdicts), encoding="utf-8")
+    if options.record is not None:
+        report.record(options.record, verdicts)
     return 1 if any(verdict.outcome == "failed" for verdict in verdicts) else 0
 
 
@@ -92,6 +94,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--features", type=Path, default=features.DECLARED, metavar="FILE")
     parser.add_argument("--junit", type=Path, metavar="FILE")
     parser.add_argument("--html", type=Path, metavar="FILE")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="put the verdicts into this JSON file")
     return parser.parse_args(argv)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 from xml.etree import ElementTree
 
 from hil.certification.case import Verdict
@@ -32,6 +35,16 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     """How many of each."""
     count = Counter(verdict.outcome for verdict in verdicts)
     return f"{count['passed']} passed, {count['failed']} failed, {count['not applicable']} not applicable"
+
+
+def record(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Put verdicts into a JSON file by case, in place of older ones of the same case; others stay."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    today = datetime.now(UTC).date().isoformat()
+    for verdict in verdicts:
+        told = {"outcome": verdict.outcome, "evse": verdict.evse, "way": verdict.way, "date": today}
+        known[verdict.case] = told | ({"reason": short(verdict)} if verdict.outcome != "passed" else {})
+    path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", encoding="utf-8")
 
 
 def junit(verdicts: Sequence[Verdict]) -> str:

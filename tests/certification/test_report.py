@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,6 +42,17 @@ def test_html_is_one_page_with_everything_escaped() -> None:
     page = report.html(VERDICTS)
     assert page.startswith("<!DOCTYPE html>") and "1 passed, 1 failed" in page
     assert "&lt;&amp;&gt;" in page and "<&>" not in page and "J02.FR.11" in page
+
+
+def test_a_record_keeps_the_last_verdict_of_each_case(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    report.record(file, VERDICTS)
+    report.record(file, [replace(VERDICTS[2], outcome="passed", reason="")])
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert {case: verdict["outcome"] for case, verdict in kept.items()} == {
+        "TC_E_04": "passed", "TC_E_12": "not applicable", "TC_J_09": "passed",
+    }  # fmt: skip
+    assert "reason" in kept["TC_E_12"] and "reason" not in kept["TC_J_09"]
 
 
 @pytest.mark.parametrize(
