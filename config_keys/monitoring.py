@@ -1,20 +1,20 @@
 """MonitoringCtrlr: monitors that the CSMS sets on variables."""
 
 from config_keys.key import RO, RW, key
-from config_keys.types import Boolean, Integer, OptionList
+from config_keys.types import Boolean, Decimal, Integer, OptionList
 
 ENABLED = key(
     "MonitoringCtrlr.Enabled",
     Boolean(),
     access=RW,
     default=True,
-    doc="Report what monitors notice.",
+    doc="Report what monitors notice; hardware faults are reported all the same.",
 )
 AVAILABLE = key(
     "MonitoringCtrlr.Available",
     Boolean(),
     access=RO,
-    default=False,
+    default=True,
     doc="Whether this station knows monitors.",
 )
 ITEMS_PER_CLEAR = key(
@@ -67,4 +67,30 @@ ACTIVE_MONITORING_LEVEL = key(
     default=9,
     persistent=True,
     doc="Highest severity number that is reported, chosen by SetMonitoringLevel.",
+)
+ENTRIES = key(
+    "MonitoringCtrlr.Entries",
+    Integer(min=0, max=200),
+    access=RO,
+    default=0,
+    standard=False,
+    doc="Custom monitors that are set; the upper limit is how many there can be.",
+)
+EVENT_INTERVAL = key(
+    "MonitoringCtrlr.EventInterval",
+    Integer(min=0, max=3600),
+    access=RW,
+    unit="s",
+    default=5,
+    standard=False,
+    doc="Least time between two events of one monitor that is not periodic; what it missed in between it tells after.",
+)
+HYSTERESIS = key(
+    "MonitoringCtrlr.Hysteresis",
+    Decimal(min=0, max=50),
+    access=RW,
+    unit="Percent",
+    default=1,
+    standard=False,
+    doc="Part of a threshold by which a value must be back inside to be cleared at once; else after a minute inside.",
 )

@@ -84,6 +84,8 @@ class Values:
         self._absent: set[Slot] = set()
         self._components: set[tuple[str, str | None, int | None, int | None]] | None = None
         """What `has_component` looks at; None when it has to be made again."""
+        self.written: set[Slot] = set()
+        """What was written since somebody last emptied this: monitors follow it."""
         self._values: dict[Slot, Any] = {
             (key, *place): key.default for key in self.declared() for place in self._all_places(key)
         }
@@ -195,6 +197,7 @@ class Values:
         value = self.type_of(*slot).parse(text)
         if key.reboot:
             self._pending[slot] = value
+            self.written.add(slot)
         else:
             self._write(slot, value)
 
@@ -266,6 +269,7 @@ class Values:
     def _write(self, slot: Slot, value: Any) -> None:
         assert slot in self._values, f"{format_name(*slot)} does not exist here"
         self._values[slot] = value
+        self.written.add(slot)
         self._given.add(slot)
         self._pending.pop(slot, None)
 

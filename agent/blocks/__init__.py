@@ -12,6 +12,7 @@ from agent.blocks.g_availability import Availability
 from agent.blocks.i_tariff import TariffAndCost
 from agent.blocks.j_metering import Metering
 from agent.blocks.k_smart_charging import SmartCharging
+from agent.blocks.n_monitoring import Monitoring
 from agent.blocks.o_display import DisplayMessages
 from agent.blocks.p_data_transfer import DataTransfer
 
@@ -26,6 +27,7 @@ BLOCKS = (
     TariffAndCost,
     Metering,
     SmartCharging,
+    Monitoring,
     DisplayMessages,
     DataTransfer,
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.variables import Outcome, Where
+from agent.core.variables import Outcome
 from agent.protocol.block import Block, answers, too_many
 from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
+from agent.protocol.variables import info, where
 from config_keys import device
 
 
@@ -38,27 +39,11 @@ class Provisioning(Block):
         return datatypes.GetVariableResultType(
             attribute_status=outcome.status, component=asked.component, variable=asked.variable,
             attribute_type=asked.attribute_type or "Actual", attribute_value=outcome.value,
-            attribute_status_info=info(outcome),
+            attribute_status_info=info(outcome.refusal),
         )  # fmt: skip
 
     def _set(self, asked: Any, outcome: Outcome) -> datatypes.SetVariableResultType:
         return datatypes.SetVariableResultType(
             attribute_status=outcome.status, component=asked.component, variable=asked.variable,
-            attribute_type=asked.attribute_type or "Actual", attribute_status_info=info(outcome),
+            attribute_type=asked.attribute_type or "Actual", attribute_status_info=info(outcome.refusal),
         )  # fmt: skip
-
-
-def where(asked: Any) -> Where:
-    """What a CSMS asks about, in the core's words."""
-    evse = asked.component.evse
-    return Where(
-        asked.component.name, asked.variable.name, asked.variable.instance, asked.component.instance,
-        evse.id if evse else None, evse.connector_id if evse else None, asked.attribute_type or "Actual",
-    )  # fmt: skip
-
-
-def info(outcome: Outcome) -> datatypes.StatusInfoType | None:
-    """The reason of a refusal as statusInfo."""
-    if outcome.refusal is None:
-        return None
-    return datatypes.StatusInfoType(outcome.refusal.reason_code, outcome.refusal.info)

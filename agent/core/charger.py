@@ -20,6 +20,7 @@ from agent.core.hardware import Devices
 from agent.core.limits import Claim, Limits, rest_timer
 from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
+from agent.core.monitoring import Monitoring
 from agent.core.network import Link
 from agent.core.outbox import TIDY, Outbox
 from agent.core.recovery import LEDGER_BOUND, Recovered, fold
@@ -96,6 +97,7 @@ class Charger:
         self.selection = Selection(keys, self.variables)
         self.reports = Reports(self.outbox)
         self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
+        self.monitoring = Monitoring(self, stored)
         self.stagger = failsafe.Stagger()
         self.limits = Limits(self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared))
         self.devices = Devices(self)
@@ -108,6 +110,7 @@ class Charger:
         """When the time was last asked for."""
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []
+        self.complaints += self.monitoring.monitors.complaints
         self._deadlines = self._name_deadlines()
         self._describe_site()
 
@@ -154,6 +157,7 @@ class Charger:
         self.ledger = self.recovered.ledger
         self.series.restore(self.recovered.series)
         self.outbox.restore_aside(row for row, _ in self.recovered.set_aside)
+        self.monitoring.notices.restore(self.recovered.notices)
         for row, data in self.recovered.events:
             self.registers.follow(data)
             self.outbox.restore(row, data)
@@ -171,6 +175,7 @@ class Charger:
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.schedules.forget_orphans(cx, {t.id for t in self.recovered.running})
         self.displays.start(cx)
+        self.monitoring.start(cx)
         self.link.start(cx)
         self._arm_clock(cx)
 
@@ -193,6 +198,7 @@ class Charger:
         self.availability.settle(cx)
         self.reports.settle(cx)
         self.displays.settle(cx)
+        self.monitoring.settle(cx)
 
     def not_recorded(self, cx: Context, step: int, reason: str) -> bool:
         """A batch was lost: what it would have energised was dropped, so it is not out; it is tried again.
@@ -256,6 +262,8 @@ class Charger:
             self.availability.void((context["place"][0], context["place"][1]))
         elif then == "page":
             self.reports.void(cx, refused=refused)
+        elif then == "notices":
+            self.monitoring.notices.void(cx, context["ids"], refused=refused)
         elif then == "authorize":
             self.authorizer.unanswered(cx, context)
 
@@ -333,6 +341,7 @@ class Charger:
         """What is due by the clock on the wall."""
         self.sampling.arm(cx)
         self.series.arm_aligned(cx)
+        self.monitoring.watch.clock_set(cx)
 
     def _tx_ended(self, cx: Context, evse: Evse) -> None:
         assert evse.tx is not None

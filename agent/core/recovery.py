@@ -2,8 +2,8 @@
 
 Record kinds: `tx` (a running transaction; the newest of an id holds), `event` (a transaction event without an
 answer), `sample` (told when its transaction ends), `ended` (an ended transaction; the ledger), `set_aside` (an event
-the CSMS never took). Kinds that this release does not know are kept and left alone, so that a newer release finds
-them after a rollback.
+the CSMS never took), `notice` (an event of a monitor or of the hardware without an answer). Kinds that this release
+does not know are kept and left alone, so that a newer release finds them after a rollback.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Recovered:
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     ledger: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     set_aside: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    notices: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     series: dict[str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
     superseded: list[int] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -68,5 +69,8 @@ def _take(found: Recovered, running: dict[str, Transaction], record: Record) -> 
         found.events.append((record.id, data))
     elif record.kind == "sample":
         found.series.setdefault(data["tx"], []).append((record.id, data["value"]))
+    elif record.kind == "notice":
+        _ = data["id"], data["severity"], data["where"]
+        found.notices.append((record.id, data))
     elif record.kind == "set_aside":
         found.set_aside.append((record.id, data))

@@ -50,7 +50,7 @@ class Variables:
 
     def read(self, cx: Context, where: Where) -> Outcome:
         """B06: one variable's value; write-only ones are Rejected (B06.FR.09)."""
-        key, status = self._find(where)
+        key, status = self.find(where)
         if key is None:
             return Outcome(status)
         if where.attribute != "Actual":
@@ -61,7 +61,7 @@ class Variables:
 
     def write(self, cx: Context, where: Where, text: str) -> Outcome:
         """B05: check, then set, keep and put into force one variable."""
-        key, status = self._find(where)
+        key, status = self.find(where)
         if key is None:
             return Outcome(status)
         if where.attribute != "Actual":
@@ -107,7 +107,8 @@ class Variables:
         self._changed(cx, key)
         return Outcome("RebootRequired" if key.reboot else "Accepted")
 
-    def _find(self, where: Where) -> tuple[Key[Any] | None, Status]:
+    def find(self, where: Where) -> tuple[Key[Any] | None, Status]:
+        """The variable of these names when it exists at that place, else why it does not."""
         if not self._keys.has_component(where.component, where.component_instance, where.evse, where.connector):
             return None, "UnknownComponent"
         key = self._keys.find(where.component, where.variable, where.instance, where.component_instance)

@@ -1,0 +1,59 @@
+"""Monitoring as a whole: monitors, who watches them, and the queue to the CSMS (N02 to N08)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent.core import monitors_report
+from agent.core.context import Context
+from agent.core.monitors import TABLE, Monitors
+from agent.core.monitors_factory import factory
+from agent.core.monitors_queue import IDS, Notices
+from agent.core.monitors_report import Sought
+from agent.core.monitors_watch import ALERTS, Watch
+from config_keys import monitoring
+from config_keys.values import Slot
+
+if TYPE_CHECKING:
+    from agent.core.charger import Charger
+
+
+class Monitoring:
+    """Composes the parts; the charger starts and settles it."""
+
+    def __init__(self, charger: Charger, stored: Mapping[str, Mapping[str, Any]]) -> None:
+        self._charger = charger
+        self.monitors = Monitors(charger.keys, charger.variables.find, factory(charger.site), stored.get(TABLE, {}))
+        self.notices = Notices(charger.outbox, charger.site.network is not None, stored.get(IDS, {}))
+        self.watch = Watch(
+            self.monitors, self.notices, charger.evses, self._read, lambda slot, text: None, stored.get(ALERTS, {})
+        )
+
+    def _read(self, cx: Context, slot: Slot) -> str:
+        return self._charger.variables.text(cx, *slot)
+
+    def start(self, cx: Context) -> None:
+        """The first step after a start."""
+        self.watch.start(cx)
+
+    def settle(self, cx: Context) -> None:
+        """At the end of a step."""
+        self.watch.settle(cx, self._charger.keys, self._charger.outbox.online)
+        self.notices.settle(cx)
+
+    def set_level(self, cx: Context, severity: int) -> bool:
+        """N05: report up to this severity number; False when there is no such severity."""
+        key = monitoring.ACTIVE_MONITORING_LEVEL
+        if not 0 <= severity <= 9:
+            return False
+        cx.keys.put(key, severity)
+        cx.put("keys", key.name, str(severity))
+        return True
+
+    def report(self, cx: Context, request_id: int, criteria: Sequence[str], sought: Sequence[Sought]) -> bool:
+        """N02: send the monitors that are asked for; False when there are none."""
+        found = monitors_report.select(self.monitors, criteria, sought)
+        if found:
+            monitors_report.send(cx, self._charger.outbox, request_id, found)
+        return bool(found)

@@ -1,0 +1,34 @@
+"""The monitors that this station brings along, documented in docs/monitoring.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.core.monitors import FACTORY_IDS, Kind, Monitor, Origin
+from agent.core.site import Site
+from config_keys import physical
+from config_keys.key import Key
+from config_keys.values import Slot
+
+WARNING = 6
+"""OCPP's severity of what may need action."""
+VOLTAGE_TOLERANCE = 0.1
+"""EN 50160: 10 % of the nominal voltage."""
+VOLTAGES: tuple[Key[object], ...] = (physical.AC_VOLTAGE_L1, physical.AC_VOLTAGE_L2, physical.AC_VOLTAGE_L3)
+
+
+def factory(site: Site) -> Iterator[Monitor]:
+    """Every hard-wired and preconfigured monitor of a station. Ids depend on rule and place only."""
+    for evse in site.evses:
+        for number, key in enumerate(VOLTAGES[: evse.phases]):
+            slot = (key, evse.id, None)
+            high, low = evse.volts * (1 + VOLTAGE_TOLERANCE), evse.volts * (1 - VOLTAGE_TOLERANCE)
+            yield _made(10 + number, slot, "UpperThreshold", high, WARNING)
+            yield _made(20 + number, slot, "LowerThreshold", low, WARNING)
+
+
+def _made(
+    rule: int, slot: Slot, kind: Kind, value: float, severity: int, origin: Origin = "PreconfiguredMonitor"
+) -> Monitor:
+    place = (slot[1] or 0) * 10 + (slot[2] or 0)
+    return Monitor(rule * FACTORY_IDS + place, slot, kind, round(value, 3), severity, origin=origin)
