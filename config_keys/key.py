@@ -117,14 +117,14 @@ def key(
     since: str = "0.1",
     locked: str | None = None,
     only: str | None = None,
-    monitored: bool = False,
+    monitored: bool | None = None,
     secret: bool = False,
     into: Registry = REGISTRY,
 ) -> Key[T]:
     """Declare a variable and register it. A wrong or second declaration raises ValueError at import.
 
-    A default given as text is parsed. What may be written is persistent unless said otherwise. `into` is another
-    registry than that of all stations: one station's own variables (see `Values`).
+    A default given as text is parsed. What may be written is persistent and can be monitored unless said otherwise.
+    `into` is another registry than that of all stations: one station's own variables (see `Values`).
     """
     parts = _NAME.fullmatch(name)
     if parts is None:
@@ -148,7 +148,7 @@ def key(
         since=since,
         locked=locked,
         only=only,
-        monitored=monitored,
+        monitored=access is not RO if monitored is None else monitored,
         secret=secret,
     )
     _check(declared)

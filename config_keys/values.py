@@ -137,10 +137,14 @@ class Values:
         names = (component, variable, instance, component_instance)
         return REGISTRY.find(*names) or self._own.find(*names)
 
-    def parse_name(self, text: str) -> Slot:
-        """The slot of a scoped name; raises ValueError when there is none, which names near misses."""
+    def parse_name(self, text: str, *, absent: bool = False) -> Slot:
+        """The slot of a scoped name; raises ValueError when there is none, which names near misses.
+
+        `absent`: what was left out will do, for it may be brought in later.
+        """
         key, evse, connector = parse_name(text, self._own)
-        if not self.has(key, evse, connector):
+        known = (key, evse, connector) in self._values if absent else self.has(key, evse, connector)
+        if not known:
             places = ", ".join(format_name(key, *place) for place in self.places(key)) or "none"
             raise ValueError(f"{text}: does not exist here; expected one of {places}")
         return key, evse, connector

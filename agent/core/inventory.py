@@ -264,3 +264,13 @@ EVSE: Mapping[Key[Any], Of] = {
     hardware.EV_AVAILABLE: lambda charger, cx, evse: evse.connected,
     **{key: _temperature(where) for where, key in hardware.TEMPERATURE.items()},
 }
+METERED = frozenset(
+    {
+        physical.POWER, physical.AC_CURRENT_L1, physical.AC_CURRENT_L2, physical.AC_CURRENT_L3,
+        physical.AC_VOLTAGE_L1, physical.AC_VOLTAGE_L2, physical.AC_VOLTAGE_L3,
+        hardware.METER_ENERGY_IMPORT_REGISTER, hardware.METER_ENERGY_EXPORT_REGISTER, hardware.METER_ENERGY_IMPORT,
+    }
+)  # fmt: skip
+"""What only a new reading of the meter changes."""
+LIVE = frozenset((*STATION, *EVSE)) - METERED
+"""What else is answered from what the hardware said last."""

@@ -77,21 +77,25 @@ class Monitors:
     # ------------------------------------------------------------------------------------------ reading
 
     def __iter__(self) -> Iterator[Monitor]:
-        """All in force, hard-wired ones first, then by id."""
-        yield from (m for m in self._factory.values() if m.origin == "HardWiredMonitor")
-        found = [*self._custom.values(), *(m for m in self._factory.values() if self._is_preconfigured(m))]
-        yield from sorted(found, key=lambda monitor: monitor.id)
+        """All in force on variables that exist here now, hard-wired ones first, then by id."""
+        here = (monitor for monitor in self.all() if self._keys.has(*monitor.slot))
+        yield from sorted(here, key=lambda monitor: (monitor.origin != "HardWiredMonitor", monitor.id))
+
+    def all(self) -> Iterator[Monitor]:
+        """All in force, those on variables that may come later included."""
+        yield from self._custom.values()
+        yield from filter(self._is_in_force, self._factory.values())
 
     def get(self, id: int) -> Monitor | None:
         """The monitor in force with this id, or None."""
         factory = self._factory.get(id)
-        if factory is not None and (factory.origin == "HardWiredMonitor" or self._is_preconfigured(factory)):
-            return factory
-        return self._custom.get(id)
+        return factory if factory is not None and self._is_in_force(factory) else self._custom.get(id)
 
-    def _is_preconfigured(self, monitor: Monitor) -> bool:
-        """In force as the factory made it."""
-        if monitor.origin != "PreconfiguredMonitor" or monitor.id in self._cleared or monitor.id in self._custom:
+    def _is_in_force(self, made: Monitor) -> bool:
+        """As the factory made it: neither replaced nor removed, and the base does not disable it."""
+        if made.origin == "HardWiredMonitor":
+            return True
+        if made.id in self._cleared or made.id in self._custom:
             return False
         return self._keys[monitoring.ACTIVE_MONITORING_BASE] != "HardWiredOnly"
 
@@ -213,7 +217,7 @@ class Monitors:
                 yield f"monitor {id} is left out: {error!r}"
 
     def _restored(self, id: int, entry: Mapping[str, Any]) -> Monitor:
-        slot = self._keys.parse_name(entry["name"])
+        slot = self._keys.parse_name(entry["name"], absent=True)
         if entry["kind"] not in kinds(slot[0]):
             raise ValueError(f"{entry['name']} cannot be monitored so")
         return Monitor(id, slot, entry["kind"], float(entry["value"]), int(entry["severity"]), entry["transaction"])

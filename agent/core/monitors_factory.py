@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from agent.core.monitors import FACTORY_IDS, Kind, Monitor, Origin
 from agent.core.site import Site
-from config_keys import physical
+from config_keys import hardware, physical
 from config_keys.key import Key
 from config_keys.values import Slot
 
@@ -14,17 +15,22 @@ WARNING = 6
 """OCPP's severity of what may need action."""
 VOLTAGE_TOLERANCE = 0.1
 """EN 50160: 10 % of the nominal voltage."""
-VOLTAGES: tuple[Key[object], ...] = (physical.AC_VOLTAGE_L1, physical.AC_VOLTAGE_L2, physical.AC_VOLTAGE_L3)
+HOT_CELSIUS: Mapping[str, float] = {"socket": 70.0, "cable": 70.0, "pcb": 75.0}
+"""Warm for a contact (IEC 62196-1 allows 90) and for electronics; derating and faults are the hardware's own."""
+VOLTAGES: tuple[Key[Any], ...] = (physical.AC_VOLTAGE_L1, physical.AC_VOLTAGE_L2, physical.AC_VOLTAGE_L3)
 
 
 def factory(site: Site) -> Iterator[Monitor]:
     """Every hard-wired and preconfigured monitor of a station. Ids depend on rule and place only."""
     for evse in site.evses:
         for number, key in enumerate(VOLTAGES[: evse.phases]):
-            slot = (key, evse.id, None)
+            slot: Slot = (key, evse.id, None)
             high, low = evse.volts * (1 + VOLTAGE_TOLERANCE), evse.volts * (1 - VOLTAGE_TOLERANCE)
             yield _made(10 + number, slot, "UpperThreshold", high, WARNING)
             yield _made(20 + number, slot, "LowerThreshold", low, WARNING)
+        for number, (where, celsius) in enumerate(HOT_CELSIUS.items()):
+            slot = (hardware.TEMPERATURE[where], evse.id, None)
+            yield _made(30 + number, slot, "UpperThreshold", celsius, WARNING)
 
 
 def _made(

@@ -15,6 +15,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse
+from agent.core.inventory import LIVE, METERED
 from agent.core.monitors import PERIODIC, Monitor, Monitors, parts
 from agent.core.monitors_queue import Notices
 from config_keys import monitoring
@@ -71,6 +72,9 @@ class Watch:
         self._stored = stored
         self._states: dict[int, _State] = {}
         self._at: dict[Slot, set[int]] = {}
+        self._live: dict[Slot, str] = {}
+        """Watched variables that are answered from facts, and what they were last: compared at each step."""
+        self._readings: dict[int, object] = {}
         self._wake: dict[int, int] = {}
         self._rules: tuple[object, ...] = ()
         self._running: tuple[object, ...] = ()
@@ -80,7 +84,7 @@ class Watch:
     def start(self, cx: Context) -> None:
         """All monitors of before the restart watch again."""
         self._monitors.touched.clear()
-        for monitor in self._monitors:
+        for monitor in self._monitors.all():
             self._begin(cx, _State(monitor, alert=self._stored.get(str(monitor.id))))
             self._states[monitor.id].adopts_until_ms = cx.ms + ADOPT_MS if monitor.slot[0].access is RO else 0
 
@@ -95,7 +99,7 @@ class Watch:
         """At the end of a step: judge what may have changed."""
         self._follow(cx)
         written, keys.written = keys.written, set()
-        ids = {id for slot in written for id in self._at.get(slot, ())}
+        ids = {id for slot in (*written, *self._read_anew(cx)) for id in self._at.get(slot, ())}
         ids |= self._woken(cx, online) | self._moved(cx, online)
         for id in sorted(ids):
             self._judge(cx, self._states[id], online)
@@ -103,6 +107,18 @@ class Watch:
             cx.timers.set(TIMER, min(self._wake.values()))
         else:
             cx.forget(TIMER)
+
+    def _read_anew(self, cx: Context) -> list[Slot]:
+        """Watched facts that are not what they were; what is metered changes with a reading only."""
+        fresh = {evse.id for evse in self._evses.values() if evse.reading is not self._readings.get(evse.id)}
+        for evse_id in fresh:
+            self._readings[evse_id] = self._evses[evse_id].reading
+        moved = []
+        for slot, before in self._live.items():
+            if (slot[0] in LIVE or slot[1] in fresh) and (text := self._read(cx, slot)) != before:
+                self._live[slot] = text
+                moved.append(slot)
+        return moved
 
     def _follow(self, cx: Context) -> None:
         """Take over what was set, replaced or removed; a removed alert is not cleared (N07.FR.12)."""
@@ -122,6 +138,8 @@ class Watch:
         state.told = self._read(cx, monitor.slot)
         self._states[monitor.id] = state
         self._at.setdefault(monitor.slot, set()).add(monitor.id)
+        if monitor.slot[0] in LIVE or monitor.slot[0] in METERED:
+            self._live[monitor.slot] = state.told
         if monitor.kind in PERIODIC:
             self._arm(cx, state, cx.ms)
         else:
@@ -131,6 +149,8 @@ class Watch:
         id = state.monitor.id
         del self._states[id]
         self._at[state.monitor.slot].discard(id)
+        if not self._at[state.monitor.slot]:
+            self._live.pop(state.monitor.slot, None)
         self._wake.pop(id, None)
         if state.alert is not None and not keeps_alert:
             cx.put(ALERTS, str(id), None)

@@ -22,8 +22,7 @@ UNREADABLE = "-1"
 CALL, CALLRESULT, CALLERROR = 2, 3, 4
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """The peer asks. The payload is a JSON object that no schema has seen yet."""
 
     id: str
