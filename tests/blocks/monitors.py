@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.blocks.stories import Payload, heard, name
+from tests.blocks.stories import heard, name
+from tests.sim.transactions import Payload
 from tests.sim.world import World
 
 AVAILABILITY = "EVSE.AvailabilityState@1"

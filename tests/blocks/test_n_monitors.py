@@ -21,9 +21,10 @@ from tests.blocks.monitors import (
     watch,
     wish,
 )
-from tests.blocks.stories import QUIET, Payload, get_variable, idle, set_variable
+from tests.blocks.stories import QUIET, get_variable, idle, set_variable
 from tests.marks import req
 from tests.sim.outlet import raw, smart
+from tests.sim.transactions import Payload
 from tests.sim.world import World
 
 VOLTAGE = "EVSE.ACVoltage[L1]@1"
