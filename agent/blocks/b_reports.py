@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from agent.core.context import Context
 from agent.core.instant import rfc3339
-from agent.core.selection import Filter
-from agent.protocol import codec
+from agent.core.variables import parts
 from agent.protocol.block import Block, answers, follows, sends, too_many
 from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
+from agent.protocol.variables import named, page, sought
 from config_keys import device
 from config_keys.key import WO
 from config_keys.types import Bound
@@ -36,7 +35,7 @@ class Reports(Block):
         wanted, criteria = request.component_variable or [], request.component_criteria or []
         if wrong := too_many(len(wanted), cx.keys[device.ITEMS_PER_GET_REPORT]):
             return wrong
-        rows = self.charger.selection.custom(cx, [str(c) for c in criteria], [_filter(one) for one in wanted])
+        rows = self.charger.selection.custom(cx, [str(c) for c in criteria], [sought(one) for one in wanted])
         status: Any
         if not rows:
             status, reason = "EmptyResultSet", datatypes.StatusInfoType("NotFound", "no variable of this station fits")
@@ -56,22 +55,12 @@ class Reports(Block):
         """As many of the rows that are left as fit in a page, with their values of now."""
         report, utc = self.charger.reports.current, cx.utc()
         assert utc is not None, "a report before any clock"
-        rows = self._page(cx, report.left)
+        rows = page(cx, report.left, lambda slot: self._row(cx, *slot))
         report.made(len(rows))
         return call.NotifyReport(
             request_id=report.request_id, generated_at=rfc3339(utc), seq_no=report.seq, tbc=report.continues,
             report_data=rows,
         )  # fmt: skip
-
-    def _page(self, cx: Context, slots: Any) -> list[Any]:
-        room, rows = cx.keys[device.BYTES_PER_NOTIFY_REPORT], list[Any]()
-        for slot in slots[: cx.keys[device.ITEMS_PER_NOTIFY_REPORT]]:
-            row = codec.to_wire(self._row(cx, *slot))
-            room -= len(json.dumps(row))
-            if rows and room < 0:
-                break
-            rows.append(row)
-        return rows
 
     def _row(self, cx: Context, key: Any, evse: int | None, connector: int | None) -> datatypes.ReportDataType:
         kind, keys = self.charger.keys.type_of(key, evse, connector), self.charger.keys
@@ -86,8 +75,7 @@ class Reports(Block):
             values_list=",".join(kind.values_list) or None,
         )  # fmt: skip
         return datatypes.ReportDataType(
-            component=component(key, evse, connector),
-            variable=datatypes.VariableType(key.variable, key.instance),
+            *named(parts((key, evse, connector))),
             variable_attribute=[attribute],
             variable_characteristics=characteristics,
         )
@@ -100,21 +88,6 @@ class Reports(Block):
         self.charger.reports.delivered()
 
 
-def component(key: Any, evse: int | None, connector: int | None) -> datatypes.ComponentType:
-    """The component of a key at its place."""
-    place = None if evse is None else datatypes.EVSEType(evse, connector)
-    return datatypes.ComponentType(key.component, evse=place)
-
-
 def _number(bound: Bound | None) -> float | None:
     """A bound as JSON has it: 6 stays 6."""
     return bound if bound is None or isinstance(bound, int) else float(bound)
-
-
-def _filter(asked: Any) -> Filter:
-    evse, variable = asked.component.evse, asked.variable
-    return Filter(
-        asked.component.name, asked.component.instance, evse.id if evse else None,
-        evse.connector_id if evse else None, variable.name if variable else None,
-        variable.instance if variable else None,
-    )  # fmt: skip

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.monitors import Wish
-from agent.core.monitors_report import Sought
-from agent.protocol.block import Block, answers, follows, moment, sends
-from agent.protocol.errors import ErrorCode, Violation
+from agent.core.instant import rfc3339
+from agent.core.monitors import Monitor, Wish
+from agent.core.variables import parts
+from agent.protocol.block import Block, answers, follows, moment, sends, too_many
+from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
-from agent.protocol.variables import info, named, where
+from agent.protocol.variables import info, named, page, sought, where
 from config_keys import device, monitoring
 from config_keys.values import Refusal
 
@@ -19,10 +20,10 @@ from config_keys.values import Refusal
 class Monitoring(Block):
     """N02 to N08."""
 
-    @answers("SetVariableMonitoring")
+    @answers("SetVariableMonitoring", most_bytes=monitoring.BYTES_PER_SET)
     def set(self, request: call.SetVariableMonitoring, cx: Context) -> call_result.SetVariableMonitoring | Violation:
         asked = request.set_monitoring_data
-        if wrong := _too_many(len(asked), cx.keys[monitoring.ITEMS_PER_SET]):
+        if wrong := too_many(len(asked), cx.keys[monitoring.ITEMS_PER_SET]):
             return wrong
         return call_result.SetVariableMonitoring(set_monitoring_result=[self._set(cx, one) for one in asked])
 
@@ -35,11 +36,11 @@ class Monitoring(Block):
             variable=asked.variable, id=done.id, status_info=info(done.refusal),
         )  # fmt: skip
 
-    @answers("ClearVariableMonitoring")
+    @answers("ClearVariableMonitoring", most_bytes=monitoring.BYTES_PER_CLEAR)
     def clear(
         self, request: call.ClearVariableMonitoring, cx: Context
     ) -> call_result.ClearVariableMonitoring | Violation:
-        if wrong := _too_many(len(request.id), cx.keys[monitoring.ITEMS_PER_CLEAR]):
+        if wrong := too_many(len(request.id), cx.keys[monitoring.ITEMS_PER_CLEAR]):
             return wrong
         results: list[Any] = [self._clear(cx, id) for id in request.id]
         return call_result.ClearVariableMonitoring(clear_monitoring_result=results)
@@ -64,24 +65,30 @@ class Monitoring(Block):
         refusal = Refusal("ValueOutOfRange", "severity is 0 to 9 (N05.FR.02)")
         return call_result.SetMonitoringLevel(status=_status("Rejected"), status_info=info(refusal))
 
-    @answers("GetMonitoringReport")
+    @answers("GetMonitoringReport", most_bytes=device.BYTES_PER_GET_REPORT)
     def report(
         self, request: call.GetMonitoringReport, cx: Context
     ) -> call_result.GetMonitoringReport | Violation:
-        sought = [_sought(one) for one in request.component_variable or ()]
-        if wrong := _too_many(len(sought), cx.keys[device.ITEMS_PER_GET_REPORT]):
+        wanted = [sought(one) for one in request.component_variable or ()]
+        if wrong := too_many(len(wanted), cx.keys[device.ITEMS_PER_GET_REPORT]):
             return wrong
-        criteria = [str(criterion) for criterion in request.monitoring_criteria or ()]
-        if self.charger.monitoring.report(cx, request.request_id, criteria, sought):
-            return call_result.GetMonitoringReport(status=_status("Accepted"))
-        nothing = info(Refusal("NotFound", "no monitor fits"))
-        return call_result.GetMonitoringReport(status=_status("EmptyResultSet"), status_info=nothing)
+        rows = self.charger.monitoring.select([str(c) for c in request.monitoring_criteria or ()], wanted)
+        if not rows:
+            nothing = info(Refusal("NotFound", "no monitor fits"))
+            return call_result.GetMonitoringReport(status=_status("EmptyResultSet"), status_info=nothing)
+        refusal = self.charger.reports.begin("NotifyMonitoringReport", request.request_id, rows)
+        status = "Accepted" if refusal is None else "Rejected"
+        return call_result.GetMonitoringReport(status=_status(status), status_info=info(refusal))
 
     @sends("NotifyMonitoringReport")
     def monitoring_report(self, data: Mapping[str, Any], cx: Context) -> call.NotifyMonitoringReport:
+        report, utc = self.charger.reports.current, cx.utc()
+        assert utc is not None, "a report before any clock"
+        rows = page(cx, report.left, _monitored)
+        report.made(len(rows))
         return call.NotifyMonitoringReport(
-            request_id=data["request"], seq_no=data["seq"], generated_at=moment(cx, data["at"]), tbc=data["more"],
-            monitor=[_monitored(row) for row in data["rows"]],
+            request_id=report.request_id, seq_no=report.seq, generated_at=rfc3339(utc), tbc=report.continues,
+            monitor=rows,
         )  # fmt: skip
 
     @sends("NotifyEvent")
@@ -97,30 +104,16 @@ class Monitoring(Block):
         self.charger.monitoring.notices.answered(cx, asked["ids"])
 
 
-def _too_many(items: int, most: int) -> Violation | None:
-    return Violation(ErrorCode.OCCURRENCE, f"{items} items; at most {most}") if items > most else None
-
-
 def _status(text: str) -> Any:
     return text
 
 
-def _sought(asked: Any) -> Sought:
-    evse, variable = asked.component.evse, asked.variable
-    return Sought(
-        asked.component.name, asked.component.instance, evse.id if evse else None,
-        evse.connector_id if evse else None, variable.name if variable else None,
-        variable.instance if variable else None,
-    )  # fmt: skip
-
-
-def _monitored(row: Mapping[str, Any]) -> datatypes.MonitoringDataType:
-    component, variable = named(row["where"])
-    monitors = [
-        datatypes.VariableMonitoringType(m["id"], m["transaction"], m["value"], m["kind"], m["severity"])
-        for m in row["monitors"]
-    ]
-    return datatypes.MonitoringDataType(component, variable, monitors)
+def _monitored(monitors: Sequence[Monitor]) -> datatypes.MonitoringDataType:
+    """All monitors on one variable that a report tells."""
+    component, variable = named(parts(monitors[0].slot))
+    return datatypes.MonitoringDataType(component, variable, [
+        datatypes.VariableMonitoringType(m.id, m.transaction, m.value, _status(m.kind), m.severity) for m in monitors
+    ])  # fmt: skip
 
 
 def _event(cx: Context, event: Mapping[str, Any]) -> datatypes.EventDataType:

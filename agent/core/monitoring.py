@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.core import monitors_report
 from agent.core.context import Context
-from agent.core.monitors import TABLE, Monitors
+from agent.core.monitors import CRITERIA, TABLE, Monitor, Monitors
 from agent.core.monitors_factory import factory
 from agent.core.monitors_queue import IDS, Notices
-from agent.core.monitors_report import Sought
 from agent.core.monitors_watch import ALERTS, Watch
+from agent.core.selection import Filter
 from config_keys import monitoring
 from config_keys.values import Slot
 
@@ -51,9 +50,12 @@ class Monitoring:
         cx.put("keys", key.name, str(severity))
         return True
 
-    def report(self, cx: Context, request_id: int, criteria: Sequence[str], sought: Sequence[Sought]) -> bool:
-        """N02: send the monitors that are asked for; False when there are none."""
-        found = monitors_report.select(self.monitors, criteria, sought)
-        if found:
-            monitors_report.send(cx, self._charger.outbox, request_id, found)
-        return bool(found)
+    def select(self, criteria: Sequence[str], filters: Sequence[Filter]) -> list[list[Monitor]]:
+        """N02.FR.05 to FR.11: the monitors that meet a criterion and are listed, by variable; with neither all."""
+        kinds = {kind for criterion in criteria for kind in CRITERIA[criterion]}
+        listed = set(self._charger.selection.listed(filters))
+        found: dict[Slot, list[Monitor]] = {}
+        for monitor in self.monitors:
+            if (not criteria or monitor.kind in kinds) and (not filters or monitor.slot in listed):
+                found.setdefault(monitor.slot, []).append(monitor)
+        return list(found.values())

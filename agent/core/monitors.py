@@ -17,6 +17,12 @@ Kind = Literal["UpperThreshold", "LowerThreshold", "Delta", "Periodic", "Periodi
 Origin = Literal["HardWiredMonitor", "PreconfiguredMonitor", "CustomMonitor"]
 THRESHOLDS: tuple[Kind, ...] = ("UpperThreshold", "LowerThreshold")
 PERIODIC: tuple[Kind, ...] = ("Periodic", "PeriodicClockAligned")
+CRITERIA: Mapping[str, tuple[Kind, ...]] = {
+    "ThresholdMonitoring": THRESHOLDS,
+    "DeltaMonitoring": ("Delta",),
+    "PeriodicMonitoring": PERIODIC,
+}
+"""N02.FR.12 to FR.14."""
 FACTORY_IDS = 100_000
 """Custom monitors have ids below; those of the factory, which keep theirs for the station's life, from here on."""
 LONGEST_S = 31_536_000
@@ -236,9 +242,3 @@ def kinds(key: Key[Any]) -> tuple[Kind, ...]:
 
 def _rejected(reason: str, info: str) -> Outcome:
     return Outcome("Rejected", refusal=Refusal(reason, info))
-
-
-def parts(slot: Slot) -> list[Any]:
-    """A variable for records and messages: component, its instance, EVSE, connector, variable, its instance."""
-    key, evse, connector = slot
-    return [key.component, key.component_instance, evse, connector, key.variable, key.instance]

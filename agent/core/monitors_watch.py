@@ -16,8 +16,9 @@ from typing import Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.inventory import LIVE, METERED
-from agent.core.monitors import PERIODIC, Monitor, Monitors, parts
+from agent.core.monitors import PERIODIC, Monitor, Monitors
 from agent.core.monitors_queue import Notices
+from agent.core.variables import parts
 from config_keys import monitoring
 from config_keys.key import RO, WO, Key
 from config_keys.types import DateTime, Decimal, Integer
@@ -29,6 +30,8 @@ INSIDE_MS = 60_000
 """A value that is inside its threshold for so long is cleared, however near it is."""
 ADOPT_MS = 10_000
 """After a start a fact takes its new momentary value; that is no change (Part 1, 4.4)."""
+AFTERWARDS_MS = 10_000
+"""How long after a transaction a metered value still belongs to it."""
 ASKEW_MS = 5_000
 """A clock that was set may have moved the aligned moment; what strikes farther from it is armed anew."""
 Alert = Mapping[str, Any]
@@ -77,7 +80,9 @@ class Watch:
         self._readings: dict[int, object] = {}
         self._wake: dict[int, int] = {}
         self._rules: tuple[object, ...] = ()
-        self._running: tuple[object, ...] = ()
+        self._running: dict[int, str | None] = {}
+        self._ended: dict[int, tuple[str, int]] = {}
+        """EVSE: the transaction that ended last, and until when its meter may still speak of it."""
 
     # ------------------------------------------------------------------------------------------ following
 
@@ -168,18 +173,19 @@ class Watch:
         """Those that may be told, or are active, since this step only."""
         rules = (online, cx.keys[monitoring.ENABLED], cx.keys[monitoring.ACTIVE_MONITORING_LEVEL],
                  cx.keys[monitoring.OFFLINE_QUEUING_SEVERITY])  # fmt: skip
-        running = tuple(evse.tx and evse.tx.id for evse in self._evses.values())
+        running = {evse.id: evse.tx.id if evse.tx is not None else None for evse in self._evses.values()}
         before, self._rules = self._rules, rules
         were, self._running = self._running, running
-        if before != rules:
-            return set(self._states)
         if were == running:
-            return set()
+            return set(self._states) if before != rules else set()
+        for evse_id, tx in were.items():
+            if tx is not None and running[evse_id] is None:
+                self._ended[evse_id] = (tx, cx.ms + AFTERWARDS_MS)
         bound = [state for state in self._states.values() if state.monitor.transaction]
         for state in bound:
-            if state.monitor.kind == "Delta" and self._tx(state.monitor.slot) is not None:
+            if state.monitor.kind == "Delta" and self._tx(cx, state.monitor.slot) is not None:
                 state.told = self._read(cx, state.monitor.slot)
-        return {state.monitor.id for state in bound}
+        return {state.monitor.id for state in bound} if before == rules else set(self._states)
 
     # ------------------------------------------------------------------------------------------ judging
 
@@ -209,7 +215,7 @@ class Watch:
             return False
         if not online and monitor.severity > cx.keys[monitoring.OFFLINE_QUEUING_SEVERITY]:
             return False
-        return not monitor.transaction or state.alert is not None or self._tx(monitor.slot) is not None
+        return not monitor.transaction or state.alert is not None or self._tx(cx, monitor.slot) is not None
 
     def _delta(self, cx: Context, state: _State, text: str, number: float | None) -> None:
         """N07.FR.18, N07.FR.19: changed by more than the value, or changed at all where it is no number."""
@@ -232,10 +238,10 @@ class Watch:
         if beyond:
             state.inside_ms = None
             if state.alert is None or state.changed:
-                self._alert(cx, state, {"tx": self._tx(monitor.slot)})
+                self._alert(cx, state, {"tx": self._tx(cx, monitor.slot)})
                 self._tell(cx, state, text, "Alerting")
         elif state.alert is not None and (state.changed or self._is_back(cx, state, number)):
-            tx = self._tx(monitor.slot) or state.alert.get("tx")
+            tx = self._tx(cx, monitor.slot) or state.alert.get("tx")
             self._alert(cx, state, None)
             self._tell(cx, state, text, "Alerting", cleared=True, tx=tx)
         state.changed = False
@@ -286,17 +292,19 @@ class Watch:
         monitor = state.monitor
         key = monitor.slot[0]
         state.quiet_until_ms = cx.ms + cx.keys[monitoring.EVENT_INTERVAL] * 1000
-        more.setdefault("tx", self._tx(monitor.slot))
+        more.setdefault("tx", self._tx(cx, monitor.slot))
         self._notices.add(
             cx, monitor.severity, trigger=trigger, where=parts(monitor.slot), monitor=monitor.id,
             origin=monitor.origin, value="" if key.secret or key.access is WO else text,
             cause=self._cause(monitor.slot, text), **more,
         )  # fmt: skip
 
-    def _tx(self, slot: Slot) -> str | None:
-        """The transaction that runs where the variable is; for one of the station: any."""
+    def _tx(self, cx: Context, slot: Slot) -> str | None:
+        """The transaction that runs where the variable is; of the station: any. A meter may lag behind its end."""
         evses = self._evses.values() if slot[1] is None else [self._evses[slot[1]]]
-        return next((evse.tx.id for evse in evses if evse.tx is not None), None)
+        running = next((evse.tx.id for evse in evses if evse.tx is not None), None)
+        ended, until_ms = self._ended.get(slot[1] or 0, (None, 0))
+        return ended if running is None and slot[0] in METERED and cx.ms < until_ms else running
 
 
 def _is_numeric(key: Key[Any]) -> bool:

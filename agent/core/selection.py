@@ -46,7 +46,7 @@ class Selection:
 
     def custom(self, cx: Context, criteria: Sequence[str], filters: Sequence[Filter]) -> list[Slot]:
         """B08: what a filter lists (all of it without filters), of components that meet a criterion."""
-        chosen = list(self._listed(filters)) if filters else list(self._full(cx))
+        chosen = list(self.listed(filters)) if filters else list(self._full(cx))
         if not criteria:
             return chosen
         known: dict[tuple[str, int | None, int | None], bool] = {}
@@ -71,7 +71,7 @@ class Selection:
             if told or (slot[0].variable in TROUBLES and self._is_true(cx, slot)):
                 yield slot
 
-    def _listed(self, filters: Sequence[Filter]) -> Iterator[Slot]:
+    def listed(self, filters: Sequence[Filter]) -> Iterator[Slot]:
         """Every slot that a filter lists, each once, filter by filter."""
         seen: set[Slot] = set()
         for wanted in filters:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from agent.core.context import Context
 from config_keys.key import WO, Key
 from config_keys.registry import matches
-from config_keys.values import Refusal, Values, format_name
+from config_keys.values import Refusal, Slot, Values, format_name
 
 Status = str
 """Accepted, Rejected, RebootRequired, UnknownComponent, UnknownVariable or NotSupportedAttributeType."""
@@ -115,3 +115,9 @@ class Variables:
         if key is None or not self._keys.has(key, where.evse, where.connector):
             return None, "UnknownVariable"
         return key, "Accepted"
+
+
+def parts(slot: Slot) -> list[Any]:
+    """A variable for records and messages: component, its instance, EVSE, connector, variable, its instance."""
+    key, evse, connector = slot
+    return [key.component, key.component_instance, evse, connector, key.variable, key.instance]

@@ -125,7 +125,7 @@ def test_a_row_tells_bounds_unit_and_mutability_as_they_are_on_this_station() ->
     assert power["variableCharacteristics"]["maxLimit"] == 16 * 3 * 230
     assert (power["variableCharacteristics"]["unit"], power["variableAttribute"][0]["mutability"]) == ("W", "ReadOnly")
     assert beat["variableCharacteristics"] == {
-        "dataType": "integer", "unit": "s", "minLimit": 1, "supportsMonitoring": False,
+        "dataType": "integer", "unit": "s", "minLimit": 1, "supportsMonitoring": True,
     }  # fmt: skip
     assert beat["variableAttribute"] == [
         {"type": "Actual", "value": "300", "mutability": "ReadWrite", "persistent": True}
