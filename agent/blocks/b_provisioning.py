@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.blocks.variables import info, where
 from agent.core.context import Context
 from agent.core.variables import Outcome
 from agent.protocol.block import Block, answers, too_many
 from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
-from agent.protocol.variables import info, where
 from config_keys import device
 
 

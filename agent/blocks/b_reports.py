@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.blocks.variables import named, page, sought
 from agent.core.context import Context
 from agent.core.instant import rfc3339
 from agent.core.variables import parts
 from agent.protocol.block import Block, answers, follows, sends, too_many
 from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
-from agent.protocol.variables import named, page, sought
 from config_keys import device
 from config_keys.key import WO
 from config_keys.types import Bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agent.blocks.variables import info, named, page, sought, where
 from agent.core.context import Context
 from agent.core.instant import rfc3339
 from agent.core.monitors import Monitor, Wish
@@ -12,7 +13,6 @@ from agent.core.variables import parts
 from agent.protocol.block import Block, answers, follows, moment, sends, too_many
 from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
-from agent.protocol.variables import info, named, page, sought, where
 from config_keys import device, monitoring
 from config_keys.values import Refusal
 
