@@ -86,11 +86,16 @@ def ids(rows: list[Payload]) -> list[int]:
 
 
 def events(world: World, monitor: int | None = None) -> list[Payload]:
-    """Every event that the CSMS has heard, of one monitor or of all; each is the first part of its report."""
+    """Every event that the CSMS has heard, of one monitor or of all, each once: a lost answer makes it come again.
+
+    Each NotifyEvent is the first part of its report.
+    """
     told = [payload for _, payload in heard(world, "NotifyEvent")]
     assert all(payload["seqNo"] == 0 and not payload.get("tbc") for payload in told)
-    found = [event for payload in told for event in payload["eventData"]]
-    return [event for event in found if monitor is None or event.get("variableMonitoringId") == monitor]
+    found: dict[int, Payload] = {}
+    for event in (event for payload in told for event in payload["eventData"]):
+        assert found.setdefault(event["eventId"], event) == event
+    return [event for event in found.values() if monitor is None or event.get("variableMonitoringId") == monitor]
 
 
 def values(world: World, monitor: int) -> list[str]:
