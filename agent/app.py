@@ -37,6 +37,7 @@ SPEAK_FIRST_S = 0.25
 EPILOG = """exit codes:
   0   told to end (SIGTERM, SIGINT)
   2   the board file or the command line is wrong
+  10  to be started again: the CSMS has asked for a reset
   70  a bug; all permissions were withdrawn
   75  another chargerd uses the state directory"""
 

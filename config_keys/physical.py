@@ -150,7 +150,7 @@ ALLOW_RESET = key(
     "EVSE.AllowReset",
     Boolean(),
     access=RO,
-    default=False,
+    default=True,
     scope="evse",
     doc="Whether the EVSE can be reset alone.",
 )

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+EXIT_RESET = 10
 SOURCES = Path(__file__).resolve().parents[1]
 
 
@@ -44,6 +45,11 @@ class AgentProcess:
     def exit_code(self) -> int | None:
         """Of the last process, negative for a signal; None while it runs or before the first start."""
         return None if self._process is None else self._process.poll()
+
+    @property
+    def resets(self) -> bool:
+        """It has ended in order to be started again by the service manager: the CSMS asked for a reset."""
+        return self.exit_code == EXIT_RESET
 
     def start(self) -> None:
         """Start it; does nothing while it runs."""

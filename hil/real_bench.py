@@ -235,7 +235,7 @@ class RealBench:
         while not (value := condition()):
             if time.monotonic() > deadline:
                 raise ScenarioFailed(f"waited {within_s:g} s in vain: {what}\n{self._whereabouts()}")
-            if self._agent and self.rig.powered and not self.rig.agent.running:
+            if self._agent and self.rig.powered and not (self.rig.agent.running or self.rig.agent.resets):
                 raise ScenarioFailed(f"the agent ended while waiting: {what}\n{self._whereabouts()}")
             time.sleep(POLL_S)
         return value

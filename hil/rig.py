@@ -25,6 +25,7 @@ from hil.wire import RtuWire, SerialFormat, SerialLine
 
 KEPT_SAMPLES = 200_000
 RECORD_EVERY_S = 0.2
+RESTART_S = 1.0
 Ailment = Literal["mute", "garble", "freeze", "heal"]
 
 
@@ -49,6 +50,7 @@ class Rig:
         self.powered = True
         self.agent = AgentProcess(self.board_file, self.home / "agent.log")
         self._restart_agent = False
+        self._reset_at: float | None = None
         self._units: dict[tuple[int, str], Unit] = {}
         self._lines: dict[str, SerialLine] = {}
         self._buses: dict[str, RtuBus | TcpBus] = {}
@@ -137,9 +139,19 @@ class Rig:
         while True:
             await asyncio.sleep(1 / self.plan.step_hz)
             now = clock()
+            self._supervise(now)
             for outlet in self.outlets.values():
                 self._record(outlet.step(now, now - last))
             last = now
+
+    def _supervise(self, now: float) -> None:
+        """The service manager's part: an agent that has ended for a reset is started again, a second later."""
+        if not (self.powered and self.agent.resets):
+            self._reset_at = None
+        elif self._reset_at is None:
+            self._reset_at = now
+        elif now - self._reset_at >= RESTART_S:
+            self.start_agent()
 
     def _record(self, sample: Sample) -> None:
         """Keep what differs from the last line, and one line each 200 ms anyway."""

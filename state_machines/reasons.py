@@ -34,5 +34,6 @@ class Cause(Enum):
     FAULT = Reason("AbnormalCondition", "Other")
     POWER_LOST = Reason("AbnormalCondition", "PowerLoss")
     REBOOTED = Reason("AbnormalCondition", "Reboot")
+    RESET = Reason("ResetCommand", "ImmediateReset")
     FORCED = Reason("AbnormalCondition", "Local")
     ASKED_FOR = Reason("Trigger", "Other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.blocks.b_provisioning import Provisioning
 from agent.blocks.b_reports import Reports
+from agent.blocks.b_resets import Resets
 from agent.blocks.c_authorization import Authorization
 from agent.blocks.d_local_list import LocalListManagement
 from agent.blocks.e_transactions import Transactions
@@ -19,6 +20,7 @@ from agent.blocks.p_data_transfer import DataTransfer
 BLOCKS = (
     Provisioning,
     Reports,
+    Resets,
     Authorization,
     LocalListManagement,
     Transactions,

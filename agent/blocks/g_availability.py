@@ -1,4 +1,4 @@
-"""G: status of connectors, and the heartbeat."""
+"""G: status of connectors, their availability, and the heartbeat."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.core.context import Context
-from agent.protocol.block import Block, follows, moment, sends
-from agent.protocol.v201 import call, call_result
+from agent.protocol.block import Block, answers, follows, moment, sends
+from agent.protocol.v201 import call, call_result, datatypes
 
 
 class Availability(Block):
-    """G01, G02."""
+    """G01, G02, G03, G04."""
+
+    @answers("ChangeAvailability")
+    def change(self, request: call.ChangeAvailability, cx: Context) -> call_result.ChangeAvailability:
+        evse = request.evse
+        verdict = self.charger.availability.change(
+            cx, evse.id if evse else None, evse.connector_id if evse else None,
+            operative=str(request.operational_status) == "Operative",
+        )  # fmt: skip
+        status: Any = verdict.status
+        info = datatypes.StatusInfoType(verdict.reason_code, verdict.info) if verdict.reason_code else None
+        return call_result.ChangeAvailability(status=status, status_info=info)
 
     @sends("StatusNotification")
     def status(self, data: Mapping[str, Any], cx: Context) -> call.StatusNotification:

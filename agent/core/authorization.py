@@ -116,7 +116,7 @@ class Authorizer:
     def may_begin(self, cx: Context, evse: Evse, token: Token) -> bool:
         """Free, working, open for business, and not in a transaction that another token began (C01.FR.23)."""
         taken = evse.authorization is not None or evse.next is not None
-        broken = evse.fault is not None or evse.unprotected
+        broken = evse.fault is not None or evse.unprotected or bool(evse.closed_for)
         if taken or broken or self._outbox.is_full or not self._open_for_business(cx):
             return False
         running = evse.tx

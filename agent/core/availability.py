@@ -1,49 +1,95 @@
-"""Connector status, from plug and faults only, never from the transaction (G01, B04, bug 24 of real chargers)."""
+"""Connector status, from plug, faults and the CSMS's will, never from the transaction (G01, G03, G04, B04, bug 24)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.metering import stamp
 from agent.core.outbox import Outbox
+from agent.core.resets import Verdict
 from config_keys import comm, physical
 
 Place = tuple[int, int]
+TABLE = "inoperative"
+"""Where it is kept what the CSMS has taken out of service: `0` (the station), `1` (an EVSE), `1.1` (a connector)."""
+OUT_OF_SERVICE = "out of service by the CSMS"
 MOST_USABLE_FIRST = ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
 
 
 class Availability:
     """What each connector is, and what the CSMS was told of it."""
 
-    def __init__(self, evses: Mapping[int, Evse], outbox: Outbox) -> None:
+    def __init__(self, evses: Mapping[int, Evse], outbox: Outbox, stored: Mapping[str, Any]) -> None:
         self._evses = evses
         self._outbox = outbox
+        self._out = set(stored)
         self._told: dict[Place, str] = {}
         self._seen: dict[Place, str] = {}
 
-    def status(self, evse: Evse) -> str | None:
-        """Status of an EVSE's connector; None until the hardware has been heard."""
+    # ---------------------------------------------------------------------------------------- the CSMS's will
+
+    def change(self, cx: Context, evse_id: int | None, connector_id: int | None, *, operative: bool) -> Verdict:
+        """ChangeAvailabilityRequest; while somebody charges it is Scheduled (G03.FR.05, G04.FR.06)."""
+        places = [p for p in self._places() if evse_id in (None, p[0]) and connector_id in (None, p[1])]
+        if not places:
+            known = evse_id in self._evses
+            return Verdict("Rejected", "UnknownConnectorId" if known else "UnknownEvse", "there is no such place")
+        name = _name(evse_id, connector_id)
+        if (name in self._out) == operative:
+            self._out ^= {name}
+            cx.put(TABLE, name, None if operative else True)
+            cx.note("status", f"{name}: {'operative' if operative else 'inoperative'} by the CSMS")
+        for place in places:
+            self.void(place)
+        busy = any(self._evses[evse].is_busy for evse, _ in places)
+        return Verdict("Scheduled" if busy and not operative else "Accepted")
+
+    def _places(self) -> Iterator[Place]:
+        return ((evse.id, plug.id) for evse in self._evses.values() for plug in evse.site.connectors)
+
+    def _is_out(self, evse: int, connector: int) -> bool:
+        return not self._out.isdisjoint((_name(None, None), _name(evse, None), _name(evse, connector)))
+
+    def _close(self, evse: Evse) -> None:
+        """An EVSE without an operative connector takes nobody new."""
+        if self._out and all(self._is_out(evse.id, plug.id) for plug in evse.site.connectors):
+            evse.closed_for.add(OUT_OF_SERVICE)
+        else:
+            evse.closed_for.discard(OUT_OF_SERVICE)
+
+    # ---------------------------------------------------------------------------------------- what is
+
+    def status(self, evse: Evse, connector: int | None = None) -> str | None:
+        """Status of a connector (None: the one in use or used last); None until the hardware has been heard."""
+        plug = evse.plug.id if connector is None else connector
         if evse.fault is not None:
             return "Faulted"
         if evse.pilot is None:
             return None
-        if evse.unprotected:
+        if evse.unprotected or (self._is_out(evse.id, plug) and not evse.is_busy):
             return "Unavailable"
-        left_behind = evse.plug.cable == "socket" and evse.cable_amps is not None
-        return "Occupied" if evse.connected or left_behind else "Available"
+        if plug == evse.plug.id and self._is_occupied(evse):
+            return "Occupied"
+        return "Unavailable" if evse.closed_for else "Available"
+
+    def _is_occupied(self, evse: Evse) -> bool:
+        return evse.connected or (evse.plug.cable == "socket" and evse.cable_amps is not None)
 
     def settle(self, cx: Context) -> None:
         """At the end of a step: tell what has changed, if the CSMS can be told."""
         for evse in self._evses.values():
-            status, place = self.status(evse), (evse.id, evse.site.connectors[0].id)
+            self._close(evse)
+        for place in self._places():
+            status = self.status(self._evses[place[0]], place[1])
             if status is None:
                 continue
             if self._seen.get(place) != status:
                 self._seen[place] = status
                 self._publish(cx, place, status)
-                cx.note("status", f"EVSE {evse.id} is {status}")
+                cx.note("status", f"EVSE {place[0]}, connector {place[1]} is {status}")
             if self._outbox.online and self._told.get(place) != status:
                 self._told[place] = status
                 data = {"evse": place[0], "connector": place[1], "status": status, "at": stamp(cx, cx.ms)}
@@ -55,6 +101,8 @@ class Availability:
         whole = min(self._seen.values(), key=MOST_USABLE_FIRST.index)
         cx.keys.put(physical.STATION_AVAILABILITY_STATE, whole)
 
+    # ---------------------------------------------------------------------------------------- what was told
+
     def reconnected(self, cx: Context, offline_ms: int) -> None:
         """B04: after a long absence all connectors are told again, after a short one only those that changed."""
         if offline_ms > cx.keys[comm.OFFLINE_THRESHOLD] * 1000:
@@ -65,5 +113,9 @@ class Availability:
         self._told.clear()
 
     def void(self, place: Place) -> None:
-        """A status never reached the CSMS."""
+        """The CSMS does not know the status of a connector."""
         self._told.pop(place, None)
+
+
+def _name(evse: int | None, connector: int | None) -> str:
+    return str(evse or 0) if connector is None else f"{evse}.{connector}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.core import failsafe, inventory
 from agent.core.authorization import Authorizer
+from agent.core.availability import TABLE as INOPERATIVE
 from agent.core.availability import Availability
 from agent.core.cache import TABLE as CACHE
 from agent.core.cache import Cache
@@ -28,6 +29,8 @@ from agent.core.registers import Registers
 from agent.core.registration import Registration
 from agent.core.remote import Remote
 from agent.core.reports import Reports
+from agent.core.resets import TABLE as STATION
+from agent.core.resets import Resets
 from agent.core.resumption import Resumption
 from agent.core.sampling import Sampling
 from agent.core.schedules import RELATIVE, Schedules
@@ -87,7 +90,7 @@ class Charger:
         )
         self.registration = Registration(site, self.outbox, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
-        self.availability = Availability(self.evses, self.outbox)
+        self.availability = Availability(self.evses, self.outbox, stored.get(INOPERATIVE, {}))
         self.tariffs = Tariffs(stored.get(COSTS, {}))
         self.displays = Displays(
             site.displays, stored.get(DISPLAYS, {}), self.evses, self.availability.status, self.tariffs
@@ -101,6 +104,7 @@ class Charger:
         self.stagger = failsafe.Stagger()
         self.limits = Limits(self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared))
         self.devices = Devices(self)
+        self.resets = Resets(self, stored.get(STATION, {}))
         self.has_csms = site.network is not None
         self.accepted_once = False
         self.stopping = False
@@ -164,7 +168,7 @@ class Charger:
 
     def start(self, cx: Context, reason: str) -> None:
         """The first step: permission withdrawn everywhere, the journal tidied, then the link."""
-        self.registration.reason = reason
+        self.registration.reason = reason = self.resets.start(cx, reason)
         self.silent_since_ms = cx.ms if self.has_csms else None
         self.devices.start(cx)
         self.stagger.start(cx, reason)
@@ -181,6 +185,7 @@ class Charger:
 
     def settle(self, cx: Context) -> None:
         """At the end of every step: transactions, limits and statuses follow the facts."""
+        self.resets.settle(cx)
         for evse in self.evses.values():
             self.resumption.settle(cx, evse)
             self.transactions.sign_before_start(cx, evse)

@@ -107,6 +107,12 @@ class SetPing(NamedTuple):
     ping_s: int
 
 
+class Restart(NamedTuple):
+    """End the process in order and let the service manager start it again; `reason` is the next BootReason."""
+
+    reason: str
+
+
 class Answer(NamedTuple):
     """The answer to a person's Asked; `ok` False carries a refusal with `error` in data."""
 
@@ -129,7 +135,7 @@ class Show(NamedTuple):
     screen: Screen
 
 
-Effect = MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Answer | Note | Show
+Effect = MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Restart | Answer | Note | Show
 
 PHASES: Mapping[type, Phase] = {MakeSafe: Phase.MAKE_SAFE, Persist: Phase.PERSIST, Energise: Phase.ENERGISE}
 """The phase of an effect is a property of its type; all others only speak."""

@@ -205,6 +205,8 @@ class Evse:
     next: Authorization | None = None
     """Accepted while the last authorization or transaction was still ending; granted right after."""
     tx: Transaction | None = None
+    closed_for: set[str] = field(default_factory=set)
+    """Why nobody new may begin here, in plain words: a reset is due, or the CSMS has taken it out of service."""
     commanded_amps: float | None = None
     """What the hardware was last told to offer while permitted; None when no permission is out."""
     unconfirmed: int | None = None
@@ -219,6 +221,12 @@ class Evse:
     @property
     def id(self) -> int:
         return self.site.id
+
+    @property
+    def is_busy(self) -> bool:
+        """Somebody charges here, or may, or has not finished."""
+        waiting = self.authorization is not None or self.released is not None or self.next is not None
+        return waiting or self.tx is not None
 
     @property
     def wants_current(self) -> bool:

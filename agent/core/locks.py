@@ -42,6 +42,10 @@ class Locks:
         if token is not None and not cx.keys[comm.UNLOCK_ON_EV_SIDE_DISCONNECT] and evse.needs_lock:
             self._owner[evse.id] = token
 
+    def keeps(self, evse: Evse) -> bool:
+        """A cable waits in the socket for its owner."""
+        return evse.id in self._owner
+
     def presented(self, cx: Context, token: Token) -> bool:
         """The owner of a held cable is here: it is released. True when it was held for this token."""
         held = [evse_id for evse_id, owner in self._owner.items() if owner.same(token)]

@@ -25,6 +25,7 @@ from agent.core.effects import (
     Note,
     Persist,
     Pipeline,
+    Restart,
     Say,
     SetPing,
     Show,
@@ -42,7 +43,7 @@ SLICE_S = 0.02
 SLOW_STEP_S = 0.1
 OPEN_WITHIN_S = 8.0
 OPEN_AFTER_BUG_S = 4.0
-EXIT_BUG = 70
+EXIT_BUG, EXIT_RESET = 70, 10
 
 
 class Steps(Protocol):
@@ -217,6 +218,8 @@ class Runner:
                 outlets.store.append(self._station.steps, effect)
             elif isinstance(effect, Answer):
                 outlets.answer(effect)
+            elif isinstance(effect, Restart):
+                self.stop(effect.reason, EXIT_RESET)
             elif isinstance(effect, Note):
                 outlets.note(effect.level, effect.topic, effect.text)
             elif isinstance(effect, Show):

@@ -21,6 +21,7 @@ from agent.core.effects import (
     Persist,
     Pipeline,
     Record,
+    Restart,
     Say,
     SetPing,
     Show,
@@ -40,7 +41,7 @@ from tests.sim.network import Network
 from tests.sim.outlet import Outlet, OutletSpec, raw, smart
 from tests.sim.people import Driver
 
-GOODBYE_MS = 8_000
+GOODBYE_MS, RESTART_MS = 8_000, 300
 STUCK_TICKS = 50
 """Ticks at one and the same moment after which a deadline counts as never cleared."""
 
@@ -116,6 +117,7 @@ class World:
         self.station: StationLike | None = None
         self.board = Life()
         self.process = Life()
+        self._restarting: Life | None = None
         self.frozen = False
         self._frozen_ms = 0
         self.boots = 0
@@ -226,10 +228,14 @@ class World:
 
     def stops_agent(self) -> Outage:
         """SIGTERM: the station is told, and the process ends when the contactors are open, or after 8 s."""
-        process, board = self.process, self.board
+        board = self.board
+        self._says_goodbye()
+        return Outage(self, lambda: self._starts("Unknown") if board.alive else None)
+
+    def _says_goodbye(self) -> None:
+        process = self.process
         self.hear(Stopping())
         self._ends_when_open(process, self.now_ms + GOODBYE_MS)
-        return Outage(self, lambda: self._starts("Unknown") if board.alive else None)
 
     def _ends_when_open(self, process: Life, until_ms: int) -> None:
         if process is not self.process or not process.alive:
@@ -240,6 +246,14 @@ class World:
         self._dies("all")
         for outlet in self.outlets.values():
             outlet.withdraws()
+
+    def _restarts(self) -> None:
+        """The station ends its process itself, what it has said still arrives, and the service manager starts it."""
+        process, board = self.process, self.board
+        if process is not self._restarting:
+            self._restarting = process
+            self.timeline.after(RESTART_MS, self._says_goodbye, process)
+            self.timeline.after(RESTART_MS + GOODBYE_MS + 1000, lambda: self._starts("ApplicationReset"), board)
 
     def freezes_agent(self) -> Outage:
         """SIGSTOP: the process holds still and hears everything later."""
@@ -403,6 +417,8 @@ class World:
                 self.network.disconnect(effect)
             case SetPing():
                 self.network.set_ping(effect)
+            case Restart():
+                self._restarts()
             case Answer():
                 self._asks[effect.ask] = effect
             case Show():
