@@ -222,8 +222,9 @@ def test_a_cable_that_waits_for_its_owner_is_not_idle() -> None:
     """Errata to B11: a cable that is still locked in the station."""
     world = charging(LOCKED, keys={"OCPPCommCtrlr.UnlockOnEVSideDisconnect": "false"})
     outlet = world.outlets[1]
-    left, _ = outlet.cable_amps, outlet.unplug()
-    outlet.cable_amps = left
+    cable_amps = outlet.cable_amps
+    outlet.unplug()
+    outlet.cable_amps = cable_amps
     world.runs(minutes=1)
     assert outlet.locked and trail(world.csms.transaction(1))[-1][0] == "Ended"
     assert reset(world, "OnIdle") == "Scheduled"
