@@ -169,7 +169,7 @@ EVSE_PHASE_ROTATION = key(
     default="RST",
     scope="evse",
     locked="How it is wired is told by the installer in board.toml.",
-    doc="Phases of the station that are wired to L1, L2 and L3 of the EVSE.",
+    doc="Phases of the grid that are wired to L1, L2 and L3 of the EVSE.",
 )
 POWER = key(
     "EVSE.Power",

@@ -8,11 +8,14 @@ from typing import Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.metering import is_fresh, measure, sample
-from agent.core.signing import ALIGNED, Signing
+from agent.core.signing import ALIGNED, SIGNATURE, Signing
 from config_keys import aligned, sampled
 
 BOUND = 120
 """Samples kept of one transaction; when it is reached every second one goes, never the first or last (E06.FR.13)."""
+BYTES = 100_000
+"""The same for what they make of the Ended event, about: 130 bytes a value, and a signature in Base64 (J02.FR.20)."""
+VALUE_BYTES = 130
 
 
 def series_timer(evse_id: int) -> str:
@@ -86,7 +89,13 @@ class Series:
     def _keep(self, cx: Context, evse: Evse, value: dict[str, Any]) -> None:
         assert evse.tx is not None
         kept = self._kept.setdefault(evse.tx.id, [])
-        if len(kept) >= BOUND:
+        if len(kept) >= BOUND or sum(_bytes(sample) for _, sample in kept) >= BYTES:
             cx.drop(*(row for row, _ in kept[1:-1:2]))
             del kept[1:-1:2]
         kept.append((cx.record("sample", {"tx": evse.tx.id, "value": value}), value))
+
+
+def _bytes(value: Mapping[str, Any]) -> int:
+    """How much a sample adds to the Ended event, about."""
+    signed = sum(len(row[SIGNATURE]["data"]) * 4 // 3 for row in value["values"] if len(row) > SIGNATURE)
+    return VALUE_BYTES * len(value["values"]) + signed

@@ -108,8 +108,13 @@ class Transactions:
             return
         if evse.tx.ending is not None:
             self._finish(cx, evse, evse.tx, evse.tx.ending)
-        elif evse.released is None and evse.charging_state() != evse.tx.charging_state:
+        elif evse.released is None and self._looks_different(evse, evse.tx):
             self.happened(cx, evse, Cause.STATE_CHANGED)
+
+    def _looks_different(self, evse: Evse, running: Transaction) -> bool:
+        """The charging state, or the phases in use while it charges, are no longer those told (E02.FR.13, FR.19)."""
+        rewired = evse.charging and evse.phases_closed not in (0, running.phases)
+        return rewired or evse.charging_state() != running.charging_state
 
     def sampled(
         self, cx: Context, evse: Evse, cause: Cause, value: dict[str, Any] | None, at_ms: int | None = None

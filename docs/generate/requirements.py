@@ -16,11 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hil.bench import Outfit
+from hil.certification import features
 from hil.certification.table import rows as certification_cases
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PAGE = HERE.parent / "requirements.md"
+OUTFITS = (Outfit("fixed"), Outfit("socket", bay_detector=True, signed_meter=True), Outfit(own_reader=False))
+"""What stands at the EVSEs at which tests/certification plays the cases."""
 COMPLETE: frozenset[str] = frozenset()
 """Blocks in which every id has a test or a reason."""
 
@@ -78,12 +82,15 @@ def _marked(tree: ast.Module) -> Iterator[str]:
 
 
 def _scripted() -> Iterator[str]:
-    """Certification cases that have a script which tests/certification runs."""
+    """Certification cases that have a script, and apply at one of the EVSEs where tests/certification runs it."""
+    declared = features.load()
+    here = [features.at(declared, outfit) for outfit in OUTFITS]
     for path in sorted((ROOT / "hil" / "certification").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "case":
-                named = [a.value for a in node.args[:1] if isinstance(a, ast.Constant)]
-                yield from (str(name) for name in named if name in certification_cases())
+                named = [str(a.value) for a in node.args[:1] if isinstance(a, ast.Constant)]
+                known = [certification_cases()[name] for name in named if name in certification_cases()]
+                yield from (row.id for row in known if any(not f.obstacle(row.condition) for f in here))
 
 
 def text() -> str:

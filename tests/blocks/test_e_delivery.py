@@ -77,7 +77,7 @@ def test_what_was_queued_when_the_link_broke_is_sent_as_offline() -> None:
     world.settles()
 
 
-@req("E04.FR.07", "E04.FR.08", "E11.FR.04", "E11.FR.05", "J02.FR.12", "J02.FR.13")
+@req("E04.FR.07", "E04.FR.08", "E12.FR.04", "E12.FR.05", "E11.FR.04", "E11.FR.05", "J02.FR.12", "J02.FR.13")
 def test_with_little_memory_intermediate_updates_go_and_nothing_else() -> None:
     keys = {
         **OFFLINE_FOR_ALL, "AlignedDataCtrlr.Interval": "0", "SampledDataCtrlr.TxUpdatedInterval": "10",

@@ -292,3 +292,20 @@ def test_registers_go_on_over_a_reboot(end: str) -> None:
     shown = [wh for _, wh in world.csms.transaction(1).registers()]
     assert shown[:-2] == sorted(shown[:-2]) and shown[-2] == shown[0]
     world.settles()
+
+
+@req("J01.FR.11", "J02.FR.07", "J01.FR.13", "J02.FR.09")
+def test_phases_are_numbered_as_the_meter_sees_them_and_the_rotation_is_told_apart() -> None:
+    keys = {**NONE, "AlignedDataCtrlr.Interval": "60", "AlignedDataCtrlr.Measurands": "Current.Import",
+            "SampledDataCtrlr.TxUpdatedInterval": "10", "SampledDataCtrlr.TxUpdatedMeasurands": "Current.Import",
+            "EVSE.PhaseRotation@1": "TRS"}  # fmt: skip
+    world = reads_often(idle(keys=keys))
+    charge(world, phases=1)
+    world.runs(minutes=2)
+    for trigger in ("MeterValuePeriodic", "MeterValueClock"):
+        sampled = events(world, trigger)[-1]["meterValue"][0]["sampledValue"]
+        assert [(s["phase"], s["value"]) for s in sampled] == [("L1", 32), ("L2", 0), ("L3", 0)]
+    variable = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "PhaseRotation"}}
+    told = world.csms_asks("GetVariables", {"getVariableData": [variable]})["getVariableResult"][0]
+    assert told["attributeValue"] == "TRS"
+    world.settles()
