@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -37,3 +38,22 @@ class Cause(Enum):
     RESET = Reason("ResetCommand", "ImmediateReset")
     FORCED = Reason("AbnormalCondition", "Local")
     ASKED_FOR = Reason("Trigger", "Other")
+
+
+CHARGING_STATES: Mapping[str, str | None] = {
+    "unplugged": "Idle",
+    "charging": "Charging",
+    "stopping": None,
+    "unauthorised": "EVConnected",
+    "held": "SuspendedEVSE",
+    "interrupted": "SuspendedEVSE",
+    "asking": None,
+    "resting": "SuspendedEV",
+    "offered": "EVConnected",
+}
+"""chargingState by what holds at the EVSE of a transaction, the first row that does (E.1); None: as it was told last.
+
+stopping: the authorization has ended, energy not yet. held: a limit or a fault says wait. interrupted: resumed after a
+restart, no energy since. asking: the car wants energy, the contactor is on its way. resting: it has charged, or was
+offered current for a while. offered: it has not yet made up its mind.
+"""

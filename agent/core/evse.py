@@ -9,7 +9,7 @@ from agent.core.context import Context
 from agent.core.site import Connector, EvseSite
 from hal.ports import Capabilities, Pilot, Reading, Withdraw
 from state_machines.contactor import CONTACTOR
-from state_machines.reasons import Cause
+from state_machines.reasons import CHARGING_STATES, Cause
 from state_machines.session import SESSION
 from state_machines.table import Edge, Subject
 
@@ -311,21 +311,24 @@ class Evse:
         self.authorization = None
         self.session.fire("deauthorised", cx)
 
-    def charging_state(self) -> str:
-        """OCPP's chargingState as the facts give it (E.1)."""
-        if not self.connected:
-            return "Idle"
-        if self.charging:
-            return "Charging"
-        if self.released is not None and self.tx is not None:
-            return self.tx.charging_state
-        if self.authorization is None:
-            return "EVConnected"
-        if self.held or (self.tx is not None and self.tx.interrupted and not self.rested):
-            return "SuspendedEVSE"
-        if self.pilot in WANTS_ENERGY:
-            return self.tx.charging_state if self.tx is not None else "EVConnected"
-        return "SuspendedEV" if self.tx is not None and (self.tx.has_charged or self.rested) else "EVConnected"
+    def situation(self, running: Transaction) -> str:
+        """Which row of CHARGING_STATES holds for its transaction: the first of them."""
+        holds = {
+            "unplugged": not self.connected,
+            "charging": self.charging,
+            "stopping": self.released is not None,
+            "unauthorised": self.authorization is None,
+            "held": self.held,
+            "interrupted": running.interrupted and not self.rested,
+            "asking": self.pilot in WANTS_ENERGY,
+            "resting": running.has_charged or self.rested,
+            "offered": True,
+        }
+        return next(name for name in CHARGING_STATES if holds[name])
+
+    def charging_state(self, running: Transaction) -> str:
+        """OCPP's chargingState of its transaction as the facts give it (E.1)."""
+        return CHARGING_STATES[self.situation(running)] or running.charging_state
 
     def facts(self) -> frozenset[str]:
         """Which of the TxStartPoint and TxStopPoint values hold now (E.0)."""

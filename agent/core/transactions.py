@@ -114,7 +114,7 @@ class Transactions:
     def _looks_different(self, evse: Evse, running: Transaction) -> bool:
         """The charging state, or the phases in use while it charges, are no longer those told (E02.FR.13, FR.19)."""
         rewired = evse.charging and evse.phases_closed not in (0, running.phases)
-        return rewired or evse.charging_state() != running.charging_state
+        return rewired or evse.charging_state(running) != running.charging_state
 
     def sampled(
         self, cx: Context, evse: Evse, cause: Cause, value: dict[str, Any] | None, at_ms: int | None = None
@@ -270,7 +270,7 @@ class Transactions:
         token: Token | None,
         facts: frozenset[str],
     ) -> None:
-        by_ev = cause is Cause.STATE_CHANGED and evse.charging_state() == "SuspendedEV"
+        by_ev = cause is Cause.STATE_CHANGED and evse.charging_state(running) == "SuspendedEV"
         self.stop_because(evse, "StoppedByEV" if by_ev else cause.value.stopped)
         cx.forget(sample_timer(evse.id))
         cx.forget(series_timer(evse.id))
@@ -327,7 +327,7 @@ class Transactions:
         at_ms: int | None = None,
     ) -> None:
         """Record one event of this moment (or of `at_ms`), give it its seqNo, and hand it to the outbox."""
-        state, stamped = evse.charging_state(), stamp(cx, cx.ms if at_ms is None else at_ms)
+        state, stamped = evse.charging_state(running), stamp(cx, cx.ms if at_ms is None else at_ms)
         remote = "remote_start_id" in running.untold and kind != "Ended"
         trigger = (Cause.REMOTE_START if remote else cause).value.trigger
         data: dict[str, Any] = {

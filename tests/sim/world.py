@@ -8,7 +8,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from agent.core.effects import (
     Answer,
@@ -155,12 +155,12 @@ class World:
         """The driver at EVSE `evse`."""
         return self.drivers[evse]
 
-    def runs(self, *, ms: float = 0, seconds: float = 0, minutes: float = 0, hours: float = 0) -> World:
+    def runs(self, *, ms: float = 0, seconds: float = 0, minutes: float = 0, hours: float = 0) -> Self:
         """Let time pass."""
         self._advance(self.now_ms + round(ms + 1000 * (seconds + 60 * minutes + 3600 * hours)))
         return self
 
-    def until(self, condition: Callable[[], bool], *, within_s: float) -> World:
+    def until(self, condition: Callable[[], bool], *, within_s: float) -> Self:
         """Let time pass until `condition` holds; AssertionError when it does not within `within_s`."""
         end = self.now_ms + round(within_s * 1000)
         while not condition():
@@ -172,7 +172,7 @@ class World:
             self._advance_to_next(due)
         return self
 
-    def settles(self, *, within_h: float = 4) -> World:
+    def settles(self, *, within_h: float = 4) -> Self:
         """All faults end, everybody leaves, all that is queued is delivered; then the final judgement.
 
         The world must run long enough before for the story's own outages to be over.
