@@ -62,6 +62,18 @@ EMERGENCY_STOP_ENABLED = _fact(
     "EmergencyStopSensor.Enabled", Boolean(), "It cannot be switched off.", only=_BOARD, default=True
 )
 EMERGENCY_STOP_ACTIVE = _fact("EmergencyStopSensor.Active", Boolean(), "The emergency stop is pressed.", only=_BOARD)
+GROUND_AVAILABLE = _fact(
+    "GroundIsolationProtection.Available", Boolean(), "Protective earth is watched.", only=_BOARD, default=True
+)
+GROUND_PROBLEM = _fact(
+    "GroundIsolationProtection.Problem", Boolean(), "Protective earth is missing or faulty.", only=_BOARD
+)
+OVER_CURRENT_AVAILABLE = _fact(
+    "OverCurrentProtection.Available", Boolean(), "The EV's current is watched.", only=_BOARD, default=True
+)
+OVER_CURRENT_ACTIVE = _fact(
+    "OverCurrentProtection.Active", Boolean(), "The EV drew too much; it stays until unplug.", only=_BOARD
+)
 FEED_AVAILABLE = _fact("ElectricalFeed.Available", Boolean(), "The mains of the EVSE.", only=_BOARD, default=True)
 FEED_PROBLEM = _fact(
     "ElectricalFeed.Problem", Boolean(), "The voltage is too high or too low, or the mains failed.", only=_BOARD
@@ -158,6 +170,10 @@ TEMPERATURE = {
     )
     for where in SENSORS
 }
+
+TEMPERATURE_ACTIVE = _fact(
+    "TemperatureSensor.Active", Boolean(), "Too hot: charging is paused or slower.", only=_BOARD
+)
 
 # ------------------------------------------------------------------------------------------------ link
 

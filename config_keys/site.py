@@ -165,6 +165,15 @@ OUTBOX_LIMIT = key(
     doc="Most transaction events kept while offline; then Updated events are thinned, no Started or Ended.",
 )
 
+EVENTS_SET_ASIDE = key(
+    "RecoveryCtrlr.EventsSetAside",
+    Integer(min=0),
+    access=RO,
+    default=0,
+    monitored=True,
+    doc="Transaction events that the CSMS never took and that are kept.",
+)
+
 # ------------------------------------------------------------------------------------------------ people
 
 FREE_CHARGING = key(

@@ -87,6 +87,8 @@ FAULTS: dict[str, Fault] = {
                                "The energy counter went back: check for a swapped or reset meter."),
     "meter_frozen": Fault("MeterFrozen", None, "warning", False, "gone", "",
                           "The meter shows power but its counter stands still: replace it."),
+    "reader_silent": Fault("ReaderSilent", None, "warning", False, "gone", "Cards cannot be read.",
+                           "Check the card reader's supply and cable."),
     "readback_mismatch": Fault("ReadbackMismatch", None, "pause", False, "gone", "Charging is paused.",
                                "The controller does not keep what is written: check for a second master."),
     "not_independent": Fault("NoIndependentLayer", None, "stop", False, "service", _CALL,

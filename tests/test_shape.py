@@ -44,7 +44,7 @@ class Zone:
     stdlib: frozenset[str] | None = PURE_STDLIB
 
 
-CORE = ("agent.core", "config_keys", "state_machines", "hal.ports")
+CORE = ("agent.core", "config_keys", "state_machines", "hal.ports", "hal.faults")
 IO = ("agent.io", "agent.core", "config_keys", "hal.ports")
 RANDOM = PURE_STDLIB | {"random"}
 LAZY = PURE_STDLIB | {"importlib", "sys"}
@@ -54,6 +54,7 @@ ZONES = (
     Zone("config_keys/*", ("config_keys",)),
     Zone("state_machines/*", ("state_machines", "config_keys"), ("transitions",)),
     Zone("hal/ports.py", ()),
+    Zone("hal/faults.py", ()),
     Zone("agent/core/*", CORE, stdlib=RANDOM),
     Zone("agent/protocol/v201.py", ("agent.protocol", "agent.core"), ("ocpp",), LAZY),
     Zone("agent/protocol/*", ("agent.protocol", "agent.core"), stdlib=LAZY),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.core.context import Context
 from agent.core.evse import EV_MINIMUM_AMPS, Evse
 from agent.core.metering import is_fresh
+from agent.core.monitors_parts import SHOWN, shows
 from agent.core.status import begin_wh
 from config_keys import display, hardware, physical, registry, site, tariff
 from config_keys.key import RO, Key
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
     from agent.core.site import EvseSite, Site
 
 POWER_DEVICES = frozenset({"controller", "board"})
-CONTACTOR = frozenset({"contactor_welded", "contactor_failed", "contactor_dropped"})
-PILOT = frozenset({"diode", "pilot"})
-FEED = frozenset({"over_voltage", "under_voltage", "power_loss"})
-CONTROLLER = frozenset({"board_internal", "device_error", "readback_mismatch", "not_independent"})
-LOCK = frozenset({"lock"})
 NO_OFFER_PERCENT = 100.0
 
 Of = Callable[["Charger", Context, Evse], Any]
@@ -125,8 +121,9 @@ def _measured(quantity: Quantity, phase: int = 0) -> Of:
     return value
 
 
-def _faulty(codes: frozenset[str]) -> Of:
-    return lambda charger, cx, evse: not codes.isdisjoint(evse.faults)
+def _faulty(key: Key[Any]) -> Of:
+    """True while a fault stands that shows at this variable."""
+    return lambda charger, cx, evse: shows(key, evse)
 
 
 def _imbalance(quantity: Quantity) -> Of:
@@ -209,6 +206,10 @@ def _power(charger: Charger, cx: Context) -> Any:
     return sum(known) if len(known) == len(powers) else None
 
 
+def _set_aside(charger: Charger, cx: Context) -> int:
+    return charger.outbox.set_aside
+
+
 STATION: Mapping[Key[Any], Callable[[Charger, Context], Any]] = {
     physical.STATION_POWER: _power,
     physical.STATION_PROBLEM: _station_problem,
@@ -216,8 +217,10 @@ STATION: Mapping[Key[Any], Callable[[Charger, Context], Any]] = {
     physical.STATION_TRIPPED: _station_tripped,
     hardware.DATA_LINK_ACTIVE: _connected,
     hardware.DATA_LINK_PROBLEM: _offline,
+    site.EVENTS_SET_ASIDE: _set_aside,
 }
 EVSE: Mapping[Key[Any], Of] = {
+    **{key: _faulty(key) for key in SHOWN},
     physical.EVSE_AVAILABILITY_STATE: _status,
     physical.EVSE_PROBLEM: lambda charger, cx, evse: has_problem(evse),
     physical.EVSE_TRIPPED: lambda charger, cx, evse: _is_tripped(evse),
@@ -233,33 +236,22 @@ EVSE: Mapping[Key[Any], Of] = {
     physical.AC_VOLTAGE_L2: _measured("voltage_v", 2),
     physical.AC_VOLTAGE_L3: _measured("voltage_v", 3),
     hardware.CONTACTOR_ACTIVE: lambda charger, cx, evse: evse.contactor.may_carry,
-    hardware.CONTACTOR_PROBLEM: lambda charger, cx, evse: (
-        evse.contactor.latched is not None or not CONTACTOR.isdisjoint(evse.faults)
-    ),
-    hardware.CONTACTOR_TRIPPED: lambda charger, cx, evse: evse.contactor.latched == "ContactorWelded",
     hardware.PILOT_ACTIVE: lambda charger, cx, evse: evse.connected,
     hardware.PILOT_STATE: lambda charger, cx, evse: evse.pilot,
     hardware.PILOT_PERCENT: _duty,
-    hardware.PILOT_PROBLEM: lambda charger, cx, evse: evse.pilot in ("E", "F") or not PILOT.isdisjoint(evse.faults),
-    hardware.RCD_TRIPPED: _faulty(frozenset({"residual_current"})),
-    hardware.RCD_PROBLEM: _faulty(frozenset({"residual_selftest"})),
-    hardware.EMERGENCY_STOP_ACTIVE: _faulty(frozenset({"emergency_stop"})),
-    hardware.FEED_PROBLEM: _faulty(FEED),
     hardware.CONTROLLER_ACTIVE: _answers,
     hardware.CONTROLLER_PROBLEM: lambda charger, cx, evse: (
-        not _answers(charger, cx, evse) or not CONTROLLER.isdisjoint(evse.faults)
+        not _answers(charger, cx, evse) or shows(hardware.CONTROLLER_PROBLEM, evse)
     ),
     hardware.CONTROLLER_MANUFACTURER: _said("vendor"),
     hardware.CONTROLLER_MODEL: _said("model"),
     hardware.CONTROLLER_SERIAL: _said("serial"),
     hardware.CONTROLLER_FIRMWARE: _said("firmware"),
-    hardware.METER_PROBLEM: lambda charger, cx, evse: "meter" in evse.silent or "meter_implausible" in evse.faults,
     hardware.METER_ENERGY_IMPORT_REGISTER: _measured("energy_import_wh"),
     hardware.METER_ENERGY_EXPORT_REGISTER: _measured("energy_export_wh"),
     hardware.METER_ENERGY_IMPORT: _transaction_energy,
     hardware.METER_SERIAL_NUMBER: lambda charger, cx, evse: evse.reading.serial[:50] if evse.reading else None,
     hardware.LOCK_ACTIVE: lambda charger, cx, evse: evse.locked,
-    hardware.LOCK_PROBLEM: _faulty(LOCK),
     hardware.BAY_ACTIVE: lambda charger, cx, evse: evse.bay_occupied,
     hardware.EV_AVAILABLE: lambda charger, cx, evse: evse.connected,
     **{key: _temperature(where) for where, key in hardware.TEMPERATURE.items()},

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from agent.core.context import Context
 from agent.core.monitors import CRITERIA, TABLE, Monitor, Monitors
 from agent.core.monitors_factory import factory
+from agent.core.monitors_faults import TABLE as TOLD_FAULTS
+from agent.core.monitors_faults import Faults
 from agent.core.monitors_queue import IDS, Notices
 from agent.core.monitors_watch import ALERTS, Watch
 from agent.core.selection import Filter
@@ -25,8 +27,9 @@ class Monitoring:
         self._charger = charger
         self.monitors = Monitors(charger.keys, charger.variables.find, factory(charger.site), stored.get(TABLE, {}))
         self.notices = Notices(charger.outbox, charger.site.network is not None, stored.get(IDS, {}))
+        self.faults = Faults(charger, self.notices, stored.get(TOLD_FAULTS, {}))
         self.watch = Watch(
-            self.monitors, self.notices, charger.evses, self._read, lambda slot, text: None, stored.get(ALERTS, {})
+            self.monitors, self.notices, charger.evses, self._read, self.faults.cause, stored.get(ALERTS, {})
         )
 
     def _read(self, cx: Context, slot: Slot) -> str:
@@ -34,10 +37,12 @@ class Monitoring:
 
     def start(self, cx: Context) -> None:
         """The first step after a start."""
+        self.faults.start(cx)
         self.watch.start(cx)
 
     def settle(self, cx: Context) -> None:
         """At the end of a step."""
+        self.faults.settle(cx, self._charger.outbox.online)
         self.watch.settle(cx, self._charger.keys, self._charger.outbox.online)
         self.notices.settle(cx)
 

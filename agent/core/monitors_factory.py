@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.core.monitors import FACTORY_IDS, Kind, Monitor, Origin
+from agent.core.monitors_parts import CRITICAL, WARNING
 from agent.core.site import Site
 from config_keys import hardware, physical
+from config_keys import site as own
 from config_keys.key import Key
 from config_keys.values import Slot
 
-WARNING = 6
-"""OCPP's severity of what may need action."""
 VOLTAGE_TOLERANCE = 0.1
 """EN 50160: 10 % of the nominal voltage."""
 HOT_CELSIUS: Mapping[str, float] = {"socket": 70.0, "cable": 70.0, "pcb": 75.0}
@@ -22,6 +22,7 @@ VOLTAGES: tuple[Key[Any], ...] = (physical.AC_VOLTAGE_L1, physical.AC_VOLTAGE_L2
 
 def factory(site: Site) -> Iterator[Monitor]:
     """Every hard-wired and preconfigured monitor of a station. Ids depend on rule and place only."""
+    yield _made(1, (own.EVENTS_SET_ASIDE, None, None), "Delta", 0, CRITICAL, "HardWiredMonitor")
     for evse in site.evses:
         for number, key in enumerate(VOLTAGES[: evse.phases]):
             slot: Slot = (key, evse.id, None)

@@ -44,8 +44,9 @@ class Notices:
         """Events of before the restart that the CSMS has not answered."""
         self._queue = {data["id"]: _Waiting(data, row) for row, data in found}
 
-    def __len__(self) -> int:
-        return len(self._queue)
+    def waits(self, id: int) -> bool:
+        """Whether an event has not been answered yet."""
+        return id in self._queue
 
     def add(self, cx: Context, severity: int, **event: Any) -> int:
         """Queue an event of this moment and return its id; what is None is left out."""

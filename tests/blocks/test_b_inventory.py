@@ -53,7 +53,7 @@ def test_what_is_not_built_in_does_not_exist(world: World) -> None:
     assert read(world, "FiscalMetering.PublicKey", 1)[0] == "UnknownVariable"
     assert read(world, "ISO15118Ctrlr.Available", 1) == ("Accepted", "false")
     assert read(world, "ISO15118Ctrlr.SeccId", 1)[0] == "UnknownVariable"
-    assert read(world, "TemperatureSensor.Temperature[cable]", 1)[0] == "UnknownComponent"
+    assert read(world, "TemperatureSensor.Temperature[cable]", 1)[0] == "UnknownVariable"
 
 
 def test_a_bay_detector_is_told_where_there_is_one() -> None:

@@ -170,6 +170,18 @@ def test_fifty_ids_are_taken_and_one_more_is_an_occurrence_violation(world: Worl
     assert too_many.error is not None and too_many.error[0] == "OccurrenceConstraintViolation"
 
 
+@req("N06.FR.07")
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [("ClearVariableMonitoring", {"id": [1]}), ("SetVariableMonitoring", {"setMonitoringData": [wish(POWER)]})],
+)
+def test_a_message_of_more_bytes_than_fit_is_a_format_violation(world: World, action: str, payload: Payload) -> None:
+    custom = {"vendorId": "org.example", "padding": "x" * 65000}
+    too_long = world.csms.sends(action, {**payload, "customData": custom})
+    world.runs(seconds=5)
+    assert too_long.error is not None and too_long.error[0] == "FormatViolation"
+
+
 # ---------------------------------------------------------------------------------------- N03: the base
 
 
@@ -239,7 +251,7 @@ def test_base_and_level_survive_a_restart(world: World) -> None:
     world.runs(seconds=30)
     assert get_variable(world, "MonitoringCtrlr.ActiveMonitoringLevel") == "3"
     assert get_variable(world, "MonitoringCtrlr.ActiveMonitoringBase") == "HardWiredOnly"
-    assert report(world) == []
+    assert [row["variable"]["name"] for row in report(world)] == ["EventsSetAside"]
 
 
 # ---------------------------------------------------------------------------------------- N02: reports
