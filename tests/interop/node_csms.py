@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,17 @@ class NodeCsms:
         since = len(self.lines)
         self._command({"action": action, "payload": payload or {}})
         return self.wait_for(lambda x: x["what"] == "answer" and x["action"] == action, timeout, since)
+
+    def probe(self, calls: Sequence[tuple[str, Any]], timeout: float = 120.0) -> list[Line]:
+        """Send (action, payload) one after the other, wrong ones too; for each, whether it is valid by the schemas of
+        this CSMS, and the `code` of the CALLERROR that came back (None: a result that is valid, too)."""
+        self._collect()
+        since = len(self.lines)
+        named = [(f"probe-{since}-{number}", action, payload) for number, (action, payload) in enumerate(calls)]
+        self._command({"probe": named})
+        if named:
+            self.wait_for(lambda line: line.get("id") == named[-1][0], timeout, since)
+        return [line for line in self.lines[since:] if line["what"] == "probed"]
 
     def answers(self, **by_action: dict[str, Any]) -> None:
         """Answer these actions with these payloads from now on."""
