@@ -10,6 +10,7 @@ from agent.core.remote import RemoteStart, Verdict
 from agent.protocol.block import Block, answers
 from agent.protocol.profile import to_profile
 from agent.protocol.v201 import call, call_result, datatypes
+from config_keys import smart_charging
 
 
 class RemoteControl(Block):
@@ -19,7 +20,8 @@ class RemoteControl(Block):
     def start(
         self, request: call.RequestStartTransaction, cx: Context
     ) -> call_result.RequestStartTransaction:
-        profile = request.charging_profile
+        obeys = cx.keys[smart_charging.ENABLED]
+        profile = request.charging_profile if obeys else None
         group = request.group_id_token.id_token if request.group_id_token else None
         verdict = self.charger.remote.start(cx, RemoteStart(
             request.remote_start_id, Token(request.id_token.id_token, str(request.id_token.type)),

@@ -16,7 +16,8 @@ from agent.core.known import Info, Known, look_up, policy
 from agent.core.locallist import LocalList
 from agent.core.locks import Locks
 from agent.core.outbox import Outbox
-from agent.core.schedules import Profile, Schedules
+from agent.core.profiles import Profile
+from agent.core.schedules import Schedules
 from agent.core.transactions import Transactions
 from config_keys import auth, site, tx
 from state_machines.decision import Decision, Facts, decide

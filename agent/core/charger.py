@@ -16,10 +16,10 @@ from agent.core.context import Context, Durable
 from agent.core.displays import TABLE as DISPLAYS
 from agent.core.displays import Displays
 from agent.core.effects import Record, SetPing
+from agent.core.energy import Energy
 from agent.core.evse import Evse
 from agent.core.hardware import Devices
-from agent.core.jobs import Jobs
-from agent.core.limits import Claim, Limits, rest_timer
+from agent.core.limits import Claim, rest_timer
 from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
 from agent.core.monitoring import Monitoring
@@ -34,7 +34,6 @@ from agent.core.resets import TABLE as STATION
 from agent.core.resets import Resets
 from agent.core.resumption import Resumption
 from agent.core.sampling import Sampling
-from agent.core.schedules import RELATIVE, Schedules
 from agent.core.selection import Selection
 from agent.core.series import Series, series_timer
 from agent.core.signing import Signing, signing_timer
@@ -68,12 +67,12 @@ class Charger:
         self.keys = keys
         self.local_list = LocalList(stored.get(TABLE, {}), keys)
         self.cache = Cache(stored.get(CACHE, {}), keys)
-        self.jobs = Jobs()
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
-        self.schedules = Schedules(site)
-        self.complaints += self.schedules.restore(stored.get("profiles", {}).values())
-        self.schedules.restore_relative(stored.get(RELATIVE, {}))
+        self.stagger = failsafe.Stagger()
+        self.energy = Energy(self.evses, stored, self._claim_sources())
+        self.complaints += self.energy.complaints
+        self.schedules, self.limits = self.energy.schedules, self.energy.limits
         self.signing = Signing()
         self.series = Series(self.signing)
         self.registers = Registers(stored.get("meters", {}))
@@ -103,8 +102,6 @@ class Charger:
         self.reports = Reports(self.outbox)
         self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
         self.monitoring = Monitoring(self, stored)
-        self.stagger = failsafe.Stagger()
-        self.limits = Limits(self.evses, self._claim_sources(), (failsafe.installation, self.schedules.shared))
         self.devices = Devices(self)
         self.resets = Resets(self, stored.get(STATION, {}))
         self.has_csms = site.network is not None
@@ -130,7 +127,6 @@ class Charger:
             self.stagger.claims,
             self._stopping_claim,
             failsafe.CsmsSilent(self).claims,
-            self.schedules.claims,
         )
 
     def _stopping_claim(self, cx: Context, evse: Evse) -> Iterable[Claim]:
@@ -179,9 +175,9 @@ class Charger:
         if self.recovered.superseded:
             cx.drop(*self.recovered.superseded)
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
-        self.schedules.forget_orphans(cx, {t.id for t in self.recovered.running})
         self.displays.start(cx)
         self.monitoring.start(cx)
+        self.schedules.start(cx, {t.id for t in self.recovered.running})
         self.link.start(cx)
         self._arm_clock(cx)
 

@@ -14,7 +14,7 @@ from state_machines.session import SESSION
 from state_machines.table import Edge, Subject
 
 if TYPE_CHECKING:
-    from agent.core.schedules import Profile
+    from agent.core.profiles import Profile
     from agent.core.transaction import Transaction
 
 WANTS_ENERGY = ("C",)
@@ -56,6 +56,8 @@ class Authorization:
     """EVSEs that the driver may have meant: those of the reader that the card was held to."""
     profile: Profile | None = None
     """The TxProfile that came with a remote start, for the transaction that this begins (F01.FR.10)."""
+    priority: int = 0
+    """chargingPriority: a higher one is served before others where a bound is too small for all (K03.FR.04)."""
     refused_wh: float | None = None
     """The CSMS said afterwards that it does not accept the token; the register then, or 0 without a reading."""
 
@@ -227,6 +229,11 @@ class Evse:
         """Somebody charges here, or may, or has not finished."""
         waiting = self.authorization is not None or self.released is not None or self.next is not None
         return waiting or self.tx is not None
+
+    @property
+    def priority(self) -> int:
+        """chargingPriority of who charges here: 0 when none is known (K03.FR.06)."""
+        return self.authorization.priority if self.authorization is not None else 0
 
     @property
     def wants_current(self) -> bool:

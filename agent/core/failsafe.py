@@ -7,7 +7,8 @@ from typing import Protocol
 
 from agent.core.context import Context
 from agent.core.evse import Evse
-from agent.core.limits import Claim, Shared
+from agent.core.limits import Claim
+from agent.core.sharing import Shared
 from config_keys import site, tx
 
 

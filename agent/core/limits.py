@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agent.core.context import Context
+from agent.core.electrics import grid_phases, watts_per_amp
 from agent.core.evse import RECLOSE_MS, TOO_SOON, Evse
+from agent.core.sharing import Shared, Taker, Turns, room, split
 from config_keys import site
 from hal.ports import Offer, Permit, Withdraw
 
@@ -21,8 +23,6 @@ REACTION_MS = 10_000
 """How long an EVSE's older, higher setpoint still counts against a shared limit (5 s of the EV, 5 s of margin)."""
 STEP_AMPS = 0.1
 """Resolution of setpoints; limits are rounded down to it."""
-
-
 REST_S = 30.0
 """A car that was offered current for so long and did not ask for it is SuspendedEV."""
 
@@ -44,14 +44,6 @@ class Claim(NamedTuple):
     def at(self, now_ms: int) -> float:
         """The bound now: after `until_ms` it is the claim's own fallback."""
         return self.amps if self.until_ms is None or now_ms < self.until_ms else self.fallback
-
-
-class Shared(NamedTuple):
-    """A bound for the sum of all EVSEs, in amps per phase."""
-
-    owner: str
-    amps: float
-    why: str = ""
 
 
 class Verdict(NamedTuple):
@@ -92,51 +84,111 @@ class _Setpoint:
         self.amps = amps
 
 
-class Limits:
-    """Holds every source of claims and commands the current of every EVSE."""
+class Round(NamedTuple):
+    """One look at everything: each EVSE's own claims, the shared bounds, and every EVSE as one that takes a part."""
 
-    def __init__(self, evses: Mapping[int, Evse], sources: Iterable[Source], shared: Iterable[SharedSource]) -> None:
+    own: dict[int, list[Claim]]
+    bounds: tuple[Shared, ...]
+    takers: dict[int, Taker]
+    taking: frozenset[int]
+
+
+class Limits:
+    """Holds every source of claims and commands the current of every EVSE.
+
+    `local` are the sources that hold whatever the time, `scheduled` those that follow a schedule.
+    """
+
+    def __init__(
+        self,
+        evses: Mapping[int, Evse],
+        local: Iterable[Source],
+        scheduled: Iterable[Source],
+        shared: Iterable[SharedSource],
+        efficient: Callable[[Context, Evse], float] = lambda cx, evse: 0.0,
+    ) -> None:
+        """`efficient` tells the minChargingRate of an EVSE in A per phase, 0 for none (K01.FR.21)."""
         self._evses = evses
-        self._sources = tuple(sources)
+        self._local = tuple(local)
+        self._scheduled = tuple(scheduled)
         self._shared = tuple(shared)
+        self._efficient = efficient
         self._setpoints = {evse_id: _Setpoint() for evse_id in evses}
+        self._turns = Turns()
         self.verdicts: dict[int, Verdict] = {}
+
+    def local(self, cx: Context, evse: Evse) -> list[Claim]:
+        """The claims that do not follow a schedule."""
+        return [claim for source in self._local for claim in source(cx, evse)]
 
     def judge(self, cx: Context, evse: Evse) -> Verdict:
         """The lowest live claim of an EVSE, rounded down; below the EV minimum it is a pause (0 A)."""
-        claims = [claim for source in self._sources for claim in source(cx, evse)]
-        claims += [self._share(cx, evse, shared) for source in self._shared for shared in source(cx)]
-        assert claims, "no claim at all: not even a nameplate"
-        lowest = min(claims, key=lambda claim: claim.at(cx.ms))
-        amps = math.floor(lowest.at(cx.ms) / STEP_AMPS + 1e-6) * STEP_AMPS
-        if amps < cx.keys[site.EV_MINIMUM]:
-            amps = 0.0
-        return Verdict(round(amps, 1), lowest.owner, tuple(claims), cx.ms)
+        return self._verdict(cx, evse, self._look(cx))
 
     def apply(self, cx: Context) -> None:
         """At the end of a step: judge every EVSE, let its session follow, and command the current."""
+        seen = self._look(cx)
+        self._turns.follow(cx, {i: seen.takers[i] for i in sorted(seen.taking)}, seen.bounds)
         for evse in sorted(self._evses.values(), key=lambda e: self._rank(cx, e)):
-            verdict = self.judge(cx, evse)
+            verdict = self._verdict(cx, evse, seen)
             self._publish(cx, evse, verdict)
             self._steer(cx, evse, verdict)
             locking = evse.needs_lock and not evse.locked
             evse.held = evse.session.state in ("ready", "pausing") and not locking
             self._command(cx, evse, verdict)
 
+    # ---------------------------------------------------------------------------------------- judging
+
+    def _look(self, cx: Context) -> Round:
+        own = {e.id: self.local(cx, e) + [c for s in self._scheduled for c in s(cx, e)] for e in self._evses.values()}
+        bounds = tuple(bound for source in self._shared for bound in source(cx))
+        takers = {e.id: self.taker(cx, e, own[e.id]) for e in self._evses.values()}
+        return Round(own, bounds, takers, self.taking(cx))
+
+    def taking(self, cx: Context) -> frozenset[int]:
+        """The EVSEs that take part in the sharing of bounds."""
+        return frozenset(evse.id for evse in self._evses.values() if self._takes(cx, evse))
+
+    def taker(self, cx: Context, evse: Evse, own: list[Claim]) -> Taker:
+        """An EVSE as one that takes a part of shared bounds, if `own` claims were all that holds."""
+        assert own, "no claim at all: not even a nameplate"
+        return Taker(
+            evse.id,
+            ceiling=min(claim.at(cx.ms) for claim in own),
+            least=float(cx.keys[site.EV_MINIMUM]),
+            phases=grid_phases(cx, evse),
+            watts_per_amp=watts_per_amp(cx, evse),
+            efficient=self._efficient(cx, evse),
+            priority=evse.priority,
+            turn=self._turns.of(evse.id, cx.ms),
+            resting=evse.rested and evse.contactor.state == "armed",
+        )
+
+    def _verdict(self, cx: Context, evse: Evse, seen: Round) -> Verdict:
+        claims = [*seen.own[evse.id], *(c for bound in seen.bounds for c in self._part(cx, evse, bound, seen))]
+        lowest = min(claims, key=lambda claim: claim.at(cx.ms))
+        amps = math.floor(lowest.at(cx.ms) / STEP_AMPS + 1e-6) * STEP_AMPS
+        if amps < cx.keys[site.EV_MINIMUM]:
+            amps = 0.0
+        return Verdict(round(amps, 1), lowest.owner, tuple(claims), cx.ms)
+
+    def _part(self, cx: Context, evse: Evse, bound: Shared, seen: Round) -> Iterable[Claim]:
+        """A fair, stable part of a shared bound, and never what others may still be drawing."""
+        me = seen.takers[evse.id]
+        me = me._replace(ceiling=max(me.ceiling, me.least))
+        rivals = [me if i == me.id else seen.takers[i] for i in sorted(seen.taking | {me.id})]
+        drawn = {i: setpoint.exposure(cx.ms) for i, setpoint in self._setpoints.items()}
+        free = room(bound, me, drawn, (t for t in seen.takers.values() if t.id != me.id))
+        if free == math.inf:
+            return
+        self._wake(cx)
+        others = sum(amps for i, amps in drawn.items() if i != me.id)
+        why = f"{bound.limit:g} {bound.unit} shared by {len(rivals)}; others may draw {others:g} A. {bound.why}"
+        yield Claim(bound.owner, min(free, split(bound, tuple(rivals))[me.id]), why=why.strip())
+
     def _rank(self, cx: Context, evse: Evse) -> tuple[bool, int]:
         """Those that give back go before those that take."""
         return (self._setpoints[evse.id].amps == 0, evse.id)
-
-    def _share(self, cx: Context, evse: Evse, shared: Shared) -> Claim:
-        """A fair, stable part of a shared bound: an equal share, and never what others may still be drawing."""
-        takers = [e for e in self._evses.values() if e is evse or self._takes(e)]
-        equal = shared.amps / len(takers)
-        modest = sum(min(equal, e.site.max_amps) for e in takers if e is not evse)
-        others = sum(self._setpoints[e.id].exposure(cx.ms) for e in self._evses.values() if e is not evse)
-        amps = max(0.0, min(max(equal, shared.amps - modest), shared.amps - others))
-        self._wake(cx)
-        why = f"{shared.amps:g} A shared by {len(takers)}; others may draw {others:g} A. {shared.why}".strip()
-        return Claim(shared.owner, amps, why=why)
 
     def _wake(self, cx: Context) -> None:
         """Step again when an EV's older setpoint no longer counts."""
@@ -144,8 +196,11 @@ class Limits:
         if lapses:
             cx.timers.set("limits.share", min(lapses))
 
-    def _takes(self, evse: Evse) -> bool:
-        return evse.session.state in ("ready", "powered", "pausing", "stopping")
+    def _takes(self, cx: Context, evse: Evse) -> bool:
+        """Whether an EVSE takes part in the sharing: it has power, or only the current is missing."""
+        if evse.session.state == "ready":
+            return evse.obstacle(cx) in (None, TOO_SOON)
+        return evse.session.state in ("powered", "pausing", "stopping")
 
     def _publish(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
         before = self.verdicts.get(evse.id)
@@ -185,6 +240,8 @@ class Limits:
         if not evse.contactor.permitted:
             self._gone(cx, evse, setpoint)
             return
+        if evse.contactor.state == "armed" and not evse.rested and cx.timers.at(rest_timer(evse.id)) is None:
+            cx.after(rest_timer(evse.id), REST_S)
         target = verdict.amps if evse.wants_current else 0.0
         if evse.commanded_amps is None:
             self._permit(cx, evse, setpoint, target)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from agent.core.authorization import Authorizer
 from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
+from agent.core.profiles import TX, Profile
 from agent.core.registration import Registration
-from agent.core.schedules import TX, Profile, Schedules
+from agent.core.schedules import Schedules
 from state_machines.reasons import Cause
 
 

@@ -17,7 +17,6 @@ from typing import NamedTuple, Protocol
 
 from agent.core.effects import (
     Answer,
-    CancelJob,
     Connect,
     Disconnect,
     Effect,
@@ -30,7 +29,6 @@ from agent.core.effects import (
     Say,
     SetPing,
     Show,
-    StartJob,
 )
 from agent.core.events import Event, LinkDown, LinkUp, PersistFailed, Start, Stopping, StoreReported, Tick
 from agent.core.instant import Instant
@@ -88,7 +86,6 @@ class Outlets(NamedTuple):
     note: Callable[[str, str, str], None]
     service: ServiceManager
     show: Callable[[Screen], None]
-    job: Callable[[StartJob | CancelJob], None]
 
 
 class Runner:
@@ -227,8 +224,6 @@ class Runner:
                 outlets.note(effect.level, effect.topic, effect.text)
             elif isinstance(effect, Show):
                 outlets.show(effect.screen)
-            elif isinstance(effect, StartJob | CancelJob):
-                outlets.job(effect)
             else:
                 outlets.link.execute(effect)
 

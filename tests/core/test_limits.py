@@ -11,7 +11,8 @@ from agent.core.context import Context, Durable
 from agent.core.effects import Energise, MakeSafe
 from agent.core.evse import Authorization, Evse, Token
 from agent.core.instant import Instant
-from agent.core.limits import REACTION_MS, Claim, Limits, Shared
+from agent.core.limits import REACTION_MS, Claim, Limits
+from agent.core.sharing import Shared
 from agent.core.site import EvseSite
 from config_keys.values import Values
 from hal.ports import Capabilities, Offer, Permit
@@ -30,7 +31,7 @@ class Bench:
         self.evses = {i: Evse(EvseSite(i, NAMEPLATE, 3)) for i in range(1, evses + 1)}
         self.claims: list[Claim] = []
         self.shared: list[Shared] = []
-        self.limits = Limits(self.evses, (self._claims,), (lambda cx: self.shared,))
+        self.limits = Limits(self.evses, (self._claims,), (), (lambda cx: self.shared,))
         self.ms = 100_000
         self.step = 0
         for evse in self.evses.values():

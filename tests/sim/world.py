@@ -12,7 +12,6 @@ from typing import Any, Protocol, Self
 
 from agent.core.effects import (
     Answer,
-    CancelJob,
     Connect,
     Disconnect,
     Effect,
@@ -26,7 +25,6 @@ from agent.core.effects import (
     Say,
     SetPing,
     Show,
-    StartJob,
 )
 from agent.core.events import Asked, Event, PersistFailed, Start, Stopping, StoreReported, Tick
 from agent.core.instant import Instant
@@ -39,7 +37,6 @@ from tests.sim.csms import Csms, Payload
 from tests.sim.disk import Disk, Keep
 from tests.sim.hardware import Hardware
 from tests.sim.invariants import Judge
-from tests.sim.jobs import Workers
 from tests.sim.network import Network
 from tests.sim.outlet import Outlet, OutletSpec, raw, smart
 from tests.sim.people import Driver
@@ -106,7 +103,6 @@ class World:
         profile = NetworkProfile("ws://csms.example/ocpp", "CD-0001", "secret") if network else None
         sites = tuple(outlet.spec.site(evse) for evse, outlet in self.outlets.items())
         self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays)
-        self.workers = Workers(self.timeline, self.hear)
         self.screens: dict[str, Screen] = {}
         """What each display shows."""
         self.csms = Csms(self.timeline, self._fork())
@@ -279,7 +275,6 @@ class World:
 
     def _dies(self, keep: Keep) -> None:
         self.process.alive = False
-        self.workers.die()
         self.station, self.frozen, self._deadline_ms = None, False, None
         self._inbox.clear()
         self.network.process_ends()
@@ -426,8 +421,6 @@ class World:
                 self._restarts()
             case Answer():
                 self._asks[effect.ask] = effect
-            case StartJob() | CancelJob():
-                self.workers.execute(effect)
             case Show():
                 self.screens[effect.screen.display] = effect.screen
             case Note():

@@ -1,0 +1,174 @@
+"""The composite schedule: what an EVSE, or the whole station, may be expected to draw from now on (K08)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from agent.core.context import Context
+from agent.core.electrics import closed_phases
+from agent.core.evse import Evse
+from agent.core.limits import Limits
+from agent.core.profiles import MAX
+from agent.core.schedules import Leading, Schedules
+from agent.core.sharing import Shared, Taker, split
+
+MOST_SLICES = 1_024
+"""What one answer can hold; a longer plan ends earlier and says so."""
+MOST_MOMENTS = 4_096
+"""Changes that are looked at, so that no question takes long."""
+
+
+class Slice(NamedTuple):
+    """From `start_s` on: `limit` in the plan's unit, on `phases` phases (None: several EVSEs)."""
+
+    start_s: int
+    limit: float
+    phases: int | None
+
+
+class Plan(NamedTuple):
+    """A composite schedule of `duration_s` from `start_ms` (UTC) on."""
+
+    start_ms: int
+    duration_s: int
+    unit: str
+    slices: tuple[Slice, ...]
+
+
+class Outlook(NamedTuple):
+    """What stays the same in a look ahead: the EVSEs with what holds there whatever the time, and shared bounds."""
+
+    evse: int
+    unit: str
+    takers: tuple[Taker, ...]
+    phases: Mapping[int, int]
+    began_ms: Mapping[int, int]
+    fixed: tuple[Shared, ...]
+    which: int | None
+
+
+class Moment(NamedTuple):
+    """What is allowed from a moment (UTC ms) on, and until when at least."""
+
+    at_ms: int
+    until_ms: int
+    limit: float
+    phases: int | None
+
+
+class Composite:
+    """Looks ahead with the same rules by which the arbiter judges now."""
+
+    def __init__(
+        self,
+        evses: Mapping[int, Evse],
+        schedules: Schedules,
+        limits: Limits,
+        fixed: Sequence[Callable[[Context], Iterable[Shared]]],
+    ) -> None:
+        """`fixed` are the shared bounds that follow no schedule."""
+        self._evses = evses
+        self._schedules = schedules
+        self._limits = limits
+        self._fixed = tuple(fixed)
+
+    def plan(self, cx: Context, evse_id: int, duration_s: int, unit: str, which: int | None = None) -> Plan:
+        """What to expect of an EVSE, or (0) of the station; UTC has to be known.
+
+        `which` asks for the n-th schedules of TxProfiles that have several (K15.FR.22).
+        """
+        now = cx.utc()
+        assert now is not None, "a plan needs a clock"
+        end, covered = now + duration_s * 1000, now
+        slices: list[Slice] = []
+        for moment in self._moments(self._outlook(cx, evse_id, unit, now, which), now, end):
+            _add(slices, moment, now)
+            covered = min(end, moment.until_ms)
+            if len(slices) == MOST_SLICES:
+                break
+        return Plan(now, (covered - now) // 1000, unit, tuple(slices))
+
+    # ---------------------------------------------------------------------------------------- looking
+
+    def _outlook(self, cx: Context, evse_id: int, unit: str, now: int, which: int | None) -> Outlook:
+        """For one EVSE those that take part now count, and it itself as if it did (K08.FR.06); for 0 all do."""
+        chosen = set(self._evses) if evse_id == 0 else self._limits.taking(cx) | {evse_id}
+        evses = [self._evses[i] for i in sorted(chosen)]
+        return Outlook(
+            evse_id,
+            unit,
+            tuple(self._limits.taker(cx, evse, self._limits.local(cx, evse)) for evse in evses),
+            {evse.id: closed_phases(evse) for evse in evses},
+            {evse.id: self._schedules.began_ms(cx, evse.id, now) for evse in evses},
+            tuple(bound for source in self._fixed for bound in source(cx)),
+            which,
+        )
+
+    def _moments(self, outlook: Outlook, at_ms: int, end_ms: int) -> Iterator[Moment]:
+        for _ in range(MOST_MOMENTS):
+            moment = self._moment(outlook, at_ms)
+            yield moment
+            at_ms = moment.until_ms
+            if at_ms >= end_ms:
+                return
+
+    def _moment(self, outlook: Outlook, at_ms: int) -> Moment:
+        leads = {
+            t.id: self._schedules.leading_for_tx(t.id, at_ms, outlook.began_ms[t.id], outlook.which)
+            for t in outlook.takers
+        }
+        station = self._schedules.leading(MAX, 0, at_ms, at_ms)
+        bounds = [*outlook.fixed, *_bound(station)]
+        amps = _allot([_under(taker, leads[taker.id]) for taker in outlook.takers], bounds)
+        until = min(station.until_ms, *(lead.until_ms for lead in leads.values()))
+        if outlook.evse == 0:
+            return Moment(at_ms, until, _total(outlook, amps), None)
+        taker = next(t for t in outlook.takers if t.id == outlook.evse)
+        asked = [found.period.phases for found in (station, leads[taker.id]) if found.period is not None]
+        phases = min([outlook.phases[taker.id], *(count for count in asked if count is not None)])
+        limit = amps[taker.id] * (taker.watts_per_amp if outlook.unit == "W" else 1.0)
+        return Moment(at_ms, until, _tenths(limit), phases)
+
+
+def _bound(lead: Leading) -> Iterable[Shared]:
+    if lead.profile is not None and lead.period is not None:
+        yield Shared(MAX, lead.period.limit, unit=lead.profile.schedule.unit)
+
+
+def _under(taker: Taker, lead: Leading) -> Taker:
+    """A taker whose ceiling is what its transaction's profile leaves of it."""
+    if lead.profile is None or lead.period is None:
+        return taker
+    limit = lead.period.limit / (taker.watts_per_amp if lead.profile.schedule.unit == "W" else 1.0)
+    return taker._replace(ceiling=min(taker.ceiling, limit))
+
+
+def _allot(takers: Sequence[Taker], bounds: Iterable[Shared]) -> dict[int, float]:
+    """A per phase for everyone; what is less than the EV minimum is nothing."""
+    parts = [split(bound, tuple(takers)) for bound in bounds]
+    lowest = {t.id: min([t.ceiling, *(part[t.id] for part in parts)]) for t in takers}
+    return {t.id: lowest[t.id] if lowest[t.id] + 1e-6 >= t.least else 0.0 for t in takers}
+
+
+def _total(outlook: Outlook, amps: Mapping[int, float]) -> float:
+    """All EVSEs together: their watts, or the amperes of the most loaded phase of the installation."""
+    if outlook.unit == "W":
+        return _tenths(sum(amps[t.id] * t.watts_per_amp for t in outlook.takers))
+    return _tenths(max(sum(amps[t.id] for t in outlook.takers if phase in t.phases) for phase in range(3)))
+
+
+def _tenths(limit: float) -> float:
+    """Rounded down to the one decimal that a limit may have."""
+    return math.floor(limit * 10 + 1e-6) / 10
+
+
+def _add(slices: list[Slice], moment: Moment, start_ms: int) -> None:
+    """Join what is alike; of two limits within a second the lower one is told."""
+    start_s = (moment.at_ms - start_ms // 1000 * 1000) // 1000 if slices else 0
+    new = Slice(start_s, moment.limit, moment.phases)
+    if slices and slices[-1].start_s == start_s:
+        new = min(slices.pop(), new, key=lambda s: s.limit)
+    if not slices or slices[-1][1:] != new[1:]:
+        slices.append(new)
