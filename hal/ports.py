@@ -224,6 +224,9 @@ class MeterDescribed(NamedTuple):
     signs: bool = False
 
 
+TokenKind = Literal["ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "eMAID", "NoAuthorization"]
+
+
 class TokenPresented(NamedTuple):
     """A token was presented at a reader, keypad or button, and the EVSEs that this serves.
 
@@ -233,7 +236,7 @@ class TokenPresented(NamedTuple):
 
     reader: str
     uid: str
-    kind: Literal["ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "eMAID", "NoAuthorization"] = "ISO14443"
+    kind: TokenKind = "ISO14443"
     evses: tuple[int, ...] = ()
 
 

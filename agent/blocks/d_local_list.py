@@ -10,12 +10,13 @@ from agent.core.locallist import Outcome, Update
 from agent.protocol.block import Block, answers
 from agent.protocol.token import id_token_info
 from agent.protocol.v201 import call, call_result, datatypes
+from config_keys import local_list
 
 
 class LocalListManagement(Block):
     """D01, D02."""
 
-    @answers("SendLocalList")
+    @answers("SendLocalList", most_bytes=local_list.BYTES_PER_MESSAGE)
     def send(self, request: call.SendLocalList, cx: Context) -> call_result.SendLocalList:
         entries = [(_token(one), _entry(one)) for one in request.local_authorization_list or ()]
         update = Update(request.version_number, request.update_type == "Full", tuple(entries))

@@ -156,10 +156,14 @@ class Authorizer:
             told="nothing" if told is None else "accepted" if told["status"] == "Accepted" else "refused",
             listed=known.listed,
             cached=known.cached,
-            master=_same(group, cx.keys[auth.MASTER_PASS_GROUP_ID]),
+            master=self.is_master(cx, group),
             online=self._outbox.online,
             **policy(cx),
         )
+
+    def is_master(self, cx: Context, group: str | None) -> bool:
+        """Whether this group may stop everything, and start nothing (C16)."""
+        return _same(group, cx.keys[auth.MASTER_PASS_GROUP_ID])
 
     def _target(self, cx: Context, asked: Presented, info: Info) -> Evse | None:
         """Where it would start by now: a car may have come since to another EVSE for which it is good (C01.FR.21)."""

@@ -86,6 +86,8 @@ class Remote:
             return Verdict("CSNotAccepted", "not accepted by the CSMS yet (B02.FR.05)")
         if evse is None:
             return Verdict("UnknownEvse" if wanted.evse is not None else "NotFound", "no such EVSE, or none is free")
+        if self._authorizer.is_master(cx, wanted.group):
+            return Verdict("InvalidIdToken", "a master pass never starts (C16.FR.03)")
         if evse.fault is not None:
             return Verdict("InternalError", f"EVSE {evse.id} is Faulted: {evse.fault} (F01.FR.23)")
         if evse.authorization is not None or evse.next is not None:

@@ -21,6 +21,8 @@ FLUSH_AFTER_S = 10.0
 FLUSH_AT_CHARS = 32 * 1024
 HIDDEN = "***"
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3}
+_SUSPECT = ("\\u", "password", "keycode")
+"""What a frame with a secret has in it, or may hide (\\u), in lower case."""
 _MEMBER = b"\x1f\x8b\x08"
 """How a gzip member begins (RFC 1952)."""
 
@@ -28,7 +30,7 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class FrameLog:
-    """A ring of two files of JSON lines: {"ts", "mono_ms", "dir", "connection", "frame"}, no passwords.
+    """A ring of two files of JSON lines: {"ts", "mono_ms", "dir", "connection", "frame"}, no passwords, no codes.
 
     They are gzip files (read them with zcat). Lines reach the file after some seconds or when enough of them wait,
     to spare the flash. A file that cannot be written costs lines, never a frame.
@@ -134,12 +136,13 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _without_secrets(text: str) -> str:
-    """The frame as it may be kept: passwords replaced, and not longer than people read."""
-    if "\\u" in text or "password" in text.lower():
+    """The frame as it may be kept: passwords and codes replaced, and not longer than people read."""
+    plain = text.lower()
+    if any(word in plain for word in _SUSPECT):
         try:
             text = to_json(_hidden(json.loads(text)))
         except (ValueError, RecursionError):
-            text = f"(not JSON, {len(text)} characters, not shown because it may hold a password)"
+            text = f"(not JSON, {len(text)} characters, not shown because it may hold a secret)"
     if len(text) > FRAME_SHOWN_CHARS:
         text = f"{text[:FRAME_SHOWN_CHARS]}... ({len(text)} characters)"
     return text
@@ -154,8 +157,10 @@ def _hidden(value: Any) -> Any:
 
 
 def _secret(name: str, around: dict[str, Any]) -> bool:
-    """A member called password, or the value of a variable of that name (SetVariables, reports)."""
+    """A member called password, the value of a variable of that name (SetVariables, reports), a code (C04.FR.04)."""
     if "password" in name.lower():
+        return True
+    if name == "idToken" and str(around.get("type")).lower() == "keycode":
         return True
     variable = around.get("variable")
     about = variable.get("name") if isinstance(variable, dict) else None

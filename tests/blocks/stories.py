@@ -113,6 +113,21 @@ def remote_start(world: World, start_id: int = 7, card: str = CARD, **more: Any)
     return world.csms_asks("RequestStartTransaction", {"remoteStartId": start_id, "idToken": token, **more})
 
 
+def list_entry(card: str, status: str = "Accepted", **info: Any) -> Payload:
+    """An entry of the local authorization list; `group` names its group, other names are fields of idTokenInfo."""
+    group = info.pop("group", None)
+    told = {"status": status, **info} | ({"groupIdToken": {"idToken": group, "type": "Central"}} if group else {})
+    return {"idToken": {"idToken": card, "type": "ISO14443"}, "idTokenInfo": told}
+
+
+def send_list(world: World, *entries: Payload, version: int = 1, kind: str = "Full") -> Payload:
+    """SendLocalList; the whole answer."""
+    request: Payload = {"versionNumber": version, "updateType": kind}
+    if entries:
+        request["localAuthorizationList"] = list(entries)
+    return world.csms_asks("SendLocalList", request)
+
+
 # ---------------------------------------------------------------------------------------- what the CSMS has heard
 
 

@@ -79,7 +79,7 @@ def test_a_huge_frame_is_cut_and_hostile_nesting_is_survived(tmp_path: Path) -> 
     big, deep = log.recent(2)
     assert big["frame"].endswith("(250000 characters)")
     assert len(big["frame"]) < 40_000
-    assert "not shown because it may hold a password" in deep["frame"]
+    assert "not shown because it may hold a secret" in deep["frame"]
 
 
 def test_a_directory_that_cannot_be_written_costs_lines_only(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from agent.core.events import Event
-from hal.ports import TokenPresented
+from hal.ports import TokenKind, TokenPresented
 from tests.sim.car import Car
 from tests.sim.clock import Timeline
 from tests.sim.outlet import Outlet
@@ -73,10 +73,13 @@ class Driver:
         """The car wants energy again."""
         return self._act(lambda: self._wish(True))
 
-    def presents(self, uid: str, *, evses: tuple[int, ...] | None = None) -> Driver:
-        """Hold a card to the reader; `evses` are those that the reader serves (this one unless told)."""
+    def presents(self, uid: str, *, evses: tuple[int, ...] | None = None, kind: TokenKind = "ISO14443") -> Driver:
+        """Hold a card to the reader; `evses` are those that the reader serves (this one unless told).
+
+        With another `kind` it is a code, a button, or whatever else hal.ports knows.
+        """
         served = (self._outlet.evse,) if evses is None else evses
-        event = TokenPresented("front" if len(served) > 1 else f"reader{served[0]}", uid, evses=served)
+        event = TokenPresented("front" if len(served) > 1 else f"reader{served[0]}", uid, kind, served)
         return self._act(lambda: self._world.hear(event))
 
     def _wish(self, wants: bool) -> None:
