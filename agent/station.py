@@ -29,6 +29,8 @@ SUBPROTOCOL = "ocpp2.0.1"
 ANSWERS_KEPT = 64
 """Answered CALLs remembered until their batch is on flash: a store answers within a few steps."""
 Handler = Callable[..., Any]
+READS = frozenset(("GetVariables", "GetCompositeSchedule", "GetTransactionStatus", "GetLocalListVersion"))
+"""CALLs that change nothing: no facts have to be followed after them."""
 
 
 class Handlers:
@@ -63,6 +65,8 @@ class Station:
         """Step: the CALL that it answered."""
         self._called_in = 0
         """The step that said the CALL in flight."""
+        self._news = True
+        """Facts may have changed in this step."""
         self.steps = 0
 
     # ---------------------------------------------------------------------------------------- the three verbs
@@ -81,9 +85,11 @@ class Station:
         if isinstance(event, events.Start):
             self._seed(event)
         cx = Context(self.charger.durable, now, self.steps)
-        self._due(cx)
+        self._news = True
+        due = self._due(cx)
         self._take(cx, event)
-        self.charger.settle(cx)
+        if self._news or due:
+            self.charger.settle(cx)
         self._pump(cx)
         return cx.finish()
 
@@ -97,11 +103,12 @@ class Station:
         self.charger.durable.rng = Random(event.seed)
         self.charger.durable.boot_id = event.boot_id
 
-    def _due(self, cx: Context) -> None:
+    def _due(self, cx: Context) -> bool:
+        """Run the deadlines that have passed; whether there were any."""
         timed_out = cx.timers.at(TIMEOUT)
         if timed_out is not None and timed_out <= cx.ms:
             self._timed_out(cx)
-        self.charger.due(cx)
+        return self.charger.due(cx)
 
     def _take(self, cx: Context, event: events.Event) -> None:
         match event:
@@ -185,6 +192,7 @@ class Station:
         self._answered_in[cx.step] = rpc.Call(frame.id, frame.action, {}, frame.fingerprint)
         while len(self._answered_in) > ANSWERS_KEPT:
             del self._answered_in[next(iter(self._answered_in))]
+        self._news = frame.action not in READS or self.charger.silent_since_ms is not None
         self.charger.heard(cx)
         return text
 
@@ -223,6 +231,8 @@ class Station:
             if wrong is None:
                 call = outbox.answered(cx)
                 assert call is not None
+                silent = self.charger.silent_since_ms is not None
+                self._news = silent or bool(payload) or not call.is_event or not outbox.events_waiting
                 self.charger.heard(cx)
                 self._follow(cx, call, payload)
                 return

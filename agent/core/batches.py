@@ -17,6 +17,8 @@ class Batches:
 
     def __init__(self) -> None:
         self._sent: dict[int, Persist] = {}
+        self._carried: dict[int, int] = {}
+        """Record: the step whose batch took it along last."""
         self._records: dict[int, Record] = {}
         self._drop: set[int] = set()
         self._puts: dict[tuple[str, str], Put] = {}
@@ -33,14 +35,14 @@ class Batches:
 
     def step_of(self, row: int) -> int:
         """The step whose batch took this record along last; 0 when that is long ago."""
-        return next((s for s, b in reversed(self._sent.items()) if any(r.id == row for r in b.records)), 0)
+        return self._carried.get(row, 0)
 
     def lost(self, step: int) -> bool:
         """The batch of `step` did not reach the flash: what nothing newer has replaced is due again.
 
         True when it was a firm one: what else its step wanted has waited for it in vain.
         """
-        batch = self._sent.pop(step, None)
+        batch = self._forget(step)
         if batch is None:
             return False
         later = [b for s, b in self._sent.items() if s > step]
@@ -61,8 +63,16 @@ class Batches:
         if again and self.owes:
             batch = self._with_due(batch)
         self._sent[step] = batch
+        self._carried.update({record.id: step for record in batch.records})
         while len(self._sent) > KEPT:
-            del self._sent[next(iter(self._sent))]
+            self._forget(next(iter(self._sent)))
+        return batch
+
+    def _forget(self, step: int) -> Persist | None:
+        batch = self._sent.pop(step, None)
+        for record in batch.records if batch is not None else ():
+            if self._carried.get(record.id) == step:
+                del self._carried[record.id]
         return batch
 
     def _with_due(self, batch: Persist) -> Persist:

@@ -315,11 +315,17 @@ class Charger:
             named[sample_timer(evse.id)] = partial(self.transactions.interval_passed, evse=evse)
         return named
 
-    def due(self, cx: Context) -> None:
-        """Run every deadline that has passed; names without a handler only wake the step (spacing, schedules)."""
+    def due(self, cx: Context) -> bool:
+        """Run every deadline that has passed; names without a handler only wake the step (spacing, schedules).
+
+        True when there were any.
+        """
+        found = False
         while (name := cx.timers.pop_due(cx.ms)) is not None:
+            found = True
             if (handler := self._deadlines.get(name)) is not None:
                 handler(cx)
+        return found
 
     def _write_again(self, cx: Context) -> None:
         self.durable.write_again = True

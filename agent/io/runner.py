@@ -30,7 +30,17 @@ from agent.core.effects import (
     SetPing,
     Show,
 )
-from agent.core.events import Event, LinkDown, LinkUp, PersistFailed, Start, Stopping, StoreReported, Tick
+from agent.core.events import (
+    Event,
+    FrameReceived,
+    LinkDown,
+    LinkUp,
+    PersistFailed,
+    Start,
+    Stopping,
+    StoreReported,
+    Tick,
+)
 from agent.core.instant import Instant
 from agent.io.clock import SystemClock
 from agent.io.journal import Outcomes
@@ -100,7 +110,7 @@ class Runner:
         self._pipeline = Pipeline()
         self._events: deque[Event] = deque()
         self._outlets: Outlets | None = None
-        self._scheduled = False
+        self._scheduled = self._stepping = False
         self._broken = False
         self._timer: asyncio.TimerHandle | None = None
         self._stepped_ms = 0
@@ -110,9 +120,15 @@ class Runner:
         self._safe = asyncio.Event()
 
     def post(self, event: Event) -> None:
-        """Queue an event. Before `run` it waits, behind the Start event; after it nothing is taken."""
+        """Queue an event. Before `run` it waits, behind the Start event; after it nothing is taken.
+
+        A frame is taken at once when nothing is before it: the link does nothing else meanwhile.
+        """
         self._events.append(event)
         if self._outlets and not self._scheduled:
+            if isinstance(event, FrameReceived) and len(self._events) == 1 and not self._stepping:
+                self._drain()
+                return
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._drain)
 
@@ -179,12 +195,14 @@ class Runner:
 
     def _drain(self) -> None:
         self._scheduled = False
+        self._stepping = True
         until = time.monotonic() + SLICE_S
         while self._events and time.monotonic() < until:
             event = self._events.popleft()
             self._observe(event)
             if not self._broken:
                 self._guarded(partial(self._step, event))
+        self._stepping = False
         if self._events and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._drain)

@@ -61,19 +61,20 @@ def to_wire(message: Any) -> dict[str, Any]:
         optional = _OPTIONAL[kind] = _optional_fields(kind)
     payload = {}
     for name, value in vars(message).items():
-        plain = value if type(value) in _ATOMS or name in _OPAQUE else _plain(value)
-        if plain is None or (not plain and plain in ([], {}) and name in optional):
+        if value is None:
             continue
-        payload[wire_name(name)] = plain
+        plain = value if type(value) in _ATOMS or name in _OPAQUE else _plain(value)
+        if plain or name not in optional or plain not in ([], {}):
+            payload[wire_name(name)] = plain
     return payload
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return to_wire(value) if is_dataclass(value) else value
+    if isinstance(value, Enum):
+        return value.value
+    return value if isinstance(value, dict) or not is_dataclass(value) else to_wire(value)
 
 
 def _optional_fields(kind: type[Any]) -> frozenset[str]:

@@ -93,18 +93,32 @@ _DECODER = json.JSONDecoder(
 )
 
 
+_QUICK = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_EXPONENT = re.compile(r"[0-9]e[+-][0-9]+[],}]")
+
+
 def write(value: Any) -> str:
     """Compact ASCII JSON. Decimals keep all their digits, no number has an exponent.
 
     Raises ValueError for NaN and infinities and TypeError for what JSON cannot hold.
     """
+    try:
+        text = _QUICK(value)
+    except (TypeError, ValueError):  # a Decimal, most likely
+        return _write(value)
+    doubtful = ("e-" in text or "e+" in text) and _EXPONENT.search(text)
+    return _write(value) if doubtful else text
+
+
+def _write(value: Any) -> str:
+    """The same, value by value."""
     if isinstance(value, str):
         return _quote(value)
     kind = type(value)
     if kind is dict:
-        return "{" + ",".join([f"{_quote(name)}:{write(member)}" for name, member in value.items()]) + "}"
+        return "{" + ",".join([f"{_quote(name)}:{_write(member)}" for name, member in value.items()]) + "}"
     if kind is list or kind is tuple:
-        return "[" + ",".join([write(item) for item in value]) + "]"
+        return "[" + ",".join([_write(item) for item in value]) + "]"
     if kind is bool:
         return "true" if value else "false"
     if isinstance(value, int):
@@ -112,7 +126,7 @@ def write(value: Any) -> str:
     if isinstance(value, float | Decimal):
         return _decimal_text(value)
     if isinstance(value, Mapping):
-        return write(dict(value))
+        return _write(dict(value))
     if value is None:
         return "null"
     raise TypeError(f"{kind.__name__} has no JSON form")
