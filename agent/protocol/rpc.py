@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,7 +22,8 @@ UNREADABLE = "-1"
 CALL, CALLRESULT, CALLERROR = 2, 3, 4
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Call:
     """The peer asks. The payload is a JSON object that no schema has seen yet."""
 
     id: str
