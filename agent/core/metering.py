@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from agent.core.context import Context
@@ -21,6 +22,8 @@ class Measurand(NamedTuple):
     unit: str
     labels: tuple[str, str, str]
     total: bool = True
+    sums: bool = False
+    """The total is the sum of the phases where the meter has none."""
 
 
 _LINES = ("L1", "L2", "L3")
@@ -28,7 +31,7 @@ _NEUTRAL = ("L1-N", "L2-N", "L3-N")
 MEASURANDS: Mapping[str, Measurand] = {
     "Energy.Active.Import.Register": Measurand("energy_import_wh", "Wh", _LINES),
     "Energy.Active.Export.Register": Measurand("energy_export_wh", "Wh", _LINES),
-    "Power.Active.Import": Measurand("power_w", "W", _LINES),
+    "Power.Active.Import": Measurand("power_w", "W", _LINES, sums=True),
     "Current.Import": Measurand("current_a", "A", _LINES, total=False),
     "Voltage": Measurand("voltage_v", "V", _NEUTRAL, total=False),
     "Frequency": Measurand("frequency_hz", "Hz", _LINES),
@@ -55,12 +58,13 @@ def _rows(evse: Evse, name: str, spec: Measurand, totals_only: bool) -> Values:
     reading = evse.reading.values if evse.reading is not None else {}
     rows: Values = []
     total = reading.get((spec.quantity, 0))
+    by_phase = [(phase, reading[spec.quantity, phase]) for phase in (1, 2, 3) if (spec.quantity, phase) in reading]
+    if total is None and spec.sums and len(by_phase) == evse.site.phases:
+        total = sum((value for _, value in by_phase), Decimal(0))
     if total is not None and spec.total:
         rows.append([name, None, spec.unit, f"{total:f}"])
-    for phase in () if totals_only else (1, 2, 3):
-        value = reading.get((spec.quantity, phase))
-        if value is not None:
-            rows.append([name, spec.labels[phase - 1], spec.unit, f"{value:f}"])
+    for phase, value in () if totals_only else by_phase:
+        rows.append([name, spec.labels[phase - 1], spec.unit, f"{value:f}"])
     return rows
 
 

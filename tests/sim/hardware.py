@@ -233,7 +233,8 @@ class Driver:
                 points = frozenset(self.outlet.values())
                 self.hear(MeterDescribed(self.outlet.evse, points, self.outlet.spec.signs))
                 self.hear(Alive(self.outlet.evse, "meter"))
-            self.hear(Reading(self.outlet.evse, clock.mono_ms, self.outlet.values(), f"M{self.outlet.evse}"))
+            serial = f"{self.outlet.meter_serial}{self.outlet.evse}"
+            self.hear(Reading(self.outlet.evse, clock.mono_ms, self.outlet.values(), serial))
         busy = self.mute or clock.true_ms < self._busy_until_ms
         calm = self.meter_idle_ms if self.outlet.car is None else self.meter_plugged_ms
         self._poll_in(1_000 if busy else calm)

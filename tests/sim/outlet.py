@@ -18,6 +18,7 @@ from hal.ports import Pilot, Quantity
 from tests.sim.car import MIN_AMPS, Behaviour, Car
 from tests.sim.clock import Life, Timeline
 
+Meter = Literal["usual", "rich", "without totals"]
 PAUSE_PATIENCE_MS = 6_000
 """Without an offer, a contactor still closed after this is opened (IEC 61851-1 A.5.3)."""
 
@@ -33,6 +34,8 @@ class OutletSpec:
     bay_detector: bool = False
     signs: bool = False
     """Its meter signs readings."""
+    meter: Meter = "usual"
+    """rich: frequency, power factor, export and the share of each phase too; without totals: power by phase only."""
 
     def site(self, evse: int) -> EvseSite:
         """The site entry of this outlet as EVSE `evse`."""
@@ -55,6 +58,13 @@ class OutletSpec:
     def fallback_ms(self) -> int:
         """How long the device waits for us before it acts alone."""
         return 3_000 if self.kind == "raw" else 15_000
+
+
+RICH: dict[tuple[Quantity, int], Decimal] = {
+    ("energy_export_wh", 0): Decimal(0),
+    ("frequency_hz", 0): Decimal("49.98"),
+    ("power_factor", 0): Decimal("0.98"),
+}
 
 
 def smart(max_amps: float = 16, phases: int = 3) -> OutletSpec:
@@ -114,6 +124,9 @@ class Outlet:
     """The plug is retained in the socket."""
     car: Car | None = None
     register: Register = field(default_factory=lambda: Register(1_000_000.0))
+    meter_serial: str = "M"
+    meter_began_wh: float = 0.0
+    """What had flowed before this meter was built in."""
     _behaviour: Behaviour | None = None
     _life: Life = field(default_factory=Life)
     _coil: bool = False
@@ -143,14 +156,24 @@ class Outlet:
         """What the meter shows: Wh without fraction, W, A to 0.01, V to 0.1."""
         now = self.timeline.clock.true_ms
         shown: dict[tuple[Quantity, int], Decimal] = {
-            ("energy_import_wh", 0): Decimal(int(self.register.at(now))),
-            ("power_w", 0): Decimal(round(self.register.watts)),
+            ("energy_import_wh", 0): Decimal(int(self.register.at(now) - self.meter_began_wh)),
         }
+        if self.spec.meter != "without totals":
+            shown[("power_w", 0)] = Decimal(round(self.register.watts))
         for phase in range(1, self.spec.phases + 1):
             amps = self.amps if phase <= self.live_phases else 0.0
             shown[("current_a", phase)] = Decimal(f"{amps:.2f}")
             shown[("voltage_v", phase)] = Decimal(f"{self.volts:.1f}")
-        return shown
+            if self.spec.meter != "usual":
+                shown[("power_w", phase)] = Decimal(round(amps * self.volts))
+            if self.spec.meter == "rich":
+                shown[("power_factor", phase)] = Decimal("0.98")
+        return shown | (RICH if self.spec.meter == "rich" else {})
+
+    def swap_meter(self) -> None:
+        """An electrician puts in another meter: another number, and a register that begins at 0."""
+        self.meter_serial += "'"
+        self.meter_began_wh = self.register.at(self.timeline.clock.true_ms)
 
     # -------------------------------------------------- the driver
 
