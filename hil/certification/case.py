@@ -15,7 +15,17 @@ from hil.certification.table import rows
 from hil.certification.talk import CaseFailed, NotApplicable
 from hil.csms import CallFailed
 
-SCRIPTS = ("e_start", "e_stop", "e_offline", "i_tariff", "j_meter_values", "o_display", "p_data_transfer")
+SCRIPTS = (
+    "e_start",
+    "e_stop",
+    "e_offline",
+    "i_tariff",
+    "j_meter_values",
+    "n_events",
+    "n_monitors",
+    "o_display",
+    "p_data_transfer",
+)
 for _name in SCRIPTS:
     import_module(f"hil.certification.{_name}")
 CASES: dict[str, Case] = {id: REGISTERED[id] for id in rows() if id in REGISTERED}
