@@ -321,6 +321,17 @@ def shown_while_idle(lab: Lab) -> None:
     _one(lab, FIRST, state="Idle")
 
 
+@case("TC_O_38")
+def shown_while_unavailable(lab: Lab) -> None:
+    _set(lab, state="Unavailable")
+    lab.check("shown while available", TEXT in lab.bench.shown(), False)
+    lab.call("ChangeAvailability", {"operationalStatus": "Inoperative"}, status="Accepted")
+    _shows(lab, TEXT)
+    _one(lab, FIRST, state="Unavailable")
+    lab.call("ChangeAvailability", {"operationalStatus": "Operative"}, status="Accepted")
+    _shows(lab, TEXT, False)
+
+
 @case("TC_O_39")
 def shown_while_faulted(lab: Lab) -> None:
     _set(lab, state="Faulted")
