@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, time
 from typing import Any
 
 from agent import cli_screens as screens
@@ -76,12 +78,27 @@ def _parser() -> argparse.ArgumentParser:
         return made.add_subparsers(required=True, metavar="COMMAND")
 
     verb(groups, "status", "everything on one screen", "status", screens.status)
-    _evse(verb(groups, "why", "why this current: every limit and who set it", "why", screens.why))
+    why = verb(groups, "why", "why this current: every limit and who set it", "why", screens.why)
+    _evse(why)
+    why.add_argument("--at", type=_moment, metavar="TIME", help="in the past: HH:MM:SS of today, or RFC 3339")
     verb(groups, "version", "version of the agent", "version", screens.pairs)
     _config(group("config", "read and write variables"), verb)
     _transactions(group("tx", "transactions"), verb)
     _devices(group, verb)
     return parser
+
+
+def _moment(text: str) -> str:
+    """RFC 3339 in UTC; a time of day is one of today, here."""
+    try:
+        if re.fullmatch(r"\d\d?:\d\d(:\d\d)?", text):
+            return datetime.combine(datetime.now(), time.fromisoformat(text.zfill(5))).astimezone(UTC).isoformat()
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no offset; expected RFC 3339, such as 2026-01-31T12:00:00Z")
+    return moment.astimezone(UTC).isoformat()
 
 
 def _config(config: Any, verb: Any) -> None:

@@ -25,6 +25,7 @@ from agent.core.locks import Locks
 from agent.core.monitoring import Monitoring
 from agent.core.network import Link
 from agent.core.outbox import TIDY, Outbox
+from agent.core.recorder import Recorder
 from agent.core.recovery import LEDGER_BOUND, Recovered, fold
 from agent.core.registers import Registers
 from agent.core.registration import Registration
@@ -102,6 +103,7 @@ class Charger:
         self.reports = Reports(self.outbox)
         self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
         self.monitoring = Monitoring(self, stored)
+        self.recorder = Recorder(self.evses)
         self.devices = Devices(self)
         self.resets = Resets(self, stored.get(STATION, {}))
         self.has_csms = site.network is not None
@@ -198,6 +200,7 @@ class Charger:
             self.devices.settle(cx, evse)
             self.locks.settle(cx, evse)
             self.tariffs.follow(cx, evse, self.outbox.online)
+            self.recorder.follow(cx, evse, self.limits.verdicts[evse.id])
         self.availability.settle(cx)
         self.reports.settle(cx)
         self.displays.settle(cx)

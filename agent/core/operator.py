@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from agent.core.context import Context
 from agent.core.events import Asked
 from agent.core.evse import Evse, Token
+from agent.core.instant import parse_rfc3339, rfc3339
+from agent.core.recorder import explain
 from agent.core.status import begin_wh, describe, faults, meter, transaction
 from state_machines.reasons import Cause
 
@@ -67,12 +69,27 @@ class Operator:
 
     def _why(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
         evses = [self._evse(args)] if args.get("evse") is not None else list(self._charger.evses.values())
-        return [self._explain(cx, evse) for evse in evses]
+        if args.get("at") is not None:
+            return [self._recorded(cx, evse, self._moment(cx, self._text(args, "at"))) for evse in evses]
+        return [explain(cx, evse, self._charger.limits.judge(cx, evse)) for evse in evses]
 
-    def _explain(self, cx: Context, evse: Evse) -> dict[str, Any]:
-        verdict = self._charger.limits.judge(cx, evse)
-        return {"evse": evse.id, "amps": verdict.amps, "owner": verdict.owner, "commanded_amps": evse.commanded_amps,
-                "session": evse.session.state, "obstacle": evse.obstacle(cx), "claims": verdict.explain()}  # fmt: skip
+    def _moment(self, cx: Context, text: str) -> int:
+        """Monotonic ms of a moment of this boot, told in UTC."""
+        now = cx.utc()
+        if now is None:
+            raise Wrong("the clock is not set; no moment of the past can be named")
+        try:
+            return cx.ms - (now - parse_rfc3339(text))
+        except ValueError:
+            raise Wrong(f"at: {text!r} is no moment; expected RFC 3339, such as 2026-01-31T12:00:00Z") from None
+
+    def _recorded(self, cx: Context, evse: Evse, at_ms: int) -> dict[str, Any]:
+        found = self._charger.recorder.at(evse.id, at_ms) if at_ms <= cx.ms else None
+        if found is None:
+            begins, now = self._charger.recorder.begins_ms(evse.id), cx.utc()
+            since = "now" if begins is None or now is None else rfc3339(now - (cx.ms - begins))
+            raise Wrong(f"EVSE {evse.id}: nothing is recorded of that moment; the record begins at {since}")
+        return found
 
     def _config_get(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         name = self._text(args, "name")

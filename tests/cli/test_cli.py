@@ -62,6 +62,7 @@ def answering(path: Path, *lines: object) -> Iterator[Scripted]:
     [
         ("status", {"verb": "status", "args": {}}),
         ("why --evse 2", {"verb": "why", "args": {"evse": 2}}),
+        ("why --at 2026-01-31T13:00:05+01:00", {"verb": "why", "args": {"at": "2026-01-31T12:00:05+00:00"}}),
         ("config get TxCtrlr.TxStartPoint", {"verb": "config.get", "args": {"name": "TxCtrlr.TxStartPoint"}}),
         ("config set A.B -5", {"verb": "config.set", "args": {"name": "A.B", "value": "-5"}}),
         ("config list --search tx", {"verb": "config.list", "args": {"search": "tx"}}),
@@ -94,10 +95,12 @@ def test_a_refusal_is_exit_code_1_with_the_reason(path: Path, capsys: pytest.Cap
         assert json.loads(capsys.readouterr().out) == {"error": "no EVSE 9"}
 
 
-@pytest.mark.parametrize("argv", [[], ["dance"], ["config"], ["config", "get"], ["why", "--evse", "x"]])
-def test_a_wrong_command_line_is_exit_code_2(argv: list[str]) -> None:
+@pytest.mark.parametrize("wrong", [
+    "", "dance", "config", "config get", "why --evse x", "why --at 25:00", "why --at 2026-01-31T12:00:00",
+])  # fmt: skip
+def test_a_wrong_command_line_is_exit_code_2(wrong: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(argv)
+        cli.main(wrong.split())
     assert ended.value.code == 2
 
 

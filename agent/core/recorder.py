@@ -1,0 +1,56 @@
+"""The flight recorder: why each EVSE had its current, at any second of the recorded past (`chargerctl why --at`)."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from agent.core.context import Context
+from agent.core.evse import Evse
+from agent.core.limits import Verdict
+
+KEPT = 400
+"""Changes kept per EVSE, about 600 bytes each; the oldest go."""
+
+
+def explain(cx: Context, evse: Evse, verdict: Verdict) -> dict[str, Any]:
+    """The winner, every losing claim, and what stands in the way, as JSON."""
+    return {"evse": evse.id, "amps": verdict.amps, "owner": verdict.owner, "commanded_amps": evse.commanded_amps,
+            "session": evse.session.state, "obstacle": evse.obstacle(cx), "claims": verdict.explain()}  # fmt: skip
+
+
+class _Change(NamedTuple):
+    at_ms: int
+    told: str
+
+
+class Recorder:
+    """What was explained, from the step at which it began to hold."""
+
+    def __init__(self, evses: Mapping[int, Evse]) -> None:
+        self._changes: dict[int, list[_Change]] = {evse: [] for evse in evses}
+        self._seen: dict[int, tuple[Any, ...]] = {}
+
+    def follow(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
+        """At the end of a step: keep what has changed."""
+        bounds = tuple((claim.owner, claim.at(cx.ms), claim.why) for claim in verdict.claims)
+        now = (verdict.amps, evse.commanded_amps, evse.session.state, evse.contactor.state, bounds)
+        if self._seen.get(evse.id) == now:
+            return
+        self._seen[evse.id] = now
+        changes = self._changes[evse.id]
+        changes.append(_Change(cx.ms, json.dumps(explain(cx, evse, verdict), separators=(",", ":"))))
+        del changes[:-KEPT]
+
+    def at(self, evse_id: int, mono_ms: int) -> dict[str, Any] | None:
+        """What held at a moment of this boot; None when nothing is recorded of it."""
+        changes = self._changes[evse_id]
+        index = bisect_right(changes, mono_ms, key=lambda change: change.at_ms)
+        return dict(json.loads(changes[index - 1].told)) if index else None
+
+    def begins_ms(self, evse_id: int) -> int | None:
+        """The first recorded moment."""
+        changes = self._changes[evse_id]
+        return changes[0].at_ms if changes else None
