@@ -6,7 +6,7 @@ It owns the protocol side (frames, validation, dispatch to the blocks); the core
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from agent.core.site import Site
 from agent.core.status import describe
 from agent.protocol import codec, rpc
 from agent.protocol.errors import ErrorCode, Violation
+from agent.protocol.later import Later
 
 if TYPE_CHECKING:
     from agent.protocol.block import Block
@@ -63,6 +64,8 @@ class Station:
         self._rpc = rpc.Session()
         self._answered_in: dict[int, rpc.Call] = {}
         """Step: the CALL that it answered."""
+        self._owed: dict[str, int] = {}
+        """CALLs whose answer comes later: id and fingerprint."""
         self._called_in = 0
         """The step that said the CALL in flight."""
         self._news = True
@@ -154,6 +157,7 @@ class Station:
         if connection == self.charger.link.connection:
             self._rpc.drop()
             self._answered_in.clear()
+            self._owed.clear()
 
     def _unsaid(self, cx: Context, step: int) -> None:
         """What `step` had to say was dropped with its batch: the peer gets another answer, our CALL goes again."""
@@ -173,7 +177,7 @@ class Station:
             return
         frame = rpc.decode(event.text)
         if isinstance(frame, rpc.Call):
-            self._say(cx, self._rpc.answered(frame) or self._answer(cx, frame))
+            self._asked(cx, frame)
         elif isinstance(frame, rpc.Malformed) and frame.answerable:
             self._say(cx, rpc.encode_error(frame.id, frame.code, frame.description))
         elif self._rpc.accept(frame) is not None:
@@ -181,9 +185,25 @@ class Station:
         else:
             cx.note("rpc", "an answer to nothing that was asked; ignored", "warning")
 
-    def _answer(self, cx: Context, frame: rpc.Call) -> str:
-        """Exactly one answer to a CALL (Part 4 FR.02, FR.03), remembered in case it is repeated."""
-        result = self._judge(cx, frame)
+    def _asked(self, cx: Context, frame: rpc.Call) -> None:
+        """Exactly one answer to a CALL (Part 4 FR.02, FR.03): now, later, or the one that was given already."""
+        if (text := self._rpc.answered(frame)) is not None:
+            self._say(cx, text)
+        elif self._owed.get(frame.id) != frame.fingerprint:
+            result = self._judge(cx, frame)
+            if isinstance(result, Later):
+                self._owed[frame.id] = frame.fingerprint
+                result.bind(partial(self._answer_later, frame, self.charger.link.connection))
+            else:
+                self._say(cx, self._answer(cx, frame, result))
+
+    def _answer_later(self, frame: rpc.Call, connection: int, cx: Context, result: Any) -> None:
+        """The answer to a CALL of some steps ago, if its connection is still there."""
+        if self._owed.pop(frame.id, None) == frame.fingerprint and connection == self.charger.link.connection:
+            self._say(cx, self._answer(cx, frame, result))
+
+    def _answer(self, cx: Context, frame: rpc.Call, result: Any) -> str:
+        """The frame of an answer, remembered in case the CALL is repeated."""
         if isinstance(result, Violation):
             text = rpc.encode_error(frame.id, result.code, result.description)
         else:
