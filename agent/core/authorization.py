@@ -266,27 +266,28 @@ class Authorizer:
     # ---------------------------------------------------------------------------------------- other ways in
 
     def plugged(self, cx: Context, evse: Evse) -> None:
-        """A car came: one authorised elsewhere at the same reader may have meant this EVSE; or charging is free."""
-        if evse.authorization is None:
-            self._move_here(cx, evse)
+        """A car came: charging may be free."""
         token = self._free_token(cx)
         if self._is_free(cx) and self.may_begin(cx, evse, token):
             self.grant(cx, evse, Authorization(token, Cause.AUTHORIZED))
 
-    def _move_here(self, cx: Context, evse: Evse) -> None:
+    def chosen(self, cx: Context, evse: Evse) -> None:
+        """A car came: one authorised at another EVSE of the same reader has meant this one."""
+        if evse.authorization is not None or evse.tx is not None or evse.fault is not None:
+            return
         waiting = [
             e
             for e in self._evses.values()
-            if e is not evse and e.session.state == "awaiting_ev" and e.tx is None
+            if e is not evse and e.session.state == "awaiting_ev" and (e.tx is None or not e.tx.placed)
             if e.authorization is not None and evse.id in e.authorization.places
         ]
-        if len(waiting) == 1 and evse.tx is None and evse.fault is None:
+        if len(waiting) == 1:
             other = waiting[0]
             authorization, other.authorization = other.authorization, None
             other.session.fire("deauthorised", cx)
             assert authorization is not None
+            self._transactions.moves(cx, other, evse)
             evse.authorise(cx, authorization)
-            self._transactions.happened(cx, evse, authorization.cause)
 
     def _is_free(self, cx: Context) -> bool:
         return bool(cx.keys[site.FREE_CHARGING]) or not cx.keys[auth.ENABLED]

@@ -301,6 +301,11 @@ class Evse:
         return None
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether it is known that the driver means this EVSE: a car is here, or his reader serves no other."""
+        return self.connected or self.authorization is None or len(self.authorization.places) < 2
+
+    @property
     def tx_blocks(self) -> bool:
         """The transaction of the last authorization is still being ended."""
         return self.released is not None or (self.tx is not None and self.tx.ending is not None)

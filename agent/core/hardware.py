@@ -133,6 +133,7 @@ class Devices:
 
     def _plugged(self, cx: Context, evse: Evse) -> None:
         evse.session.fire("plug", cx)
+        self._charger.authorizer.chosen(cx, evse)
         self._charger.transactions.happened(cx, evse, Cause.PLUGGED)
         self._charger.authorizer.plugged(cx, evse)
 

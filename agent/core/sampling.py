@@ -72,7 +72,7 @@ class Sampling:
         idle_only = cx.keys[aligned.SEND_DURING_IDLE]
         if not values or (idle_only and any(e.tx is not None for e in self._evses.values())):
             return
-        if evse.tx is not None:
+        if evse.tx is not None and evse.tx.placed:
             self._transactions.sampled(cx, evse, Cause.CLOCK, value)
             if self._signing.wanted(cx, evse, *ALIGNED_UPDATED):
                 self._signing.ask(cx, evse, "clock", value)

@@ -46,7 +46,9 @@ class Series:
     def interval_passed(self, cx: Context, evse: Evse) -> None:
         """One sample of TxEndedMeasurands."""
         self.arm(cx, evse)
-        value = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Sample.Periodic") if evse.tx else None
+        if evse.tx is None or not evse.tx.takes_samples:
+            return
+        value = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Sample.Periodic")
         if value is not None:
             self._keep(cx, evse, value)
 
@@ -64,7 +66,7 @@ class Series:
         """One sample of AlignedDataCtrlr.TxEndedMeasurands for every running transaction."""
         due = self._aligned_due
         for evse in evses.values():
-            if evse.tx is not None and due is not None and is_fresh(cx, evse):
+            if evse.tx is not None and evse.tx.takes_samples and due is not None and is_fresh(cx, evse):
                 values = measure(evse, cx.keys[aligned.TX_ENDED_MEASURANDS])
                 stamped = {"mono": cx.ms, "boot": cx.boot_id, "utc": due, "context": "Sample.Clock", "values": values}
                 self._keep(cx, evse, stamped)

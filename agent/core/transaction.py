@@ -41,6 +41,8 @@ class Transaction:
     began: dict[str, Any] | None = None
     started: dict[str, Any] = field(default_factory=dict)
     phases: int = 0
+    placed: bool = True
+    """False while the driver, who showed his card to a reader of several EVSEs, has not chosen one (E01.FR.17)."""
     untold: set[str] = field(default_factory=set)
     """Fields still to be sent once: evse, token, remote_start_id (E.2)."""
     adopted: Authorization | None = None
@@ -63,6 +65,11 @@ class Transaction:
     kept: dict[str, Any] = field(default_factory=dict)
     """What its record says of it."""
 
+    @property
+    def takes_samples(self) -> bool:
+        """Whether what the meter of its EVSE shows now belongs to it."""
+        return self.placed and self.ending is None and self.recovered_by_ms is None
+
     def data(self) -> dict[str, Any]:
         """What is kept of it."""
         token = [self.token.value, self.token.kind] if self.token else None
@@ -72,7 +79,7 @@ class Transaction:
             "state": self.charging_state, "reached": sorted(self.reached), "stop_reason": self.stop_reason,
             "has_charged": self.has_charged, "began": self.began, "started": self.started,
             "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
-            "signed": self.signed, "key_told": self.key_told,
+            "signed": self.signed, "key_told": self.key_told, "placed": self.placed,
         }  # fmt: skip
 
     @classmethod
@@ -86,7 +93,8 @@ class Transaction:
             reached=frozenset(data.get("reached", ())), stop_reason=data.get("stop_reason"),
             has_charged=data.get("has_charged", False), began=data.get("began"),
             started=data.get("started", {}), untold=set(data.get("untold", ())),
-            at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False), row=row,
+            at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False),
+            placed=data.get("placed", True), row=row,
         )  # fmt: skip
 
     def tells_more(self, data: dict[str, Any]) -> bool:

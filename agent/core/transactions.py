@@ -121,7 +121,7 @@ class Transactions:
     ) -> None:
         """A periodic, clock-aligned or triggered sample; without a value there is nothing to say (J02)."""
         running = evse.tx
-        if running is None or running.ending is not None or running.recovered_by_ms is not None or value is None:
+        if running is None or value is None or not running.takes_samples:
             return
         self._event(cx, evse, running, "Updated", cause, [value], at_ms=at_ms)
 
@@ -174,11 +174,13 @@ class Transactions:
     def _start(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str]) -> None:
         new = Transaction(cx.uuid(), evse.id, evse.site.connectors[0].id, started=stamp(cx, cx.ms), reached=facts)
         new.untold.add("evse")
+        new.placed = evse.is_chosen
         evse.tx = new
         self._adopt(evse, new)
         signed = self._signed_begin(cx, evse, new, cause)
         self._event(cx, evse, new, "Started", cause, [*signed, *self._begin(cx, evse, new)])
-        self._signing.begin(cx, evse)
+        if new.placed:
+            self._signing.begin(cx, evse)
         self.arm(cx, evse)
 
     def _signed_begin(self, cx: Context, evse: Evse, new: Transaction, cause: Cause) -> list[dict[str, Any]]:
@@ -197,6 +199,19 @@ class Transactions:
     def takes_up(self, evse: Evse) -> None:
         """What holds at an EVSE is where its transaction goes on from."""
         self._before[evse.id] = evse.facts()
+
+    def moves(self, cx: Context, here: Evse, there: Evse) -> None:
+        """The driver has chosen another EVSE than the first that was free: his transaction goes there."""
+        running = here.tx
+        if running is None:
+            return
+        here.tx, there.tx = None, running
+        running.evse, running.connector = there.id, there.site.connectors[0].id
+        self._before[there.id] = self._before.get(here.id, frozenset())
+        self.takes_up(here)
+        for timer in (sample_timer(here.id), series_timer(here.id)):
+            cx.forget(timer)
+        self.arm(cx, there)
 
     def _arm(self, cx: Context, evse: Evse, since_ms: int | None = None) -> None:
         """The next periodic sample, TxUpdatedInterval from now, or from when the last was due; 0 means none."""
@@ -222,7 +237,7 @@ class Transactions:
 
     def _begin(self, cx: Context, evse: Evse, running: Transaction) -> list[dict[str, Any]]:
         """The Begin register, once, as soon as there is a reading (E01.FR.09, E02.FR.21)."""
-        if running.began is not None:
+        if running.began is not None or not running.placed:
             return []
         began = sample(cx, evse, cx.keys[sampled.TX_STARTED_MEASURANDS], "Transaction.Begin")
         if is_fresh(cx, evse):
@@ -233,6 +248,9 @@ class Transactions:
         running = evse.tx
         assert running is not None
         self._adopt(evse, running)
+        if evse.connected and not running.placed:
+            running.placed = True
+            self._signing.begin(cx, evse)
         over = self.is_over(cx, running, facts) or self._never_came(cx, cause)
         running.reached |= facts
         if cause in STOPS or (cause is Cause.UNPLUGGED and evse.authorization is None):
@@ -287,7 +305,7 @@ class Transactions:
         """Make the Ended event once the meter was read after the last energy, or can no longer be waited for."""
         if not evse.contactor.may_carry and ending.since_ms > evse.contactor.opened_ms > 0:
             ending.since_ms = evse.contactor.opened_ms
-        waiting = evse.site.has_meter and "meter" not in evse.silent and cx.ms < ending.until_ms
+        waiting = running.placed and evse.site.has_meter and "meter" not in evse.silent and cx.ms < ending.until_ms
         last = evse.reading.mono_ms if evse.reading is not None else -1
         unsigned = self._signing.wanted(cx, evse) and "end" not in running.signed
         if waiting and (evse.contactor.may_carry or last < ending.since_ms or unsigned):
@@ -296,7 +314,7 @@ class Transactions:
 
     def _end(self, cx: Context, evse: Evse, running: Transaction, ending: Ending) -> None:
         cx.forget(end_timer(evse.id))
-        end = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.End")
+        end = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.End") if running.placed else None
         if ending.token is not None:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None
@@ -353,7 +371,7 @@ class Transactions:
 
     def _tell(self, evse: Evse, running: Transaction, data: dict[str, Any], token: Token | None) -> None:
         """Fields that are sent once (E.2)."""
-        if "evse" in running.untold:
+        if "evse" in running.untold and running.placed:
             data["evse"] = [evse.id, running.connector]
         told = token or running.token
         if "token" in running.untold and told is not None:
@@ -362,7 +380,7 @@ class Transactions:
             data["remote_start_id"] = running.remote_start_id
         if evse.cable_amps is not None and data["type"] == "Started":
             data["cable"] = int(evse.cable_amps)
-        running.untold.clear()
+        running.untold = set() if running.placed else running.untold & {"evse"}
 
     def keep(self, cx: Context, running: Transaction, *, ended: bool = False, lazy: bool = False) -> None:
         """Write what the transaction is now and drop what was written of it before."""
