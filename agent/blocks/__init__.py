@@ -13,6 +13,7 @@ from agent.blocks.g_availability import Availability
 from agent.blocks.i_tariff import TariffAndCost
 from agent.blocks.j_metering import Metering
 from agent.blocks.k_smart_charging import SmartCharging
+from agent.blocks.n_customer import CustomerInformation
 from agent.blocks.n_monitoring import Monitoring
 from agent.blocks.o_display import DisplayMessages
 from agent.blocks.p_data_transfer import DataTransfer
@@ -30,6 +31,7 @@ BLOCKS = (
     Metering,
     SmartCharging,
     Monitoring,
+    CustomerInformation,
     DisplayMessages,
     DataTransfer,
 )

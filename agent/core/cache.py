@@ -56,6 +56,16 @@ class Cache:
         entry = Entry(*row) if row is not None else None
         return entry.info if entry is not None and self._is_valid(cx, entry) else None
 
+    def entry(self, token: Token) -> dict[str, Any] | None:
+        """Everything that is kept of a token, valid or not."""
+        row = self._pages.get(self._name(token)) if self._salt else None
+        return Entry(*row)._asdict() if row is not None else None
+
+    def forget(self, cx: Context, token: Token) -> None:
+        """N10: nothing of a token is kept any more."""
+        if self.entry(token) is not None:
+            self._change(cx, {self._name(token): None})
+
     def learn(self, cx: Context, token: Token, info: Info) -> None:
         """The CSMS said this of a token, whatever it is (C10.FR.01, FR.04, FR.05, C12.FR.06)."""
         utc = cx.utc()

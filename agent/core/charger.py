@@ -13,6 +13,7 @@ from agent.core.availability import Availability
 from agent.core.cache import TABLE as CACHE
 from agent.core.cache import Cache
 from agent.core.context import Context, Durable
+from agent.core.customers import Customers
 from agent.core.displays import TABLE as DISPLAYS
 from agent.core.displays import Displays
 from agent.core.effects import Record, SetPing
@@ -104,6 +105,7 @@ class Charger:
         self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
         self.monitoring = Monitoring(self, stored)
         self.recorder = Recorder(self.evses)
+        self.customers = Customers(self)
         self.devices = Devices(self)
         self.resets = Resets(self, stored.get(STATION, {}))
         self.has_csms = site.network is not None

@@ -21,6 +21,7 @@ SCRIPTS = (
     "e_offline",
     "i_tariff",
     "j_meter_values",
+    "n_customer",
     "n_events",
     "n_monitors",
     "o_display",
