@@ -23,6 +23,7 @@ from agent.core.events import Start, StoreReported
 from agent.io.board import Board, BoardError, check_presets, load_board
 from agent.io.clock import SystemClock
 from agent.io.control import ControlError, ControlSocket
+from agent.io.jobs import Jobs, Place
 from agent.io.journal import Journal
 from agent.io.link import Link
 from agent.io.logs import FrameLog, note
@@ -140,6 +141,7 @@ class _Agent:
         self._control = ControlSocket(
             board.control_socket, self._runner.post, self._hardware.verbs(), self._frames
         )
+        self._jobs = Jobs(Place(board.state_dir), self._runner.post, note)
         self._mono_ms = clock.mono_ms
         self._spoken = asyncio.Event()
 
@@ -155,8 +157,9 @@ class _Agent:
             self._runner.post(report)
         show = _displays(self._board)
         outlets = Outlets(
-            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager(), show
-        )
+            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager(), show,
+            self._jobs.execute,
+        )  # fmt: skip
         rest = asyncio.create_task(self._start_rest())
         rest.add_done_callback(self._rest_started)
         code = await self._runner.run(outlets, start)
@@ -201,6 +204,7 @@ class _Agent:
     async def _end(self) -> None:
         """Nobody may ask any more, all is written, what waited for it is said, then hang up and let go."""
         await self._control.close()
+        await self._jobs.close()
         await asyncio.to_thread(self._journal.close)
         await asyncio.sleep(0)
         await self._link.close()

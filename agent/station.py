@@ -138,6 +138,10 @@ class Station:
                 self.charger.store_state = event.state
             case events.Asked():
                 self._operator.ask(cx, event)
+            case events.JobTold():
+                self.charger.jobs.told(cx, event)
+            case events.JobEnded():
+                self.charger.jobs.ended(cx, event)
             case events.Stopping():
                 self.charger.stop(cx, event.reason)
             case _:

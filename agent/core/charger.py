@@ -20,6 +20,7 @@ from agent.core.effects import Record, SetPing
 from agent.core.energy import Energy
 from agent.core.evse import Evse
 from agent.core.hardware import Devices
+from agent.core.jobs import Jobs
 from agent.core.limits import Claim, rest_timer
 from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
@@ -69,6 +70,7 @@ class Charger:
         self.keys = keys
         self.local_list = LocalList(stored.get(TABLE, {}), keys)
         self.cache = Cache(stored.get(CACHE, {}), keys)
+        self.jobs = Jobs()
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
         self.stagger = failsafe.Stagger()

@@ -135,7 +135,24 @@ class Show(NamedTuple):
     screen: Screen
 
 
-Effect = MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Restart | Answer | Note | Show
+class StartJob(NamedTuple):
+    """Work that takes longer than a step: `kind` names its worker (agent/io/jobs.py), which tells back by `job`."""
+
+    job: int
+    kind: str
+    data: Mapping[str, Any]
+
+
+class CancelJob(NamedTuple):
+    """Stop a job where it is; nothing more is heard of it."""
+
+    job: int
+
+
+Effect = (
+    MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Restart | Answer | Note | Show | StartJob
+    | CancelJob
+)  # fmt: skip
 
 PHASES: Mapping[type, Phase] = {MakeSafe: Phase.MAKE_SAFE, Persist: Phase.PERSIST, Energise: Phase.ENERGISE}
 """The phase of an effect is a property of its type; all others only speak."""

@@ -66,6 +66,21 @@ class Asked(NamedTuple):
     args: Mapping[str, Any] = MappingProxyType({})
 
 
+class JobTold(NamedTuple):
+    """News of a job on its way, such as how much is done."""
+
+    job: int
+    data: Mapping[str, Any]
+
+
+class JobEnded(NamedTuple):
+    """A job is over: done (`ok`) with its result, or failed with the reason for people as `error`."""
+
+    job: int
+    ok: bool
+    data: Mapping[str, Any]
+
+
 class Stopping(NamedTuple):
     """The process was told to end: pause, open, keep transactions for the next boot, say so."""
 
@@ -73,5 +88,6 @@ class Stopping(NamedTuple):
 
 
 Event = (
-    HardwareEvent | Start | Tick | LinkUp | LinkDown | FrameReceived | PersistFailed | StoreReported | Asked | Stopping
-)
+    HardwareEvent | Start | Tick | LinkUp | LinkDown | FrameReceived | PersistFailed | StoreReported | Asked | JobTold
+    | JobEnded | Stopping
+)  # fmt: skip

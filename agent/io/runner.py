@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from agent.core.effects import (
     Answer,
+    CancelJob,
     Connect,
     Disconnect,
     Effect,
@@ -29,6 +30,7 @@ from agent.core.effects import (
     Say,
     SetPing,
     Show,
+    StartJob,
 )
 from agent.core.events import (
     Event,
@@ -96,6 +98,7 @@ class Outlets(NamedTuple):
     note: Callable[[str, str, str], None]
     service: ServiceManager
     show: Callable[[Screen], None]
+    job: Callable[[StartJob | CancelJob], None]
 
 
 class Runner:
@@ -242,6 +245,8 @@ class Runner:
                 outlets.note(effect.level, effect.topic, effect.text)
             elif isinstance(effect, Show):
                 outlets.show(effect.screen)
+            elif isinstance(effect, StartJob | CancelJob):
+                outlets.job(effect)
             else:
                 outlets.link.execute(effect)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 from agent.core.effects import (
     Answer,
+    CancelJob,
     Connect,
     Disconnect,
     Effect,
@@ -18,6 +19,7 @@ from agent.core.effects import (
     Record,
     Say,
     SetPing,
+    StartJob,
 )
 from agent.core.events import Asked, Event, LinkDown, PersistFailed, Start, Stopping, StoreReported, Tick
 from agent.core.instant import Instant
@@ -64,6 +66,7 @@ class World:
         self.outcomes: Outcomes | None = None
         self.notes: list[str] = []
         self.screens: list[Screen] = []
+        self.jobs: list[StartJob | CancelJob] = []
 
     def execute(self, effect: Command | Connect | Disconnect | Say | SetPing) -> None:
         self.done.append(effect)
@@ -87,7 +90,8 @@ class World:
         self.notes.append(f"{level} {topic} {text}")
 
     def outlets(self) -> Outlets:
-        return Outlets(self, self, self, self.answer, self.note, ServiceManager({}), self.screens.append)
+        service, shown, jobs = ServiceManager({}), self.screens.append, self.jobs.append
+        return Outlets(self, self, self, self.answer, self.note, service, shown, jobs)
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 
 from agent.core.effects import (
     Answer,
+    CancelJob,
     Connect,
     Disconnect,
     Effect,
@@ -25,6 +26,7 @@ from agent.core.effects import (
     Say,
     SetPing,
     Show,
+    StartJob,
 )
 from agent.core.events import Asked, Event, PersistFailed, Start, Stopping, StoreReported, Tick
 from agent.core.instant import Instant
@@ -37,6 +39,7 @@ from tests.sim.csms import Csms, Payload
 from tests.sim.disk import Disk, Keep
 from tests.sim.hardware import Hardware
 from tests.sim.invariants import Judge
+from tests.sim.jobs import Workers
 from tests.sim.network import Network
 from tests.sim.outlet import Outlet, OutletSpec, raw, smart
 from tests.sim.people import Driver
@@ -103,6 +106,7 @@ class World:
         profile = NetworkProfile("ws://csms.example/ocpp", "CD-0001", "secret") if network else None
         sites = tuple(outlet.spec.site(evse) for evse, outlet in self.outlets.items())
         self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays)
+        self.workers = Workers(self.timeline, self.hear)
         self.screens: dict[str, Screen] = {}
         """What each display shows."""
         self.csms = Csms(self.timeline, self._fork())
@@ -275,6 +279,7 @@ class World:
 
     def _dies(self, keep: Keep) -> None:
         self.process.alive = False
+        self.workers.die()
         self.station, self.frozen, self._deadline_ms = None, False, None
         self._inbox.clear()
         self.network.process_ends()
@@ -421,6 +426,8 @@ class World:
                 self._restarts()
             case Answer():
                 self._asks[effect.ask] = effect
+            case StartJob() | CancelJob():
+                self.workers.execute(effect)
             case Show():
                 self.screens[effect.screen.display] = effect.screen
             case Note():
