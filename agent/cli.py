@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     verb(groups, "version", "version of the agent", "version", screens.pairs)
     _config(group("config", "read and write variables"), verb)
     _transactions(group("tx", "transactions"), verb)
+    _network(group("network", "network profiles: where the CSMS is"), verb)
     _devices(group, verb)
     return parser
 
@@ -115,6 +116,12 @@ def _transactions(tx: Any, verb: Any) -> None:
     verb(tx, "list", "running and ended transactions", "tx.list", screens.transactions)
     end = verb(tx, "force-end", "end a running transaction", "tx.force-end", screens.pairs)
     end.add_argument("transaction_id", metavar="ID")
+
+
+def _network(network: Any, verb: Any) -> None:
+    verb(network, "list", "the slots that have a profile", "network.list", screens.rows)
+    try_ = verb(network, "try", "connect with a profile, say nothing, hang up", "network.try", screens.pairs)
+    try_.add_argument("slot", type=int, metavar="SLOT")
 
 
 def _devices(group: Any, verb: Any) -> None:

@@ -15,7 +15,6 @@ from config_keys.key import Key
 _DISPLAY = "There is no display: all times are in UTC."
 _CERTIFICATES = "This station does not ask for certificates yet."
 _SECURITY_EVENTS = "This station does not report security events yet."
-_PROFILES = "Changes with the network profile (SetNetworkProfile)."
 _FIRMWARE = "This station does not take firmware updates yet."
 
 NOT_IN_FORCE: Mapping[Key[Any], str] = {
@@ -29,6 +28,5 @@ NOT_IN_FORCE: Mapping[Key[Any], str] = {
     security.CERT_SIGNING_WAIT_MINIMUM: _CERTIFICATES,
     security.CERT_SIGNING_REPEAT_TIMES: _CERTIFICATES,
     security.ALLOW_CSMS_TLS_WILDCARDS: _CERTIFICATES,
-    security.ALLOW_SECURITY_PROFILE_DOWNGRADE: _PROFILES,
 }
 """Key -> why a new value is refused."""

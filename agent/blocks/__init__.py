@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.blocks.b_network import NetworkProfiles
 from agent.blocks.b_provisioning import Provisioning
 from agent.blocks.b_reports import Reports
 from agent.blocks.b_resets import Resets
@@ -19,6 +20,7 @@ from agent.blocks.o_display import DisplayMessages
 from agent.blocks.p_data_transfer import DataTransfer
 
 BLOCKS = (
+    NetworkProfiles,
     Provisioning,
     Reports,
     Resets,

@@ -26,6 +26,8 @@ from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
 from agent.core.monitoring import Monitoring
 from agent.core.network import Link
+from agent.core.network_profiles import TABLE as NETWORK
+from agent.core.network_profiles import Profiles, still_valid
 from agent.core.outbox import TIDY, Outbox
 from agent.core.recorder import Recorder
 from agent.core.recovery import LEDGER_BOUND, Recovered, fold
@@ -65,7 +67,7 @@ class Charger:
     def __init__(self, site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]) -> None:
         self.site = site
         keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets)
-        self.complaints = keys.load(stored.get("keys", {}))
+        self.complaints = keys.load(still_valid(site.network, stored.get(NETWORK, {}), stored.get("keys", {})))
         self.durable = Durable(keys)
         self.keys = keys
         self.local_list = LocalList(stored.get(TABLE, {}), keys)
@@ -84,24 +86,19 @@ class Charger:
         self.resumption = Resumption(self.transactions, self.outbox, self.series)
         self.locks = Locks()
         self.authorizer = Authorizer(
-            self.evses,
-            self.outbox,
-            self.transactions,
-            self.local_list,
-            self.cache,
-            self.may_begin,
-            self.locks,
+            self.evses, self.outbox, self.transactions, self.local_list, self.cache, self.may_begin, self.locks,
             self.schedules,
-        )
-        self.registration = Registration(site, self.outbox, self._accepted)
+        )  # fmt: skip
+        self.network_profiles = Profiles(site.network, stored.get(NETWORK, {}), keys)
+        self.registration = Registration(site, self.outbox, self._answered, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
         self.availability = Availability(self.evses, self.outbox, stored.get(INOPERATIVE, {}))
         self.tariffs = Tariffs(stored.get(COSTS, {}))
         self.displays = Displays(
             site.displays, stored.get(DISPLAYS, {}), self.evses, self.availability.status, self.tariffs
         )
-        self.link = Link(site.network, self._link_opened, self._link_lost)
-        self.variables = Variables(keys, self._key_changed, self._live_value)
+        self.link = Link(self.network_profiles.route(), self._link_opened, self._link_lost)
+        self.variables = Variables(keys, self._key_changed, self._live_value, self.network_profiles.checks)
         self.selection = Selection(keys, self.variables)
         self.reports = Reports(self.outbox)
         self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
@@ -119,7 +116,7 @@ class Charger:
         """When the time was last asked for."""
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []
-        self.complaints += self.monitoring.monitors.complaints
+        self.complaints += self.monitoring.monitors.complaints + self.network_profiles.complaints
         self._deadlines = self._name_deadlines()
         self._describe_site()
 
@@ -184,6 +181,7 @@ class Charger:
         self.displays.start(cx)
         self.monitoring.start(cx)
         self.schedules.start(cx, {t.id for t in self.recovered.running})
+        self.network_profiles.start(cx)
         self.link.start(cx)
         self._arm_clock(cx)
 
@@ -247,7 +245,10 @@ class Charger:
         return self.link.is_open and self.registration.is_accepted
 
     def _link_opened(self, cx: Context) -> None:
-        if self.registration.is_accepted:
+        if self.registration.asks_other(self.link.entry):
+            self.registration.fire("changed", cx)
+        elif self.registration.is_accepted:
+            self.link.taken_in(accepted=True)
             offline_ms = cx.ms - (self.silent_since_ms if self.silent_since_ms is not None else cx.ms)
             self.outbox.online = True
             self.availability.reconnected(cx, offline_ms)
@@ -268,6 +269,8 @@ class Charger:
         """A live call has failed; `refused`: the CSMS has it and wants no part of it, so it is not said again."""
         if then == "boot":
             self.registration.unanswered(cx)
+            if refused:
+                self.link.turned_away(cx, self.network_profiles.good)
         elif then == "status" and not refused:
             self.availability.void((context["place"][0], context["place"][1]))
         elif then == "page":
@@ -276,6 +279,15 @@ class Charger:
             self.monitoring.notices.void(cx, context["ids"], refused=refused)
         elif then == "authorize":
             self.authorizer.unanswered(cx, context)
+
+    def _answered(self, cx: Context, status: str) -> None:
+        """What the CSMS said to BootNotification decides whether its network profile is of use."""
+        if status == "rejected":
+            self.link.turned_away(cx, self.network_profiles.good)
+        else:
+            self.link.taken_in(accepted=status == "accepted")
+        if status == "accepted" and self.link.entry is not None:
+            self.network_profiles.accepted(cx, self.link.entry)
 
     def _accepted(self, cx: Context) -> None:
         self.accepted_once = True

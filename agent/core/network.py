@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from agent.core.context import Context
 from agent.core.effects import Connect, Disconnect
-from agent.core.site import Network
-from config_keys import comm
+from agent.core.network_profiles import Entry, Route
+from config_keys import comm, security
 from state_machines.link import LINK
 from state_machines.table import Edge, Subject
 
@@ -18,10 +18,12 @@ class Link(Subject):
     TABLE = LINK
 
     def __init__(
-        self, profile: Network | None, opened: Callable[[Context], None], lost: Callable[[Context], None]
+        self, route: Route, opened: Callable[[Context], None], lost: Callable[[Context], None]
     ) -> None:
         super().__init__("station")
-        self._profile = profile
+        self._route = route
+        self.entry = route.entry
+        """The network profile of this connection or of the last attempt."""
         self._opened = opened
         self._lost = lost
         self.connection = 0
@@ -30,7 +32,11 @@ class Link(Subject):
         self.down_since_ms: int | None = 0
         self.reason = "never connected"
         self._wait_s = 0.0
-        self._doublings = 0
+        self._waits: dict[Entry | None, tuple[float, int]] = {}
+        """Per profile the last wait (s), and how often it was doubled."""
+        self._taken_in = False
+        """The CSMS of this connection knows the station and wants it."""
+        self._refusals = 0
 
     @property
     def back_off_s(self) -> float:
@@ -43,7 +49,7 @@ class Link(Subject):
 
     def start(self, cx: Context) -> None:
         """Dial at once if there is a network profile."""
-        if self._profile is not None:
+        if self.entry is not None:
             self.fire("dial", cx)
 
     def came_up(self, cx: Context, connection: int) -> None:
@@ -69,30 +75,44 @@ class Link(Subject):
         self.reason = reason
         self.fire("hang_up", cx)
 
+    def taken_in(self, *, accepted: bool) -> None:
+        """The CSMS knows the station: this profile is dialled first when the connection is lost."""
+        assert self.entry is not None
+        self._taken_in = True
+        self._route.worked(self.entry, good=accepted)
+
+    def turned_away(self, cx: Context, good: Entry | None) -> None:
+        """Rejected by a CSMS that never accepted the station: after so many answers the next profile is tried."""
+        assert self.entry is not None
+        self._refusals += 1
+        if self.entry == good or not self._route.leads_elsewhere(self.entry):
+            return
+        if self._refusals >= cx.keys[comm.NETWORK_PROFILE_CONNECTION_ATTEMPTS]:
+            self._route.skip()
+            self._taken_in = True
+            self.give_up(cx, f"rejected {self._refusals} times")
+
     # ---- actions
 
     def connect(self, cx: Context) -> None:
-        assert self._profile is not None
+        self.entry = self._route.entry
+        assert self.entry is not None
         self.connection += 1
-        profile = self._profile
-        cx.do(
-            Connect(
-                self.connection,
-                profile.url,
-                profile.identity,
-                profile.password,
-                ping_s=cx.keys[comm.WEB_SOCKET_PING_INTERVAL],
-                security_profile=profile.security_profile,
-            )
-        )
+        self._taken_in, self._refusals = False, 0
+        cx.keys.put(comm.MESSAGE_TIMEOUT, self.entry.profile.message_timeout_s)
+        cx.do(order(cx, self.connection, self.entry))
 
     def opened(self, cx: Context) -> None:
-        self._doublings, self._wait_s = 0, 0.0
+        assert self.entry is not None
+        self._waits.clear()
+        cx.keys.put(comm.ACTIVE_NETWORK_PROFILE, self.entry.slot)
+        cx.keys.put(security.SECURITY_PROFILE, self.entry.profile.security_profile)
         self.since_ms, self.down_since_ms = cx.ms, None
         cx.note("link", f"connection {self.connection} is open")
         self._opened(cx)
 
     def missed(self, cx: Context) -> None:
+        self._route.failed(cx)
         self._back_off(cx)
         cx.note(
             "link",
@@ -102,6 +122,8 @@ class Link(Subject):
 
     def lost(self, cx: Context) -> None:
         self.since_ms = self.down_since_ms = cx.ms
+        if not self._taken_in:
+            self._route.failed(cx)
         self._back_off(cx)
         cx.note(
             "link",
@@ -119,17 +141,33 @@ class Link(Subject):
         cx.do(Disconnect(self.connection, self.reason))
 
     def _back_off(self, cx: Context) -> None:
-        """Minimum plus a random part, then doubled up to RepeatTimes, each with a fresh random part (Part 4 5.3)."""
-        if self._wait_s == 0.0:
-            self._wait_s = float(cx.keys[comm.RETRY_BACK_OFF_WAIT_MINIMUM])
-        elif self._doublings < cx.keys[comm.RETRY_BACK_OFF_REPEAT_TIMES]:
-            self._doublings += 1
-            self._wait_s *= 2
+        """Minimum plus a random part, then doubled up to RepeatTimes, each with a fresh random part (Part 4 5.3).
+
+        Each profile has its own waits, so that the next one is tried soon (B10.FR.03).
+        """
+        random_s = cx.rng.uniform(0, cx.keys[comm.RETRY_BACK_OFF_RANDOM_RANGE])
+        last_s, doublings = self._waits.get(self._route.entry, (0.0, -1))
+        if doublings < 0:
+            self._wait_s = cx.keys[comm.RETRY_BACK_OFF_WAIT_MINIMUM] + random_s
+        elif doublings < cx.keys[comm.RETRY_BACK_OFF_REPEAT_TIMES]:
+            self._wait_s = 2 * last_s + random_s
         else:
-            cx.after(self.deadline_name, self._wait_s)
-            return
-        self._wait_s += cx.rng.uniform(0, cx.keys[comm.RETRY_BACK_OFF_RANDOM_RANGE])
+            self._wait_s, doublings = last_s, doublings - 1
+        self._waits[self._route.entry] = self._wait_s, doublings + 1
         cx.after(self.deadline_name, self._wait_s)
 
     def moved(self, cx: Context, edge: Edge) -> None:
         cx.note("link", f"{edge.source} -> {edge.to} ({edge.trigger})", "debug")
+
+
+def order(cx: Context, connection: int, entry: Entry) -> Connect:
+    """What the link has to do to connect with a network profile now."""
+    profile = entry.profile
+    return Connect(
+        connection,
+        profile.url,
+        cx.keys.text(security.IDENTITY),
+        cx.keys.get(security.BASIC_AUTH_PASSWORD),
+        ping_s=cx.keys[comm.WEB_SOCKET_PING_INTERVAL],
+        security_profile=profile.security_profile,
+    )

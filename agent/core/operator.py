@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.events import Asked
 from agent.core.evse import Evse, Token
 from agent.core.instant import parse_rfc3339, rfc3339
+from agent.core.network import order
+from agent.core.network_profiles import Entry
 from agent.core.recorder import explain
 from agent.core.status import begin_wh, describe, faults, meter, transaction
+from config_keys import comm
 from state_machines.reasons import Cause
 
 if TYPE_CHECKING:
@@ -23,6 +27,13 @@ TOKEN_KINDS = ("ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "eMAID"
 
 class Wrong(ValueError):
     """The question cannot be answered as it was asked; the text says what was expected."""
+
+
+class Work(NamedTuple):
+    """A job whose end is the answer."""
+
+    kind: str
+    data: Mapping[str, Any]
 
 
 class Operator:
@@ -41,6 +52,8 @@ class Operator:
             "meter.read": self._meter,
             "fault.list": lambda cx, args: faults(charger),
             "token.present": self._present,
+            "network.list": self._network_list,
+            "network.try": self._network_try,
             "version": self._version,
         }
 
@@ -50,7 +63,11 @@ class Operator:
         try:
             if verb is None:
                 raise Wrong(f"no verb {event.verb!r}; expected one of {', '.join(sorted(self._verbs))}")
-            cx.answer(event.ask, True, verb(cx, event.args))
+            answer = verb(cx, event.args)
+            if isinstance(answer, Work):
+                self._charger.jobs.start(cx, answer.kind, answer.data, partial(_worked, event.ask))
+            else:
+                cx.answer(event.ask, True, answer)
         except ValueError as error:
             cx.answer(event.ask, False, {"error": str(error)})
 
@@ -141,5 +158,28 @@ class Operator:
         self._charger.authorizer.present(cx, token, evses, "operator")
         return {"presented": True}
 
+    def _network_list(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every slot with a profile for the next boot, and what is used now."""
+        profiles, link = self._charger.network_profiles, self._charger.link
+        return [
+            {"slot": slot, "url": profile.url, "security_profile": profile.security_profile,
+             "message_timeout_s": profile.message_timeout_s, "priority": profiles.priority(slot),
+             "in_use": link.entry == (slot, profile), "good": profiles.good == (slot, profile)}
+            for slot in range(len(comm.SLOTS)) if (profile := profiles.slot(slot)) is not None
+        ]  # fmt: skip
+
+    def _network_try(self, cx: Context, args: Mapping[str, Any]) -> Work:
+        """Bug 29: connect with a profile, say nothing, hang up; the connection in use is left alone."""
+        slot = args.get("slot")
+        profile = self._charger.network_profiles.slot(slot) if isinstance(slot, int) else None
+        if profile is None:
+            raise Wrong(f"slot {slot!r} has no network profile; see network list")
+        return Work("network.try", order(cx, 0, Entry(slot or 0, profile))._asdict())
+
     def _version(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         return {"firmware": self._charger.site.firmware, "ocpp": "2.0.1", "model": self._charger.site.model}
+
+
+def _worked(ask: int, cx: Context, ok: bool, data: Mapping[str, Any]) -> None:
+    """The job that a question has started is over."""
+    cx.answer(ask, ok, dict(data))

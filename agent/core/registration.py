@@ -8,6 +8,7 @@ from typing import Any
 from agent.core.clock import credible
 from agent.core.context import Context
 from agent.core.instant import parse_rfc3339
+from agent.core.network_profiles import Entry
 from agent.core.outbox import Gate, Outbox
 from agent.core.site import Site
 from config_keys import clock, comm
@@ -31,11 +32,16 @@ class Registration(Subject):
 
     TABLE = REGISTRATION
 
-    def __init__(self, site: Site, outbox: Outbox, accepted: Callable[[Context], None]) -> None:
+    def __init__(
+        self, site: Site, outbox: Outbox, answered: Callable[[Context, str], None], accepted: Callable[[Context], None]
+    ) -> None:
         super().__init__("station")
         self._site = site
         self._outbox = outbox
+        self._answered = answered
         self._accepted = accepted
+        self._asked: Entry | None = None
+        """The network profile of the CSMS that was asked."""
         self._before = "unknown"
         self.reason = "PowerUp"
         self.retry_s = OWN_INTERVAL_S
@@ -77,6 +83,15 @@ class Registration(Subject):
             cx.keys.put(comm.HEARTBEAT_INTERVAL, interval)
         cx.note("registration", f"BootNotification {answer['status']}, interval {interval} s")
         self.fire(status, cx)
+        self._answered(cx, status)
+
+    def asks_other(self, entry: Entry | None) -> bool:
+        """The connection leads to another CSMS than the last one: what that said holds no longer (B10.FR.10)."""
+        before, self._asked = self._asked, entry
+        if before in (None, entry):
+            return False
+        self._before, self.retry_s = "unknown", OWN_INTERVAL_S
+        return True
 
     def unanswered(self, cx: Context) -> None:
         """A CALLERROR, a time-out or a lost link instead of an answer."""

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.variables import Variables
-from config_keys import registry
-from config_keys.key import RO, Key
+from config_keys.key import Key
 from config_keys.values import Slot, Values
 
 TROUBLES = frozenset({"Problem", "Tripped", "Overload", "Fallback"})
@@ -49,20 +48,19 @@ class Selection:
         chosen = list(self.listed(filters)) if filters else list(self._full(cx))
         if not criteria:
             return chosen
-        known: dict[tuple[str, int | None, int | None], bool] = {}
-        for key, evse, connector in chosen:
-            place = (key.component, evse, connector)
-            if place not in known:
-                known[place] = any(self._meets(cx, criterion, *place) for criterion in criteria)
-        return [slot for slot in chosen if known[slot[0].component, slot[1], slot[2]]]
+        known: dict[tuple[str, str | None, int | None, int | None], bool] = {}
+        for slot in chosen:
+            if _owner(slot) not in known:
+                known[_owner(slot)] = any(self._meets(cx, criterion, slot) for criterion in criteria)
+        return [slot for slot in chosen if known[_owner(slot)]]
 
     def _full(self, cx: Context) -> Iterator[Slot]:
-        for key in registry.all_keys():
+        for key in self._keys.declared():
             yield from ((key, evse, connector) for evse, connector in self._keys.places(key))
 
     def _configuration(self, cx: Context) -> Iterator[Slot]:
         """B07.FR.07: what the operator can set here."""
-        return (slot for slot in self._full(cx) if self._keys.access(slot[0]) is not RO)
+        return (slot for slot in self._full(cx) if self._keys.is_writable(slot[0]))
 
     def _summary(self, cx: Context) -> Iterator[Slot]:
         """B07.FR.09: whether one can charge, and what is wrong."""
@@ -81,15 +79,15 @@ class Selection:
                     yield slot
 
     def _of(self, wanted: Filter) -> Iterator[Slot]:
-        """B08.FR.20-25: what is left out in a filter matches all; no component here has instances."""
-        if wanted.component_instance is not None:
-            return
-        for key in registry.of_component(wanted.component):
+        """B08.FR.20-25: what is left out in a filter matches all."""
+        for key in self._keys.declared():
             if _names(wanted, key):
                 yield from ((key, *place) for place in self._keys.places(key) if _lies(wanted, *place))
 
-    def _meets(self, cx: Context, criterion: str, component: str, evse: int | None, connector: int | None) -> bool:
-        key = registry.find(component, criterion)
+    def _meets(self, cx: Context, criterion: str, slot: Slot) -> bool:
+        """Whether the component of a variable meets a criterion."""
+        of, evse, connector = slot
+        key = self._keys.find(of.component, criterion, None, of.component_instance)
         if key is None or not self._keys.has(key, evse, connector):
             return criterion in ABSENT_MEANS_YES
         return self._is_true(cx, (key, evse, connector))
@@ -98,10 +96,18 @@ class Selection:
         return self._variables.text(cx, *slot) == "true"
 
 
+def _owner(slot: Slot) -> tuple[str, str | None, int | None, int | None]:
+    """The component of a variable: its name, instance and place."""
+    return slot[0].component, slot[0].component_instance, slot[1], slot[2]
+
+
 def _names(wanted: Filter, key: Key[Any]) -> bool:
-    if wanted.variable is not None and wanted.variable.lower() != key.variable.lower():
-        return False
-    return wanted.instance is None or wanted.instance.lower() == (key.instance or "").lower()
+    owner = _same(wanted.component, key.component) and _same(wanted.component_instance, key.component_instance)
+    return owner and _same(wanted.variable, key.variable) and _same(wanted.instance, key.instance)
+
+
+def _same(wanted: str | None, name: str | None) -> bool:
+    return wanted is None or wanted.lower() == (name or "").lower()
 
 
 def _lies(wanted: Filter, evse: int | None, connector: int | None) -> bool:

@@ -36,7 +36,7 @@ class DisplaySite(NamedTuple):
 
 
 class Network(NamedTuple):
-    """The initial network profile (B09 slot 1); None in `Site.network` means standalone."""
+    """The network profile of slot 0, as board.toml says (B09); None in `Site.network` means standalone."""
 
     url: str
     identity: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
+from config_keys import security
 
 if TYPE_CHECKING:
     from agent.core.charger import Charger
@@ -24,8 +25,9 @@ def describe(charger: Charger, cx: Context) -> dict[str, Any]:
         "clock": {"utc": None if utc is None else rfc3339(utc), "source": charger.durable.clock.source},
         "link": {
             "state": charger.link.state if charger.has_csms else "standalone",
-            "url": charger.site.network.url if charger.site.network else None,
-            "identity": charger.site.network.identity if charger.site.network else None,
+            "url": charger.link.entry.profile.url if charger.link.entry else None,
+            "slot": charger.link.entry.slot if charger.link.entry else None,
+            "identity": charger.keys.get(security.IDENTITY),
             "connection": charger.link.connection, "reason": charger.link.reason,
             "for_s": (cx.ms - charger.link.since_ms) // 1000,
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,10 +43,12 @@ class Variables:
         keys: Values,
         changed: Callable[[Context, Key[Any]], None],
         live: Callable[[Context, Key[Any], int | None], str | None],
+        checks: Mapping[Key[Any], Callable[[str], Refusal | None]],
     ) -> None:
         self._keys = keys
         self._changed = changed
         self._live = live
+        self._checks = checks
 
     def read(self, cx: Context, where: Where) -> Outcome:
         """B06: one variable's value; write-only ones are Rejected (B06.FR.09)."""
@@ -98,6 +100,8 @@ class Variables:
 
     def _set(self, cx: Context, key: Key[Any], text: str, evse: int | None, connector: int | None) -> Outcome:
         refusal = self._keys.check(key, text, evse, connector)
+        if refusal is None and key in self._checks:
+            refusal = self._checks[key](text)
         if refusal is not None:
             return Outcome("Rejected", refusal=refusal)
         self._keys.set(key, text, evse, connector)

@@ -20,7 +20,7 @@ from agent.core.events import Event, JobEnded, JobTold
 Data = Mapping[str, Any]
 Tell = Callable[[Data], None]
 
-WORKERS: dict[str, str] = {}
+WORKERS: dict[str, str] = {"network.try": "agent.io.trial:connect"}
 """Kind of job: module and function of its worker."""
 
 

@@ -73,6 +73,8 @@ def answering(path: Path, *lines: object) -> Iterator[Scripted]:
         ("bus scan rs485", {"verb": "bus.scan", "args": {"bus": "rs485"}}),
         ("bus health", {"verb": "bus.health", "args": {}}),
         ("token present 04AA", {"verb": "token.present", "args": {"token": "04AA", "type": "ISO14443"}}),
+        ("network list", {"verb": "network.list", "args": {}}),
+        ("network try 1", {"verb": "network.try", "args": {"slot": 1}}),
         ("version", {"verb": "version", "args": {}}),
     ],
 )

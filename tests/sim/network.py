@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from agent.core.effects import Connect, Disconnect, Say, SetPing
 from agent.core.events import FrameReceived, LinkDown, LinkUp
@@ -30,6 +31,7 @@ class _Line:
     number: int
     ping_s: int
     life: Life
+    peer: Peer | None
     up: bool = False
     dead: bool = False
     """Nothing gets through any more, and neither side has been told."""
@@ -44,6 +46,10 @@ class Network:
         self.timeline = timeline
         self.rng = rng
         self.peer = peer
+        self.elsewhere: dict[str, Peer | None] = {}
+        """Other hosts: who is there, or None when nobody answers; every other name leads to `peer`."""
+        self.dialled: list[str] = []
+        """The host of every attempt, in order."""
         self.reachable = True
         self.latency_ms = (5, 60)
         self.line: _Line | None = None
@@ -62,7 +68,9 @@ class Network:
         self.connects += 1
         if self.line is not None:
             raise AssertionError(f"connection {effect.connection} asked for while {self.line.number} is open")
-        line = _Line(effect.connection, effect.ping_s, Life())
+        host = urlsplit(effect.url).netloc
+        self.dialled.append(host)
+        line = _Line(effect.connection, effect.ping_s, Life(), self.elsewhere.get(host, self.peer))
         self.line = line
         self._later(self._latency() * 3, lambda: self._shake_hands(line, effect))
 
@@ -123,8 +131,7 @@ class Network:
     def process_ends(self) -> None:
         """The station's process is gone, and its sockets with it."""
         if self.line is not None:
-            self.line.life.alive = False
-            self.peer.disconnected(self.line.number)
+            self._hang_up(self.line)
             self.line = None
 
     # -------------------------------------------------- inside
@@ -138,23 +145,27 @@ class Network:
     def _shake_hands(self, line: _Line, effect: Connect) -> None:
         if line is not self.line:
             return
-        if not self.reachable or line.dead:
+        if not self.reachable or line.dead or line.peer is None:
             return self._ends(line, "connection refused")
-        status = self.peer.admits(effect.identity, effect.password)
+        status = line.peer.admits(effect.identity, effect.password)
         if status is not None:
             return self._ends(line, f"HTTP {status}", status)
         line.up = True
-        self.peer.connected(line.number)
+        line.peer.connected(line.number)
         self._hear(LinkUp(line.number, effect.subprotocols[0]))
 
     def _ends(self, line: _Line, reason: str, status: int | None = None) -> None:
         if line is not self.line:
             return
         self.line = None
-        line.life.alive = False
-        self.peer.disconnected(line.number)
+        self._hang_up(line)
         self._hear(LinkDown(line.number, reason, status))
 
+    def _hang_up(self, line: _Line) -> None:
+        line.life.alive = False
+        if line.peer is not None:
+            line.peer.disconnected(line.number)
+
     def _arrives(self, line: _Line, text: str) -> None:
-        if not line.dead:
-            self.peer.receives(line.number, text)
+        if not line.dead and line.peer is not None:
+            line.peer.receives(line.number, text)

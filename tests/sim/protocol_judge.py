@@ -45,6 +45,7 @@ class ProtocolJudge:
     _in_flight: Call | None = None
     _owed: dict[str, Call] = field(default_factory=dict)
     _asked_for: set[str] = field(default_factory=set)
+    _url: str = ""
 
     def booted(self) -> None:
         """A new process: not registered, nothing in flight."""
@@ -52,6 +53,12 @@ class ProtocolJudge:
         self._in_flight = None
         self._owed.clear()
         self._asked_for.clear()
+
+    def dials(self, url: str) -> None:
+        """Another CSMS does not know the station, whatever the one before has said (B10.FR.10)."""
+        if url != self._url:
+            self.registered, self.silent_until_ms = "unknown", 0
+        self._url = url
 
     def link_down(self, connection: int) -> None:
         """Nothing more will be answered on this connection."""

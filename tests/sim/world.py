@@ -417,6 +417,7 @@ class World:
                 self.judge.says(effect)
                 self.network.say(effect)
             case Connect():
+                self.judge.protocol.dials(effect.url)
                 self.network.connect(effect)
             case Disconnect():
                 self.network.disconnect(effect)
