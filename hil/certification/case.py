@@ -16,9 +16,17 @@ from hil.certification.talk import CaseFailed, NotApplicable
 from hil.csms import CallFailed
 
 SCRIPTS = (
+    "b_boot",
+    "c_start",
+    "c_cache",
+    "c_list",
+    "c_groups",
+    "c_contract",
+    "d_local_list",
     "e_start",
     "e_stop",
     "e_offline",
+    "g_status",
     "i_tariff",
     "j_meter_values",
     "n_customer",

@@ -6,10 +6,11 @@ not been done. The variables TxStartPoint and TxStopPoint say which of their ste
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from hil.bench import Bench
-from hil.certification.talk import CARD, CARD_TYPE, NotApplicable, Talk
+from hil.certification.talk import CARD, CARD_TYPE, Json, NotApplicable, Talk
 from hil.csms import TokenAnswer
 
 Way = Literal["local", "remote"]
@@ -25,6 +26,8 @@ EV_TIMEOUT_S = 8
 """EVConnectionTimeOut where a case waits for it."""
 BACK_OFF_S = 3
 """RetryBackOffWaitMinimum where the station has to stay away."""
+BOOT_S = 60.0
+"""How long a station may take to be there again after a power cycle."""
 SAMPLE_S = 2
 """TxUpdatedInterval where a case needs meter values."""
 ON_THE_WAY = ("EVConnected", "SuspendedEVSE", "SuspendedEV")
@@ -40,6 +43,8 @@ class Lab(Talk):
         self.parked = self.plugged = self.is_authorized = self.charging = self.stopped = False
         self.cable_left = False
         """A loose cable sits in the socket without a car."""
+        self.asks = True
+        """The station has to ask the CSMS for CARD; False: it knows it and may trust what it knows."""
         self.remote_start_id = 100
         self._presented: dict[str, float] = {}
         self._starts: set[str] | None = None
@@ -83,13 +88,16 @@ class Lab(Talk):
         return self._stops
 
     def known_to(self, card: str, group: str | None = None) -> None:
-        """Memory state: a token on the local list (this station has no cache); the CSMS knows it likewise."""
-        info = {"status": "Accepted"} | ({"groupIdToken": {"idToken": group, "type": "Central"}} if group else {})
-        entry = {"idToken": {"idToken": card, "type": CARD_TYPE}, "idTokenInfo": info}
-        self.write("LocalAuthListCtrlr.Enabled", "true", if_there=True)
-        request = {"versionNumber": 1, "updateType": "Full", "localAuthorizationList": [entry]}
-        self.call("SendLocalList", request, status="Accepted")
+        """Memory state: a token is known to the station, by its local list; the CSMS knows it likewise."""
+        self.listed({card: TokenAnswer(group=group)})
         self.bench.behaviour.tokens[card] = TokenAnswer(group=group)
+
+    def listed(self, tokens: Mapping[str, TokenAnswer]) -> None:
+        """Memory state IdTokenLocalAuthList: these tokens, each with its idTokenInfo, and no others."""
+        self.write("LocalAuthListCtrlr.Enabled", "true", if_there=True)
+        entries = [list_entry(card, answer) for card, answer in tokens.items()]
+        request = {"versionNumber": 1, "updateType": "Full", "localAuthorizationList": entries}
+        self.call("SendLocalList", request, status="Accepted")
 
     # ------------------------------------------------------------------------------------------ what is due
 
@@ -152,7 +160,11 @@ class Lab(Talk):
     def _present(self) -> None:
         asked = len(self.bench.calls("Authorize"))
         self.present(CARD)
-        self._authorize_sent(asked)
+        if self.asks:
+            self._authorize_sent(asked)
+        else:
+            self.bench.wait(HUMAN_S)
+            self.check("Authorize requests for a known token", len(self.bench.calls("Authorize")) - asked, 0)
 
     def present(self, card: str) -> None:
         """Hold a card to the reader."""
@@ -215,8 +227,8 @@ class Lab(Talk):
         if event["eventType"] == "Ended":
             self.demand("after the car's pause", event, stopped="StoppedByEV")
 
-    def stop_authorized(self, way: Way | None = None) -> None:
-        """The session is stopped: by the card that started it, or from afar."""
+    def stop_authorized(self, way: Way | None = None, *, card: str = CARD, master: bool = False) -> None:
+        """The session is stopped: from afar, or by a card: the one that started it, or another that may do so."""
         if not self.charging:
             self.energy_transfer_started()
         self.bench.wait(TRANSACTION_S)
@@ -224,15 +236,16 @@ class Lab(Talk):
         if self.way == "remote":
             self.call("RequestStopTransaction", {"transactionId": self.running}, status="Accepted")
         else:
-            self.present(CARD)
+            self.present(card)
         self.charging, self.stopped = False, True
+        reasons = ("MasterPass",) if master else self.stop_reasons()
         event = self.event("after the stop", trigger="RemoteStop" if self.way == "remote" else "StopAuthorized",
-                           token=(CARD, None), kind=("Updated", "Ended"))  # fmt: skip
+                           token=(card,) if card != CARD else (CARD, None), kind=("Updated", "Ended"))  # fmt: skip
         if event["eventType"] == "Ended":
-            self.demand("after the stop", event, stopped=self.stop_reasons())
+            self.demand("after the stop", event, stopped=reasons)
         elif self.stops & {"Authorized", "PowerPathClosed", "EnergyTransfer"}:
             self.event("after the end of energy", kind="Ended", trigger="ChargingStateChanged", state="EVConnected",
-                       stopped=self.stop_reasons())  # fmt: skip
+                       stopped=reasons)  # fmt: skip
 
     def stop_reasons(self) -> tuple[str | None, ...]:
         """stoppedReason of a session that was stopped this way: Local may be left out."""
@@ -293,6 +306,21 @@ class Lab(Talk):
             reasons = ("Remote",) if self.way == "remote" else ("Local",)
             self.event("after leaving the bay", kind="Ended", trigger="EVDeparted", stopped=reasons)
 
+    def fresh(self) -> None:
+        """A session is over and done with; the next one begins from nothing."""
+        self.parked = self.plugged = self.is_authorized = self.charging = self.stopped = self.cable_left = False
+        self.state = None
+
+    def reboots(self) -> None:
+        """Reusable state Booted, by a power cycle: registered again, nothing queued."""
+        boots = len(self.bench.calls("BootNotification"))
+        self.bench.lose_power()
+        self.bench.wait(1)
+        self.mark()
+        self.bench.return_power()
+        self.next_call("BootNotification", boots, BOOT_S)
+        self.status("Available", BOOT_S)
+
     # ------------------------------------------------------------------------------------------ offline
 
     def stays_away(self) -> None:
@@ -347,3 +375,12 @@ class Lab(Talk):
     def session_ends_by_iso15118(self) -> None:
         """The car sends SessionStopReq(Terminate)."""
         raise NotApplicable("no car of this bench speaks ISO 15118")
+
+
+def list_entry(card: str, answer: TokenAnswer | None) -> Json:
+    """An entry of the local authorization list; None: the token is to be removed from it."""
+    entry: Json = {"idToken": {"idToken": card, "type": CARD_TYPE}}
+    if answer is not None:
+        group = {"groupIdToken": {"idToken": answer.group, "type": "Central"}} if answer.group else {}
+        entry["idTokenInfo"] = {"status": answer.status} | group
+    return entry

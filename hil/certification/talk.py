@@ -165,25 +165,27 @@ class Talk:
 
     def _told_statuses(self) -> list[str]:
         """Every status of the connector, by StatusNotification or NotifyEvent."""
-        return [told for f in self.bench.calls("StatusNotification", "NotifyEvent") for told in self._statuses_in(f)]
-
-    def _statuses_in(self, frame: Frame) -> list[str]:
-        if frame.action == "StatusNotification":
-            here = (frame.payload["evseId"], frame.payload["connectorId"]) == (self.evse, self.connector)
-            return [frame.payload["connectorStatus"]] if here else []
-        place = {"id": self.evse, "connectorId": self.connector}
-        return [
-            data["actualValue"]
-            for data in frame.payload["eventData"]
-            if (data["component"]["name"], data["variable"]["name"]) == ("Connector", "AvailabilityState")
-            and data["component"].get("evse") == place
-        ]
+        frames = self.bench.calls("StatusNotification", "NotifyEvent")
+        here = (self.evse, self.connector)
+        return [status for frame in frames for *place, status in statuses_in(frame) if tuple(place) == here]
 
     def next_call(self, action: str, before: int, within_s: float = WAIT_S) -> Json:
         """The payload of the station's CALL number `before` (from 0) of this action."""
         self.bench.wait_until(action, lambda: len(self.bench.calls(action)) > before, within_s)
         payload: Json = self.bench.calls(action)[before].payload
         return payload
+
+
+def statuses_in(frame: Frame) -> list[tuple[int, int, str]]:
+    """EVSE, connector and status that a StatusNotification or a NotifyEvent tells."""
+    told = frame.payload
+    if frame.action == "StatusNotification":
+        return [(told["evseId"], told["connectorId"], told["connectorStatus"])]
+    return [
+        (data["component"]["evse"]["id"], data["component"]["evse"]["connectorId"], data["actualValue"])
+        for data in told["eventData"]
+        if (data["component"]["name"], data["variable"]["name"]) == ("Connector", "AvailabilityState")
+    ]
 
 
 def _variable(name: str) -> Json:
