@@ -14,6 +14,7 @@ from agent.blocks.g_availability import Availability
 from agent.blocks.i_tariff import TariffAndCost
 from agent.blocks.j_metering import Metering
 from agent.blocks.k_smart_charging import SmartCharging
+from agent.blocks.m_certificates import CertificateManagement
 from agent.blocks.n_customer import CustomerInformation
 from agent.blocks.n_monitoring import Monitoring
 from agent.blocks.o_display import DisplayMessages
@@ -34,6 +35,7 @@ BLOCKS = (
     SmartCharging,
     Monitoring,
     CustomerInformation,
+    CertificateManagement,
     DisplayMessages,
     DataTransfer,
 )

@@ -12,6 +12,8 @@ from agent.core.availability import TABLE as INOPERATIVE
 from agent.core.availability import Availability
 from agent.core.cache import TABLE as CACHE
 from agent.core.cache import Cache
+from agent.core.certificates import TABLE as CERTIFICATES
+from agent.core.certificates import Certificates
 from agent.core.context import Context, Durable
 from agent.core.customers import Customers
 from agent.core.displays import TABLE as DISPLAYS
@@ -73,6 +75,7 @@ class Charger:
         self.local_list = LocalList(stored.get(TABLE, {}), keys)
         self.cache = Cache(stored.get(CACHE, {}), keys)
         self.jobs = Jobs()
+        self.certificates = Certificates(self.jobs, stored.get(CERTIFICATES, {}))
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
         self.stagger = failsafe.Stagger()
@@ -179,6 +182,7 @@ class Charger:
             cx.drop(*self.recovered.superseded)
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.displays.start(cx)
+        self.certificates.start(cx)
         self.monitoring.start(cx)
         self.schedules.start(cx, {t.id for t in self.recovered.running})
         self.network_profiles.start(cx)

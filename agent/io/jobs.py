@@ -20,7 +20,12 @@ from agent.core.events import Event, JobEnded, JobTold
 Data = Mapping[str, Any]
 Tell = Callable[[Data], None]
 
-WORKERS: dict[str, str] = {"network.try": "agent.io.trial:connect"}
+WORKERS: dict[str, str] = {
+    "certificates.install": "agent.io.pki:install",
+    "certificates.delete": "agent.io.pki:delete",
+    "certificates.list": "agent.io.pki:listing",
+    "network.try": "agent.io.trial:connect",
+}
 """Kind of job: module and function of its worker."""
 
 
