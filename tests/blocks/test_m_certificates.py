@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.blocks.stories import get_variable, idle
+from tests.blocks.test_b_network import secure
 from tests.marks import req
 from tests.sim.jobs import Ends, Says
 from tests.sim.pki import Made, issue, root, store_behind
@@ -118,7 +119,7 @@ def test_deleted_by_the_hashes_of_any_algorithm(world: World, algorithm: str) ->
 
 @req("M04.FR.03")
 def test_the_root_that_the_connection_needs_stays(tmp_path: Path) -> None:
-    world = store_behind(idle(keys={"SecurityCtrlr.SecurityProfile": "2"}), tmp_path)
+    world = store_behind(secure(), tmp_path)
     install(world, root())
     assert delete(world, root().hashes()) == "Failed"
     install(world, root("Second"))
