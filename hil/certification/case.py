@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Literal
 
 from hil.bench import Bench, Outfit, ScenarioFailed
@@ -15,26 +16,8 @@ from hil.certification.table import rows
 from hil.certification.talk import CaseFailed, NotApplicable
 from hil.csms import CallFailed
 
-SCRIPTS = (
-    "b_boot",
-    "c_start",
-    "c_cache",
-    "c_list",
-    "c_groups",
-    "c_contract",
-    "d_local_list",
-    "e_start",
-    "e_stop",
-    "e_offline",
-    "g_status",
-    "i_tariff",
-    "j_meter_values",
-    "n_customer",
-    "n_events",
-    "n_monitors",
-    "o_display",
-    "p_data_transfer",
-)
+SCRIPTS = sorted(path.stem for path in Path(__file__).parent.glob("[a-p]_*.py"))
+"""One or more files per block."""
 for _name in SCRIPTS:
     import_module(f"hil.certification.{_name}")
 CASES: dict[str, Case] = {id: REGISTERED[id] for id in rows() if id in REGISTERED}

@@ -12,7 +12,8 @@ from tests.blocks.stories import get_variable, idle
 from tests.blocks.test_b_network import secure
 from tests.marks import req
 from tests.sim.jobs import Ends, Says
-from tests.sim.pki import Made, issue, root, store_behind
+from hil.pki import Made, issue, root
+from tests.sim.pki import store_behind
 from tests.sim.world import World
 
 KINDS = ("V2GRootCertificate", "MORootCertificate", "CSMSRootCertificate", "ManufacturerRootCertificate")

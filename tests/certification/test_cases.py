@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from hil.certification import CASES, Way, choose, features, run
 from tests.marks import req
 from tests.sim.outlet import raw, smart
+from tests.sim.pki import store_behind
 from tests.sim.sim_bench import SimBench
 
 STATION = (smart(16), replace(raw(32, cable="socket"), bay_detector=True, signs=True))
@@ -52,8 +54,9 @@ def param(run: Run) -> object:
 
 
 @pytest.mark.parametrize("wanted", [param(run) for run in runs()])
-def test_case(wanted: Run) -> None:
+def test_case(wanted: Run, tmp_path: Path) -> None:
     case, at = CASES[wanted.case], bench(wanted.case)
+    store_behind(at.world, tmp_path)
     evse, why = choose(case, features.load(), at.outfits())
     if not evse:
         pytest.skip(why)

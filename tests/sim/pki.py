@@ -1,76 +1,20 @@
-"""Certificates for tests, and the real certificate store behind the jobs of a simulated station."""
+"""The real certificate store behind the jobs of a simulated station."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from typing import Any
 
 from agent.io import pki
 from agent.io.jobs import JobFailed, Place
 from tests.sim.jobs import Ends
 from tests.sim.world import World
 
-Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 WORKERS = {
     "certificates.install": pki.install, "certificates.delete": pki.delete, "certificates.list": pki.listing,
 }  # fmt: skip
-
-
-class Made(NamedTuple):
-    """A certificate and its key."""
-
-    certificate: x509.Certificate
-    key: Key
-
-    @property
-    def pem(self) -> str:
-        return self.certificate.public_bytes(Encoding.PEM).decode()
-
-    def hashes(self, algorithm: str = "SHA256") -> dict[str, str]:
-        """CertificateHashDataType of a root."""
-        return pki.hash_data(self.certificate, self.certificate, algorithm)
-
-
-@cache
-def root(name: str = "Root", days: float = 365, since: float = -1, ca: bool | None = True, kind: str = "ec") -> Made:
-    """A root certificate, valid from `since` for `days` days; `ca` None leaves the constraint out."""
-    return issue(name, None, days=days, since=since, ca=ca, kind=kind)
-
-
-def issue(
-    name: str, issuer: Made | None, *, days: float = 365, since: float = -1, ca: bool | None = True, kind: str = "ec"
-) -> Made:
-    """A certificate by an issuer, or by itself. `kind` is ec, rsa or weak (RSA 1024)."""
-    key: Key
-    if kind == "ec":
-        key = ec.generate_private_key(ec.SECP256R1())
-    else:
-        key = rsa.generate_private_key(65537, 1024 if kind == "weak" else 2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    begin = datetime.now(UTC) + timedelta(days=since)
-    signer = key if issuer is None else issuer.key
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject if issuer is None else issuer.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=days))
-    )
-    if ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    return Made(builder.sign(signer, SHA256()), key)
 
 
 def store_behind(world: World, directory: Path) -> World:

@@ -1,0 +1,68 @@
+"""Certificates for benches and tests: roots and what they sign, good ones and bad ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.ocsp import OCSPRequestBuilder
+from cryptography.x509.oid import NameOID
+
+HASHES = {"SHA256": SHA256(), "SHA384": SHA384(), "SHA512": SHA512()}
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class Made(NamedTuple):
+    """A certificate and its key."""
+
+    certificate: x509.Certificate
+    key: Key
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(Encoding.PEM).decode()
+
+    def hashes(self, algorithm: str = "SHA256") -> dict[str, str]:
+        """CertificateHashDataType of a root."""
+        made = OCSPRequestBuilder().add_certificate(self.certificate, self.certificate, HASHES[algorithm]).build()
+        return {
+            "hashAlgorithm": algorithm, "issuerNameHash": made.issuer_name_hash.hex(),
+            "issuerKeyHash": made.issuer_key_hash.hex(), "serialNumber": f"{made.serial_number:x}",
+        }  # fmt: skip
+
+
+@cache
+def root(name: str = "Root", days: float = 365, since: float = -1, ca: bool | None = True, kind: str = "ec") -> Made:
+    """A root certificate, valid from `since` for `days` days; `ca` None leaves the constraint out."""
+    return issue(name, None, days=days, since=since, ca=ca, kind=kind)
+
+
+def issue(
+    name: str, issuer: Made | None, *, days: float = 365, since: float = -1, ca: bool | None = True, kind: str = "ec"
+) -> Made:
+    """A certificate by an issuer, or by itself. `kind` is ec, rsa or weak (RSA 1024)."""
+    key: Key
+    if kind == "ec":
+        key = ec.generate_private_key(ec.SECP256R1())
+    else:
+        key = rsa.generate_private_key(65537, 1024 if kind == "weak" else 2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    begin = datetime.now(UTC) + timedelta(days=since)
+    signer = key if issuer is None else issuer.key
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=days))
+    )
+    if ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    return Made(builder.sign(signer, SHA256()), key)
