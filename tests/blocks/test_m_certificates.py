@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from hil.pki import Made, issue, root
 from tests.blocks.stories import get_variable, idle
 from tests.blocks.test_b_network import secure
 from tests.marks import req
 from tests.sim.jobs import Ends, Says
-from hil.pki import Made, issue, root
 from tests.sim.pki import store_behind
 from tests.sim.world import World
 
