@@ -33,6 +33,8 @@ from agent.station import Station
 from hal.ports import Screen
 
 EXIT_BOARD, EXIT_TAKEN = 2, 75
+LIVED_S = 300
+"""A start that lives so long has not failed."""
 SPEAK_FIRST_S = 0.25
 """The hardware's drivers are loaded after the first frame went out, or after this time without one."""
 EPILOG = """exit codes:
@@ -86,19 +88,24 @@ def _run(board: Board) -> int:
     except OSError as error:
         note("error", "start", f"{board.state_dir}: {error.strerror}")
     journal, records, tables, report = Journal.open(board.state_dir / "journal.db")
-    station = _station(board, tables)
-    station.recover(records)
+    marker = BootMarker(board.state_dir / "boot.json")
+    reason, failed_starts = marker.begun(watchdog="WATCHDOG_USEC" in os.environ)
     try:
-        return asyncio.run(_Agent(board, clock, journal, station).live(report))
+        station = _station(board, tables, failed_starts)
+        station.recover(records)
+        return asyncio.run(_Agent(board, clock, journal, station, marker).live(reason, report))
+    except BoardError:
+        marker.write(clean=True)
+        raise
     finally:
         if lock:
             lock.close()
 
 
-def _station(board: Board, tables: Mapping[str, Mapping[str, Any]]) -> Station:
+def _station(board: Board, tables: Mapping[str, Mapping[str, Any]], failed_starts: int) -> Station:
     """Raises BoardError when it is the presets that the station does not take."""
     try:
-        return Station(board.site, board.presets, tables)
+        return Station(board.site, board.presets, tables, failed_starts)
     except ValueError:
         check_presets(board)
         raise
@@ -129,11 +136,13 @@ def _check_hardware(board: Board) -> None:
 class _Agent:
     """Everything that lives on the loop, and the order in which it starts and ends."""
 
-    def __init__(self, board: Board, clock: SystemClock, journal: Journal, station: Station) -> None:
+    def __init__(
+        self, board: Board, clock: SystemClock, journal: Journal, station: Station, marker: BootMarker
+    ) -> None:
         self._board = board
         self._journal = journal
         self._station = station
-        self._marker = BootMarker(board.state_dir / "boot.json")
+        self._marker = marker
         self._frames = FrameLog(board.state_dir / "ocpp.log.gz", clock.mono_ms)
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
         self._link = Link(self._runner.post, self._watch)
@@ -145,14 +154,13 @@ class _Agent:
         self._mono_ms = clock.mono_ms
         self._spoken = asyncio.Event()
 
-    async def live(self, report: StoreReported) -> int:
+    async def live(self, reason: str, report: StoreReported) -> int:
         """From the first step to the orderly end; returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._runner.stop, signal.Signals(number).name)
-        guarded = "WATCHDOG_USEC" in os.environ
-        start = Start(os.urandom(8).hex(), int.from_bytes(os.urandom(16)), self._marker.reason(guarded))
-        self._marker.write(clean=False)
+        start = Start(os.urandom(8).hex(), int.from_bytes(os.urandom(16)), reason)
+        loop.call_later(LIVED_S, self._marker.lived)
         if report.state != "ok":
             self._runner.post(report)
         show = _displays(self._board)

@@ -13,28 +13,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from typing import Any
 
+from agent import cli_config
 from agent import cli_screens as screens
+from agent.cli_failure import EXIT_CODES, NOT_PERMITTED, NOT_REACHABLE, OK, REFUSED, Failure
 
-OK, REFUSED, USAGE, NOT_REACHABLE, NOT_PERMITTED = range(5)
 DEFAULT_SOCKET = "/run/chargerd/control.sock"
 ANSWER_WITHIN_S = 15.0
 SCAN_WITHIN_S = 600.0
-EPILOG = """exit codes:
-  0  done
-  1  the agent refused; it says why
-  2  the command line is wrong
-  3  the agent is not reachable
-  4  no permission to use its socket
+EPILOG = f"""{EXIT_CODES}
 
 The socket is --socket, else CHARGERD_SOCKET, else /run/chargerd/control.sock."""
-
-
-class Failure(Exception):
-    """What went wrong, in one sentence, and the exit code for it."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if options.verb == "ocpp.tail":
             return _tail(path, options)
-        data = _ask(path, options.verb, _args(options))
+        options.read(options)
+        data = options.write(options, _ask(path, options.verb, _args(options)))
     except Failure as failure:
         if options.json:
             print(json.dumps({"error": str(failure)}))
@@ -70,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = within.add_parser(
             name, parents=[common], help=about, description=about, epilog=EPILOG, formatter_class=shape
         )
-        made.set_defaults(verb=verb, screen=screen)
+        made.set_defaults(verb=verb, screen=screen, read=_nothing, write=_as_it_is)
         return made
 
     def group(name: str, about: str) -> Any:
@@ -82,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _evse(why)
     why.add_argument("--at", type=_moment, metavar="TIME", help="in the past: HH:MM:SS of today, or RFC 3339")
     verb(groups, "version", "version of the agent", "version", screens.pairs)
-    _config(group("config", "read and write variables"), verb)
+    cli_config.add(group("config", "read, write and carry over the configuration"), verb)
     _transactions(group("tx", "transactions"), verb)
     _network(group("network", "network profiles: where the CSMS is"), verb)
     _devices(group, verb)
@@ -100,16 +89,6 @@ def _moment(text: str) -> str:
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} has no offset; expected RFC 3339, such as 2026-01-31T12:00:00Z")
     return moment.astimezone(UTC).isoformat()
-
-
-def _config(config: Any, verb: Any) -> None:
-    get = verb(config, "get", "one variable", "config.get", screens.value)
-    get.add_argument("name", help="for instance TxCtrlr.TxStartPoint, EVSE.Power@1, or a 1.6 name")
-    set_ = verb(config, "set", "write one variable", "config.set", screens.written)
-    set_.add_argument("name")
-    set_.add_argument("value")
-    list_ = verb(config, "list", "all variables", "config.list", screens.variables)
-    list_.add_argument("--search", metavar="TEXT", help="only those that contain TEXT in name or meaning")
 
 
 def _transactions(tx: Any, verb: Any) -> None:
@@ -147,8 +126,16 @@ def _evse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evse", type=int, metavar="N", help="only this EVSE")
 
 
+def _nothing(options: argparse.Namespace) -> None:
+    """Most commands need no file."""
+
+
+def _as_it_is(options: argparse.Namespace, data: Any) -> Any:
+    return data
+
+
 def _args(options: argparse.Namespace) -> dict[str, Any]:
-    own = ("json", "socket", "verb", "screen")
+    own = ("json", "socket", "verb", "screen", "read", "write", "local", "other")
     return {name: value for name, value in vars(options).items() if name not in own and value is not None}
 
 

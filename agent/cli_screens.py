@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -61,8 +62,44 @@ def written(data: Mapping[str, Any]) -> str:
 
 def variables(data: Iterable[Mapping[str, Any]]) -> str:
     """One line per variable."""
-    cells = [(v["name"], f"{v['value']} {v['unit']}".strip(), v["access"], v["doc"]) for v in data]
-    return _table(("NAME", "VALUE", "ACCESS", "MEANING"), cells)
+    cells = [
+        (v["name"], f"{v['value']} {v['unit']}".strip(), v["access"], "reboot" if v["reboot"] else "",
+         v["alias16"] or "", v["doc"]) for v in data
+    ]  # fmt: skip
+    return _table(("NAME", "VALUE", "ACCESS", "NEEDS", "1.6 NAME", "MEANING"), cells)
+
+
+def diff(data: Iterable[Mapping[str, Any]]) -> str:
+    """What is in force beside what it is compared with."""
+    rows = list(data)
+    if not rows:
+        return "no difference"
+    other = "file" if "file" in rows[0] else "factory"
+    cells = [(row["name"], _shown(row["value"]), _shown(row[other])) for row in rows]
+    return _table(("NAME", "IN FORCE", other.upper()), cells)
+
+
+def exported(data: Mapping[str, Any]) -> str:
+    """The export itself, or where it was written."""
+    if "file" in data:
+        return f"{data['settings']} settings written to {data['file']}"
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def imported(data: Mapping[str, Any]) -> str:
+    """What a file changes."""
+    cells = [
+        (c["name"], _shown(c["old"]), _shown(c["value"]), "after a reboot" if c["status"] == "RebootRequired" else "")
+        for c in data["changed"]
+    ]
+    lines = [_table(("NAME", "BEFORE", "NOW", ""), cells)] if cells else []
+    lines += [f"left out: {name}" for name in data["left_out"]]
+    return "\n".join([*lines, f"{len(cells)} changed, {data['unchanged']} as before"])
+
+
+def _shown(value: str | None) -> str:
+    """An empty value can be seen."""
+    return "(none)" if value is None else value or "(empty)"
 
 
 def transactions(data: Mapping[str, Any]) -> str:

@@ -57,9 +57,14 @@ class Station:
     """The whole charger logic as one pure object."""
 
     def __init__(
-        self, site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]
+        self,
+        site: Site,
+        presets: Mapping[str, str],
+        stored: Mapping[str, Mapping[str, Any]],
+        failed_starts: int = 0,
     ) -> None:
-        self.charger = Charger(site, presets, stored)
+        """`failed_starts`: starts right before this one that ended badly before they were of age."""
+        self.charger = Charger(site, presets, stored, failed_starts)
         self._operator = Operator(self.charger)
         self._rpc = rpc.Session()
         self._answered_in: dict[int, rpc.Call] = {}

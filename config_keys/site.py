@@ -157,6 +157,14 @@ STAGGER_RANDOM_RANGE = key(
     default=0,
     doc="After a power return charging waits a random time up to this; 0: no wait.",
 )
+QUARANTINED_KEYS = key(
+    "RecoveryCtrlr.QuarantinedKeys",
+    String(max_len=1000),
+    access=RO,
+    default="",
+    monitored=True,
+    doc="Keys whose new value was taken back at this start, because starts kept failing with it.",
+)
 OUTBOX_LIMIT = key(
     "RecoveryCtrlr.MaxQueuedEvents",
     Integer(min=100, max=1_000_000),

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from config_keys.key import RO, WO, Access, Key
+from config_keys.own import OwnVariable, registry_of
 from config_keys.registry import REGISTRY, Registry
 from config_keys.types import BadValue, Number, ValueType
 
@@ -69,14 +70,14 @@ class Values:
     """
 
     def __init__(
-        self, evses: Mapping[int, Sequence[int]], presets: Mapping[str, str], own: Registry | None = None
+        self, evses: Mapping[int, Sequence[int]], presets: Mapping[str, str], own: Sequence[OwnVariable] = ()
     ) -> None:
         """`evses` maps EVSE ids to connector ids; `own` are variables of this station alone.
 
         Wrong presets raise one ValueError that names them all.
         """
         self._evses = {evse: tuple(connectors) for evse, connectors in evses.items()}
-        self._own = own or Registry()
+        self._own = registry_of(own)
         self._types: dict[Slot, ValueType[Any]] = {}
         self._locks: dict[Key[Any], str] = {}
         self._given: set[Slot] = set()
@@ -89,8 +90,14 @@ class Values:
         self._values: dict[Slot, Any] = {
             (key, *place): key.default for key in self.declared() for place in self._all_places(key)
         }
-        if wrong := list(self._take(presets)):
+        for key in self._own.all_keys():
+            for place in self._all_places(key):
+                if format_name(key, *place).lower() not in {variable.name.lower() for variable in own}:
+                    self.leave_out(key, *place)
+        given = {variable.name: variable.value for variable in own if variable.value}
+        if wrong := list(self._take({**given, **presets})):
             raise ValueError("; ".join(wrong))
+        self._factory = dict(self._values)
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -111,10 +118,20 @@ class Values:
         value: T | None = self._values[slot]
         return value
 
+    def next(self, key: Key[T], evse: int | None = None, connector: int | None = None) -> T | None:
+        """The value from the next start on: the one in force unless a new one waits for a reboot."""
+        value: T | None = self._pending.get((key, evse, connector), self.get(key, evse, connector))
+        return value
+
     def text(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> str:
         """The canonical text of the value, empty when there is none. Secrets are not hidden here."""
-        value = self._pending.get((key, evse, connector), self.get(key, evse, connector))
+        value = self.next(key, evse, connector)
         return "" if value is None else key.type.format(value)
+
+    def factory_text(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> str:
+        """The text of what holds without anybody's change: the default or the preset, within this station's bounds."""
+        value = self._factory[key, evse, connector]
+        return "" if value is None else key.type.format(self.type_of(key, evse, connector).fit(value))
 
     def has(self, key: Key[Any], evse: int | None = None, connector: int | None = None) -> bool:
         """Whether the key exists at this place."""
@@ -152,6 +169,10 @@ class Values:
     def declared(self) -> tuple[Key[Any], ...]:
         """Every key, ours and the station's own, in the order of declaration; `places` tells where it exists."""
         return REGISTRY.all_keys() + self._own.all_keys()
+
+    def of_component(self, component: str) -> tuple[Key[Any], ...]:
+        """The keys of one component; empty when there is no such component."""
+        return REGISTRY.of_component(component) + self._own.of_component(component)
 
     def places(self, key: Key[Any]) -> tuple[Place, ...]:
         """Where the key exists: (None, None) for the station, (evse, None), or (evse, connector)."""
@@ -213,6 +234,14 @@ class Values:
         A decimal may be given as a float. TypeError when the value's Python type is wrong.
         """
         self._write((key, evse, connector), None if value is None else key.type.typed(value))
+
+    def restore(self, key: Key[T], value: T | None, evse: int | None = None, connector: int | None = None) -> None:
+        """Take back what `set` did: `value` is what `next` gave before."""
+        slot = (key, evse, connector)
+        if key.reboot:
+            self._pending[slot] = value
+        else:
+            self._write(slot, value)
 
     def load(self, stored: Mapping[str, object]) -> list[str]:
         """Take what was stored. What no longer fits is complained of and the value in force stays."""

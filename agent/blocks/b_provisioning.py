@@ -29,10 +29,9 @@ class Provisioning(Block):
     def set_variables(self, request: call.SetVariables, cx: Context) -> call_result.SetVariables | Violation:
         if wrong := too_many(len(request.set_variable_data), cx.keys[device.ITEMS_PER_SET_VARIABLES]):
             return wrong
-        results = [
-            self._set(one, self.charger.variables.write(cx, where(one), one.attribute_value))
-            for one in request.set_variable_data
-        ]
+        wanted = [(where(one), one.attribute_value) for one in request.set_variable_data]
+        outcomes = self.charger.variables.write_all(cx, wanted)
+        results = [self._set(one, made) for one, made in zip(request.set_variable_data, outcomes, strict=True)]
         return call_result.SetVariables(set_variable_result=results)
 
     def _got(self, asked: Any, outcome: Outcome) -> datatypes.GetVariableResultType:

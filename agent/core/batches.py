@@ -33,6 +33,10 @@ class Batches:
         """Whether this record was lost and has not been handed over again: nothing may be said that rests on it."""
         return row in self._records
 
+    def forget(self, table: str, key: str) -> None:
+        """A lost entry is not handed over again: what it said was taken back."""
+        self._puts.pop((table, key), None)
+
     def step_of(self, row: int) -> int:
         """The step whose batch took this record along last; 0 when that is long ago."""
         return self._carried.get(row, 0)

@@ -14,6 +14,7 @@ from agent.core.cache import TABLE as CACHE
 from agent.core.cache import Cache
 from agent.core.certificates import TABLE as CERTIFICATES
 from agent.core.certificates import Certificates
+from agent.core.configuration import Configuration
 from agent.core.context import Context, Durable
 from agent.core.customers import Customers
 from agent.core.displays import TABLE as DISPLAYS
@@ -43,6 +44,8 @@ from agent.core.resumption import Resumption
 from agent.core.sampling import Sampling
 from agent.core.selection import Selection
 from agent.core.series import Series, series_timer
+from agent.core.settings import TABLE as KEYS
+from agent.core.settings import TRIAL_TIMER, Settings, Tables
 from agent.core.signing import Signing, signing_timer
 from agent.core.site import Site
 from agent.core.tariffs import TABLE as COSTS
@@ -66,10 +69,19 @@ WRITE_AGAIN_S = 5.0
 class Charger:
     """The composition of the core. Parts know each other only through what is passed to them here."""
 
-    def __init__(self, site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]) -> None:
+    accepted_once = False
+    stopping = False
+    store_state = "ok"
+    silent_since_ms: int | None = None
+    _beat_ms = 0
+    """When the time was last asked for."""
+
+    def __init__(self, site: Site, presets: Mapping[str, str], stored: Tables, failed_starts: int = 0) -> None:
         self.site = site
-        keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets)
-        self.complaints = keys.load(still_valid(site.network, stored.get(NETWORK, {}), stored.get("keys", {})))
+        keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets, site.own)
+        self.settings = Settings(keys, self._key_changed)
+        valid = still_valid(site.network, stored.get(NETWORK, {}), stored.get(KEYS, {}))
+        self.complaints = self.settings.load({**stored, KEYS: valid}, failed_starts)
         self.durable = Durable(keys)
         self.keys = keys
         self.local_list = LocalList(stored.get(TABLE, {}), keys)
@@ -101,7 +113,9 @@ class Charger:
             site.displays, stored.get(DISPLAYS, {}), self.evses, self.availability.status, self.tariffs
         )
         self.link = Link(self.network_profiles.route(), self._link_opened, self._link_lost)
-        self.variables = Variables(keys, self._key_changed, self._live_value, self.network_profiles.checks)
+        self.settings.checks = self.network_profiles.checks
+        self.variables = Variables(keys, self.settings, self._live_value)
+        self.configuration = Configuration(site, keys, self.variables, self.settings)
         self.selection = Selection(keys, self.variables)
         self.reports = Reports(self.outbox)
         self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
@@ -111,12 +125,6 @@ class Charger:
         self.devices = Devices(self)
         self.resets = Resets(self, stored.get(STATION, {}))
         self.has_csms = site.network is not None
-        self.accepted_once = False
-        self.stopping = False
-        self.store_state = "ok"
-        self.silent_since_ms: int | None = None
-        self._beat_ms = 0
-        """When the time was last asked for."""
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []
         self.complaints += self.monitoring.monitors.complaints + self.network_profiles.complaints
@@ -175,6 +183,7 @@ class Charger:
         self.registration.reason = reason = self.resets.start(cx, reason)
         self.silent_since_ms = cx.ms if self.has_csms else None
         self.devices.start(cx)
+        self.settings.start(cx)
         self.stagger.start(cx, reason)
         for complaint in (*self.complaints, *self.recovered.complaints):
             cx.note("store", complaint, "warning")
@@ -219,6 +228,7 @@ class Charger:
         """
         cx.note("store", f"a batch could not be written: {reason}", "error")
         firm = self.durable.batches.lost(step)
+        self.settings.lost(cx, step)
         cx.after("store.retry", WRITE_AGAIN_S)
         for evse in self.evses.values():
             if evse.contactor.state in ("armed", "closing"):
@@ -324,6 +334,7 @@ class Charger:
             self.link.deadline_name: self.link.expire,
             self.registration.deadline_name: self.registration.expire,
             "heartbeat": self._beat,
+            TRIAL_TIMER: self.settings.proven,
             "store.retry": self._write_again,
             TIDY: self._tidy,
             "aligned": self.sampling.clock_struck,

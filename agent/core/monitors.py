@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from agent.core.context import Context
 from agent.core.variables import Where
-from config_keys import monitoring, registry
+from config_keys import monitoring
 from config_keys.key import Key
 from config_keys.types import DateTime, Decimal, Integer
 from config_keys.values import Refusal, Slot, Values, format_name
@@ -162,7 +162,7 @@ class Monitors:
         at = wish.where
         key = self._keys.find(at.component, at.variable, at.instance, at.component_instance)
         if key is None:
-            return "UnknownVariable" if registry.of_component(at.component) else None
+            return "UnknownVariable" if self._keys.of_component(at.component) else None
         return None if wish.kind in kinds(key) else "UnsupportedMonitorType"
 
     def _refusal(self, wish: Wish, slot: Slot) -> Outcome | None:

@@ -44,9 +44,12 @@ class Operator:
         self._verbs: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
             "status": lambda cx, args: describe(charger, cx),
             "why": self._why,
-            "config.get": self._config_get,
-            "config.set": self._config_set,
-            "config.list": self._config_list,
+            "config.get": charger.configuration.read,
+            "config.set": charger.configuration.write,
+            "config.list": charger.configuration.rows,
+            "config.diff": charger.configuration.diff,
+            "config.export": charger.configuration.export,
+            "config.import": charger.configuration.import_,
             "tx.list": self._tx_list,
             "tx.force-end": self._force_end,
             "meter.read": self._meter,
@@ -107,23 +110,6 @@ class Operator:
             since = "now" if begins is None or now is None else rfc3339(now - (cx.ms - begins))
             raise Wrong(f"EVSE {evse.id}: nothing is recorded of that moment; the record begins at {since}")
         return found
-
-    def _config_get(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
-        name = self._text(args, "name")
-        outcome = self._charger.variables.by_name(cx, name)
-        if outcome.refusal is not None:
-            raise Wrong(outcome.refusal.info)
-        return {"name": name, "value": outcome.value}
-
-    def _config_set(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
-        name, value = self._text(args, "name"), self._text(args, "value")
-        outcome = self._charger.variables.set_by_name(cx, name, value)
-        if outcome.refusal is not None:
-            raise Wrong(f"{name}: {outcome.refusal.reason_code}: {outcome.refusal.info}")
-        return {"name": name, "value": value, "status": outcome.status}
-
-    def _config_list(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return list(self._charger.variables.rows(cx, str(args.get("search") or "")))
 
     def _tx_list(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         running = [transaction(evse) for evse in self._charger.evses.values() if evse.tx is not None]

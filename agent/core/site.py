@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from config_keys.own import OwnVariable
+
 
 class Connector(NamedTuple):
     """One outlet of an EVSE. `kind` is an OCPP ConnectorType value such as cType2 or sType2."""
@@ -57,6 +59,8 @@ class Site(NamedTuple):
     evses: tuple[EvseSite, ...]
     network: Network | None = None
     displays: tuple[DisplaySite, ...] = ()
+    own: tuple[OwnVariable, ...] = ()
+    """Variables that are not ours."""
 
     def evse(self, evse_id: int) -> EvseSite | None:
         """The EVSE with this id, or None."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from agent.core.context import Context
+from agent.core.settings import Settings, Wish
 from config_keys.key import WO, Key
 from config_keys.registry import matches
 from config_keys.values import Refusal, Slot, Values, format_name
@@ -41,14 +42,12 @@ class Variables:
     def __init__(
         self,
         keys: Values,
-        changed: Callable[[Context, Key[Any]], None],
+        settings: Settings,
         live: Callable[[Context, Key[Any], int | None], str | None],
-        checks: Mapping[Key[Any], Callable[[str], Refusal | None]],
     ) -> None:
         self._keys = keys
-        self._changed = changed
+        self._settings = settings
         self._live = live
-        self._checks = checks
 
     def read(self, cx: Context, where: Where) -> Outcome:
         """B06: one variable's value; write-only ones are Rejected (B06.FR.09)."""
@@ -62,13 +61,22 @@ class Variables:
         return Outcome("Accepted", self.text(cx, key, where.evse, where.connector))
 
     def write(self, cx: Context, where: Where, text: str) -> Outcome:
-        """B05: check, then set, keep and put into force one variable."""
-        key, status = self.find(where)
-        if key is None:
-            return Outcome(status)
-        if where.attribute != "Actual":
-            return Outcome("NotSupportedAttributeType")
-        return self._set(cx, key, text, where.evse, where.connector)
+        """B05: one variable."""
+        return self.write_all(cx, [(where, text)])[0]
+
+    def write_all(self, cx: Context, wanted: Sequence[tuple[Where, str]]) -> list[Outcome]:
+        """B05: check all of them together, then put those into force that are good. One outcome each, in order."""
+        found = [self.find(where) for where, _ in wanted]
+        wishes = {
+            n: Wish((key, where.evse, where.connector), text)
+            for n, ((where, text), (key, _)) in enumerate(zip(wanted, found, strict=True))
+            if key is not None and where.attribute == "Actual"
+        }
+        made = dict(zip(wishes, self._make(cx, list(wishes.values())), strict=True))
+        return [
+            made[n] if n in made else Outcome("NotSupportedAttributeType" if key is not None else status)
+            for n, (key, status) in enumerate(found)
+        ]
 
     def text(self, cx: Context, key: Key[Any], evse: int | None = None, connector: int | None = None) -> str:
         """The value as text; some are computed when they are asked for."""
@@ -85,7 +93,7 @@ class Variables:
     def set_by_name(self, cx: Context, name: str, text: str) -> Outcome:
         """Write by scoped name; ValueError names near misses."""
         key, evse, connector = self._keys.parse_name(name)
-        return self._set(cx, key, text, evse, connector)
+        return self._make(cx, [Wish((key, evse, connector), text)])[0]
 
     def rows(self, cx: Context, search: str) -> Iterator[dict[str, Any]]:
         """Every key at every place, for the command line."""
@@ -98,18 +106,14 @@ class Variables:
                     "alias16": key.alias16, "doc": key.doc,
                 }  # fmt: skip
 
-    def _set(self, cx: Context, key: Key[Any], text: str, evse: int | None, connector: int | None) -> Outcome:
-        refusal = self._keys.check(key, text, evse, connector)
-        if refusal is None and key in self._checks:
-            refusal = self._checks[key](text)
-        if refusal is not None:
-            return Outcome("Rejected", refusal=refusal)
-        self._keys.set(key, text, evse, connector)
-        if key.persistent:
-            cx.put("keys", format_name(key, evse, connector), key.type.format(key.type.parse(text)))
-        cx.note("config", f"{format_name(key, evse, connector)} = {'***' if key.secret else text}")
-        self._changed(cx, key)
-        return Outcome("RebootRequired" if key.reboot else "Accepted")
+    def _make(self, cx: Context, wishes: Sequence[Wish]) -> list[Outcome]:
+        refusals = self._settings.refusals(wishes)
+        self._settings.apply(cx, [w for w, refusal in zip(wishes, refusals, strict=True) if refusal is None])
+        return [
+            Outcome("Rejected", refusal=refusal) if refusal is not None
+            else Outcome("RebootRequired" if wish.slot[0].reboot else "Accepted")
+            for wish, refusal in zip(wishes, refusals, strict=True)
+        ]  # fmt: skip
 
     def find(self, where: Where) -> tuple[Key[Any] | None, Status]:
         """The variable of these names when it exists at that place, else why it does not."""

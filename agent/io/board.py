@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, cast
 
 from agent.core.site import Connector, DisplaySite, EvseSite, Network, Site
 from agent.io.toml_reader import BoardError, Mistakes, Table, read
+from config_keys.own import ACCESSES, TYPES, OwnVariable
 from hal.config import (
     DISPLAY_FORMATS,
     BoardRef,
@@ -59,6 +60,7 @@ def load_board(file: Path, firmware: str) -> Board:
     evses = [_evse(table, names) for table in top.tables("evse", "id")]
     readers = _readers(top, {config.id for _, config in evses}, mistakes)
     displays = _displays(top, here, {config.id for _, config in evses}, mistakes)
+    own = tuple(_own(table) for table in top.tables("variable", "name"))
     hardware = top.table("hardware")
     profiles = _profiles(hardware, here) if hardware else None
     top.done()
@@ -69,7 +71,7 @@ def load_board(file: Path, firmware: str) -> Board:
     board = Board(
         file,
         _site(station, firmware, tuple(site for site, _ in evses), _network(network) if network else None)._replace(
-            displays=tuple(site for site, _ in displays)
+            displays=tuple(site for site, _ in displays), own=own
         ),
         HardwareConfig(
             tuple(buses), tuple(config for _, config in evses), readers, profiles, tuple(c for _, c in displays)
@@ -91,9 +93,16 @@ def check_presets(board: Board) -> None:
 
     mistakes = Mistakes(board.file)
     places = {evse.id: [c.id for c in evse.connectors] for evse in board.site.evses}
+    own: list[OwnVariable] = []
+    for variable in board.site.own:
+        try:
+            Values(places, {}, [variable])
+            own.append(variable)
+        except ValueError as error:
+            mistakes.add("[[variable]]", str(error))
     for name, text in board.presets.items():
         try:
-            Values(places, {name: text})
+            Values(places, {name: text}, own)
         except ValueError as error:
             mistakes.add("[keys]", str(error))
     mistakes.raise_any()
@@ -226,6 +235,17 @@ def _displays(
         table.done()
     _distinct([site.name for site, _ in found], "[[display]]", "name", mistakes)
     return found
+
+
+def _own(table: Table) -> OwnVariable:
+    """A variable that is not ours."""
+    variable = OwnVariable(
+        table.text("name", most=120), table.one_of("type", TYPES), table.scalar("value", ""),
+        table.one_of("access", ACCESSES, "ReadOnly"), table.scalar("unit", ""),
+        tuple(filter(None, table.scalar("values", "").split(","))), table.text("doc", "Told by board.toml.", most=120),
+    )  # fmt: skip
+    table.done()
+    return variable
 
 
 def _profiles(table: Table, here: Path) -> Path | None:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 VERSION = "0.1.0"
 """Of the distribution; reading its metadata would cost every start 15 ms."""
@@ -65,29 +65,43 @@ class BootMarker:
     def __init__(self, path: Path, kernel_boot: str | None = None) -> None:
         self._path = path
         self._kernel_boot = kernel_boot if kernel_boot is not None else _kernel_boot()
+        self._starts = 1
+        """Starts in a row, this one too, of which none has lived for long."""
 
-    def reason(self, watchdog: bool) -> str:
-        """Why we start, as BootReasonEnumType. `watchdog`: does a service watchdog guard the process?
+    def begun(self, watchdog: bool) -> tuple[str, int]:
+        """This process starts: why, as BootReasonEnumType, and how many starts right before it have failed.
 
-        Another boot of the kernel is PowerUp. In the same one a clean end before means ApplicationReset; an
-        end without goodbye is the watchdog's doing where there is one.
+        `watchdog`: does a service watchdog guard the process? Another boot of the kernel is PowerUp. In the same one a
+        clean end before means ApplicationReset; an end without goodbye is the watchdog's doing where there is one,
+        and a start that ended so before it had `lived` has failed.
         """
-        try:
-            before = json.loads(self._path.read_text())
-            same_boot, clean = before["kernel_boot"] == self._kernel_boot, before["clean"] is True
-        except (OSError, ValueError, LookupError, TypeError):
-            return "PowerUp"
-        if not same_boot:
-            return "PowerUp"
+        before = self._before()
+        clean = before is not None and before["clean"] is True
+        failed = before.get("starts", 0) if before is not None and not clean else 0
+        self._starts = failed + 1 if isinstance(failed, int) else 1
+        self.write(clean=False)
         if clean:
-            return "ApplicationReset"
-        return "Watchdog" if watchdog else "PowerUp"
+            return "ApplicationReset", 0
+        return "Watchdog" if before is not None and watchdog else "PowerUp", self._starts - 1
+
+    def lived(self) -> None:
+        """This start has not failed, however it ends."""
+        self._starts = 0
+        self.write(clean=False)
+
+    def _before(self) -> dict[str, Any] | None:
+        """What the last process wrote, when it ran since the board was powered up."""
+        try:
+            before: dict[str, Any] = json.loads(self._path.read_text())
+            return before if before["kernel_boot"] == self._kernel_boot and "clean" in before else None
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
 
     def write(self, clean: bool) -> None:
         """`clean` False at the start, True at an orderly end; a disk that refuses it is no reason to stop."""
         with contextlib.suppress(OSError):
             fresh = self._path.with_name(self._path.name + ".new")
-            fresh.write_text(json.dumps({"kernel_boot": self._kernel_boot, "clean": clean}))
+            fresh.write_text(json.dumps({"kernel_boot": self._kernel_boot, "clean": clean, "starts": self._starts}))
             fresh.replace(self._path)
 
 

@@ -114,6 +114,12 @@ class Table:
                 self._wrong(name, value, "a text, a number, true or false", None)
         return found
 
+    def scalar(self, name: str, default: str) -> str:
+        """One entry as text, as `scalars` gives it; it may be empty."""
+        value = self._take(name, default)
+        found = Table({name: value}, self.place, self.mistakes).scalars()
+        return found.get(name, default)
+
     def missing(self, name: str, why: str) -> None:
         self.mistakes.add(self.place, f"{name} is missing; {why}")
 

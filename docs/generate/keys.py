@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from config_keys import registry
-from config_keys.key import Key
+from config_keys.key import RO, Key
+from config_keys.not_in_force import NOT_IN_FORCE
 from config_keys.types import MemberList, String
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -35,13 +36,42 @@ engineer with `chargerctl config`; an installer presets any of them, read-only o
 - **Access**: RO read-only, RW read and write, WO write-only.
 - **Reboot**: a new value is used from the next start on. **Kept**: the value survives a restart.
 - **Only**: where the variable exists, when it does not everywhere.
+- **Risk** of a wrong value: *current* that may flow, *reach* of the station for its CSMS, *access* to charging, *money*
+  that is counted.
 - **Also known as** lists the OCPP 1.6 key (it is understood wherever a name is) and names that vendors use.
 """
 
 HEAD = (
     "Name", "Origin", "Meaning", "Unit", "Type", "Range", "Default", "Access", "Reboot", "Kept", "Scope",
-    "Only", "Also known as", "Since",
+    "Only", "Risk", "Also known as", "Since",
 )  # fmt: skip
+RISKS = {
+    "current": (
+        "LimitCtrlr", "FallbackCtrlr", "SmartChargingCtrlr", "PhaseSwitchCtrlr", "RecoveryCtrlr", "SafetyCtrlr",
+    ),
+    "reach": ("OCPPCommCtrlr", "SecurityCtrlr", "ClockCtrlr"),
+    "access": (
+        "AuthCtrlr", "AuthCacheCtrlr", "LocalAuthListCtrlr", "FreeCharging", "RfidCtrlr", "TokenReader",
+        "ReservationCtrlr",
+    ),
+    "money": ("SampledDataCtrlr", "AlignedDataCtrlr", "TxCtrlr", "TariffCostCtrlr"),
+}  # fmt: skip
+"""What suffers from a wrong value, by component."""
+
+
+def risk(key: Key[Any]) -> str:
+    """What a wrong value of a setting can spoil; empty for what cannot be written."""
+    if key.access is RO:
+        return ""
+    return next((what for what, components in RISKS.items() if key.component in components), "")
+
+
+def reachability() -> dict[str, Any]:
+    """How much of what can be set at all a CSMS can set, and why the rest is locked."""
+    locked = {key.name: key.locked for key in registry.all_keys() if key.locked}
+    locked |= {key.name: reason for key, reason in NOT_IN_FORCE.items()}
+    settings = [key.name for key in registry.all_keys() if key.access is not RO or key.name in locked]
+    return {"settings": len(settings), "over_ocpp": len(settings) - len(locked), "locked": locked}
 
 
 def value_range(key: Key[Any]) -> str:
@@ -86,6 +116,8 @@ def describe(key: Key[Any]) -> dict[str, Any]:
         "access": key.access.value,
         "locked": key.locked,
         "only": key.only,
+        "risk": risk(key),
+        "not_in_force": NOT_IN_FORCE.get(key),
         "reboot": key.reboot,
         "persistent": key.persistent,
         "scope": key.scope,
@@ -98,29 +130,39 @@ def describe(key: Key[Any]) -> dict[str, Any]:
 
 
 def _row(key: Key[Any]) -> str:
+    access = RO if key in NOT_IN_FORCE else key.access
     default = "-" if key.default is None else key.type.format(key.default) or "(empty)"
     cells = (
         f"`{key.name}`",
         "OCPP" if key.standard else "own",
-        f"{key.doc} {key.locked}" if key.locked else key.doc,
+        " ".join(filter(None, (key.doc, key.locked or NOT_IN_FORCE.get(key)))),
         key.unit,
         key.type.name,
         value_range(key),
         default,
-        key.access.name,
+        access.name,
         "yes" if key.reboot else "",
         "yes" if key.persistent else "",
         key.scope,
         key.only or "",
+        risk(key),
         ", ".join([f"1.6 {key.alias16}"] * bool(key.alias16) + list(key.aliases)),
         key.since,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def _reach() -> list[str]:
+    score = reachability()
+    count = f"{score['over_ocpp']} of {score['settings']} settings ({score['over_ocpp'] / score['settings']:.0%})"
+    lines = [f"Over OCPP a CSMS can set {count}. The others:", ""]
+    lines += ["| Setting | Why it is locked |", "|---|---|"]
+    return [*lines, *(f"| `{name}` | {reason} |" for name, reason in score["locked"].items()), ""]
+
+
 def markdown() -> str:
     """The whole reference, one table per component."""
-    lines = [INTRODUCTION]
+    lines = [INTRODUCTION, *_reach()]
     for component in sorted(registry.components(), key=str.lower):
         lines += [f"## {component}", "", "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
         lines += [_row(key) for key in registry.of_component(component)]
@@ -150,10 +192,10 @@ def _absent_table() -> list[str]:
 
 def documents() -> dict[Path, str]:
     """Path and text of each document."""
-    keys = [describe(key) for key in registry.all_keys()]
+    whole = {"reachability": reachability(), "keys": [describe(key) for key in registry.all_keys()]}
     return {
         DOCS / "config-keys.md": markdown(),
-        DOCS / "config-keys.json": json.dumps(keys, indent=1, default=float) + "\n",
+        DOCS / "config-keys.json": json.dumps(whole, indent=1, default=float) + "\n",
     }
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from agent.core.site import Site
+from agent.station import Station
+from config_keys.own import OwnVariable
 from hal import ports
-from tests.blocks.stories import CARD, charge, idle, name
+from tests.blocks.stories import CARD, charge, idle, name, set_variable
 from tests.marks import req
 from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.world import World
@@ -121,3 +125,46 @@ def test_a_reader_that_is_switched_off_reads_no_card(world: World) -> None:
     world.asks_station("config.set", name="TokenReader.Enabled", value="true")
     world.ev(2).presents(CARD)
     world.until(lambda: world.outlets[2].permitted, within_s=60)
+
+
+# ---------------------------------------------------------------------------------------- not ours
+
+FAN = OwnVariable("AcmeCooling[rear].FanSpeed@1", "decimal", "1200", unit="RPM", doc="Speed of the fan.")
+MODE = OwnVariable("AcmeCooling.Mode", "OptionList", "quiet", "ReadWrite", values=("quiet", "strong"))
+
+
+def with_own(site: Site, presets: Mapping[str, str], stored: Mapping[str, Mapping[str, Any]]) -> Station:
+    """A station whose maker has built in a cooling of his own."""
+    return Station(site._replace(own=(FAN, MODE)), presets, stored)
+
+
+@req("B07.FR.08")
+def test_components_of_the_maker_are_kept_and_reported_like_ours() -> None:
+    world = idle((smart(16), raw(32)), build=with_own)
+    component = {"name": "acmecooling", "instance": "rear", "evse": {"id": 1}}
+    fan = {"component": component, "variable": {"name": "FanSpeed"}}
+    got = world.csms_asks("GetVariables", {"getVariableData": [fan]})["getVariableResult"][0]
+    assert (got["attributeStatus"], got["attributeValue"]) == ("Accepted", "1200")
+    assert read(world, "AcmeCooling.FanSpeed", 2)[0] == "UnknownComponent"
+    assert value(world, "AcmeCooling.Mode") == "quiet"
+    assert world.csms_asks("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})["status"] == "Accepted"
+    world.runs(seconds=30)
+    rows = [row for report in world.csms.requests("NotifyReport") for row in report["reportData"]]
+    theirs = {
+        (row["component"].get("instance"), row["variable"]["name"]): row
+        for row in rows
+        if row["component"]["name"] == "AcmeCooling"
+    }
+    assert theirs.keys() == {("rear", "FanSpeed"), (None, "Mode")}
+    assert theirs[None, "Mode"]["variableCharacteristics"]["valuesList"] == "quiet,strong"
+    assert theirs["rear", "FanSpeed"]["variableCharacteristics"]["unit"] == "RPM"
+
+
+@req("B05.FR.07", "B05.FR.10")
+def test_what_the_maker_lets_be_changed_is_checked_and_kept() -> None:
+    world = idle(build=with_own)
+    assert set_variable(world, "AcmeCooling.Mode", "loud") == "Rejected"
+    assert set_variable(world, "AcmeCooling.Mode", "strong") == "Accepted"
+    world.kills_agent("all").returns_after(seconds=5)
+    world.runs(seconds=60)
+    assert value(world, "AcmeCooling.Mode") == "strong"

@@ -141,6 +141,7 @@ def test_nothing_is_accepted_before_it_is_on_flash(world: World) -> None:
     exchange = world.csms.sends("SetVariables", {"setVariableData": [{**name(HEARTBEAT), "attributeValue": "91"}]})
     world.runs(seconds=10)
     assert exchange.error is not None and exchange.error[0] == "InternalError"
+    assert world.asks_station("config.get", name=HEARTBEAT)["value"] == "300", "refused, so not in force either"
     world.disk.full = False
     world.runs(seconds=10)
     assert set_variable(world, HEARTBEAT, "92") == "Accepted"

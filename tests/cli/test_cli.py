@@ -66,6 +66,8 @@ def answering(path: Path, *lines: object) -> Iterator[Scripted]:
         ("config get TxCtrlr.TxStartPoint", {"verb": "config.get", "args": {"name": "TxCtrlr.TxStartPoint"}}),
         ("config set A.B -5", {"verb": "config.set", "args": {"name": "A.B", "value": "-5"}}),
         ("config list --search tx", {"verb": "config.list", "args": {"search": "tx"}}),
+        ("config diff", {"verb": "config.diff", "args": {}}),
+        ("config export --1.6-names", {"verb": "config.export", "args": {"names_1_6": True}}),
         ("tx list", {"verb": "tx.list", "args": {}}),
         ("tx force-end T1", {"verb": "tx.force-end", "args": {"transaction_id": "T1"}}),
         ("meter read --raw --evse 1", {"verb": "meter.read", "args": {"raw": True, "evse": 1}}),
@@ -87,6 +89,49 @@ def test_each_command_asks_its_verb_and_prints_json(
         assert asked["verb"] == request_["verb"]
         assert {k: v for k, v in asked["args"].items() if v is not False} == request_["args"]
     assert json.loads(capsys.readouterr().out) == {"answer": 42}
+
+
+EXPORT = {"format": "chargerd-config/1", "keys": {"A.B": "1", "C.D": ""}}
+
+
+def test_an_export_goes_to_a_file_and_an_import_comes_from_one(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.json"
+    with answering(path, {"ok": True, "data": EXPORT}):
+        assert cli.main(["config", "export", str(file)]) == 0
+    assert capsys.readouterr().out == f"2 settings written to {file}\n"
+    path.unlink()
+    change = {"name": "A.B", "old": "", "value": "1", "status": "RebootRequired"}
+    done = {"changed": [change], "unchanged": 1, "left_out": []}
+    with answering(path, {"ok": True, "data": done}) as agent:
+        assert cli.main(["config", "import", str(file), "--dry-run"]) == 0
+        assert json.loads(agent.requests[0]["args"]["file"]) == EXPORT and agent.requests[0]["args"]["dry_run"] is True
+    shown = capsys.readouterr().out
+    assert "A.B   (empty)  1    after a reboot" in shown and "1 changed, 1 as before" in shown
+
+
+def test_a_file_is_compared_with_what_is_in_force(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**EXPORT, "keys": {"A.B": "2", "C.D": "", "E.F": "3"}}))
+    with answering(path, {"ok": True, "data": EXPORT}) as agent:
+        assert cli.main(["config", "diff", str(file)]) == 0
+        assert agent.requests[0] == {"verb": "config.export", "args": {}}
+    assert capsys.readouterr().out.splitlines() == ["NAME  IN FORCE  FILE", "A.B   1         2", "E.F   (none)    3"]
+
+
+@pytest.mark.parametrize("command", [["import"], ["diff"]])
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read_is_exit_code_2(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], content: bytes | None
+) -> None:
+    file = tmp_path / "config.json"
+    if content is not None:
+        file.write_bytes(content)
+    assert cli.main(["config", *command, str(file)]) == 2
+    assert str(file) in capsys.readouterr().err
 
 
 def test_a_refusal_is_exit_code_1_with_the_reason(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

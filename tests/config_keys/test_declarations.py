@@ -134,6 +134,13 @@ def test_the_reference_tells_everything_of_a_key() -> None:
     assert (
         "| `FallbackCtrlr.OfflineLimit` | own | Current offered per phase while the CSMS is unreachable; "
         "0 pauses charging. | A | decimal | 0 to 80 | 6 | RW |  | yes | station |  "
-        "| Alfen safe current, KEBA failsafe current | 0.1 |"
+        "| current | Alfen safe current, KEBA failsafe current | 0.1 |"
     ) in text
     assert all(f"`{declared.name}`" in text for declared in ALL)
+
+
+def test_nearly_everything_that_can_be_set_can_be_set_over_ocpp() -> None:
+    score = reference.reachability()
+    assert score["over_ocpp"] >= 0.8 * score["settings"]
+    assert all(reason.endswith(".") for reason in score["locked"].values())
+    assert f"{score['over_ocpp']} of {score['settings']} settings" in reference.markdown()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from agent.core.site import Connector, DisplaySite, EvseSite, Network
 from agent.io.board import Board, BoardError, check_presets, load_board
+from config_keys.own import OwnVariable
 from hal.config import BoardRef, BusConfig, DeviceRef, DisplayConfig, EvseConfig, ReaderConfig
 from hal.ports import Nameplate
 
@@ -189,6 +191,49 @@ def test_no_file_and_no_evse(tmp_path: Path) -> None:
         load_board(tmp_path / "nothing.toml", "1")
     with pytest.raises(BoardError, match=r"no \[\[evse\]\]"):
         load(tmp_path, GOOD[: GOOD.index("[[evse]]")])
+
+
+OWN = """
+[[variable]]
+name = "AcmeCooling.FanSpeed@1"
+type = "decimal"
+unit = "RPM"
+value = 1200
+doc = "Speed of the fan."
+
+[[variable]]
+name = "AcmeCooling.Mode"
+type = "OptionList"
+values = "quiet,strong"
+access = "ReadWrite"
+"""
+
+
+def test_variables_that_are_not_ours(tmp_path: Path) -> None:
+    board = load(tmp_path, GOOD + OWN)
+    check_presets(board)
+    assert board.site.own == (
+        OwnVariable("AcmeCooling.FanSpeed@1", "decimal", "1200", unit="RPM", doc="Speed of the fan."),
+        OwnVariable("AcmeCooling.Mode", "OptionList", "", "ReadWrite", values=("quiet", "strong")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "complaint"),
+    [
+        ('name = "EVSE.Power@1"\ntype = "decimal"', "is one of ours; preset it in [keys]"),
+        ('name = "Acme"\ntype = "decimal"', "expected Component.Variable"),
+        ('name = "Acme.X"\ntype = "float"', "expected one of boolean, integer"),
+        ('name = "Acme.X"\ntype = "OptionList"', "OptionList needs values"),
+        ('name = "Acme.X"\ntype = "integer"\nvalue = "many"', "expected a whole number"),
+        ('name = "Acme.X@9"\ntype = "integer"\nvalue = 1', "does not exist here"),
+        ('name = "Acme.X"\ntype = "integer"\nunit = "furlong"', "furlong"),
+        ('name = "Acme.X"\ntype = "integer"\nacces = "RW"', "did you mean access?"),
+    ],
+)
+def test_a_wrong_variable_of_the_makers_is_told(tmp_path: Path, entries: str, complaint: str) -> None:
+    with pytest.raises(BoardError, match=re.escape(complaint)):
+        check_presets(load(tmp_path, f"{GOOD}\n[[variable]]\n{entries}\n"))
 
 
 def test_presets_must_be_variables_of_this_station(tmp_path: Path) -> None:

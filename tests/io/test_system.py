@@ -61,13 +61,26 @@ def test_a_watchdog_meant_for_another_process_is_not_fed(tmp_path: Path) -> None
 def test_why_we_booted(tmp_path: Path, kernel: str, clean: bool | None, watchdog: bool, reason: str) -> None:
     if clean is not None:
         BootMarker(tmp_path / "boot.json", "k1").write(clean)
-    assert BootMarker(tmp_path / "boot.json", kernel).reason(watchdog) == reason
+    assert BootMarker(tmp_path / "boot.json", kernel).begun(watchdog)[0] == reason
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\x00\x01", '{"kernel_boot": 1}'])
 def test_a_marker_that_cannot_be_read_means_power_up(tmp_path: Path, content: str) -> None:
     (tmp_path / "boot.json").write_text(content)
-    assert BootMarker(tmp_path / "boot.json", "k1").reason(True) == "PowerUp"
+    assert BootMarker(tmp_path / "boot.json", "k1").begun(True) == ("PowerUp", 0)
+
+
+def test_failed_starts_are_counted_until_one_lives_or_ends_well(tmp_path: Path) -> None:
+    path = tmp_path / "boot.json"
+    assert [BootMarker(path, "k1").begun(True)[1] for _ in range(4)] == [0, 1, 2, 3]
+    survivor = BootMarker(path, "k1")
+    assert survivor.begun(True)[1] == 4
+    survivor.lived()
+    assert [BootMarker(path, "k1").begun(True)[1] for _ in range(3)] == [0, 1, 2]
+    BootMarker(path, "k1").write(clean=True)
+    assert BootMarker(path, "k1").begun(True) == ("ApplicationReset", 0)
+    assert [BootMarker(path, "k1").begun(True)[1] for _ in range(2)] == [1, 2]
+    assert BootMarker(path, "k2").begun(True) == ("PowerUp", 0), "a board that lost power has not failed"
 
 
 def test_one_process_per_state_directory(tmp_path: Path) -> None:

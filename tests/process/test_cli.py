@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,20 @@ def test_config_is_read_written_and_listed(bench: RealBench) -> None:
     assert len(data(bench, "config", "list")) > 100
     for wrong in (("set", INTERVAL, "soon"), ("set", "ChargingStation.Model", "X"), ("get", "No.Such")):
         assert refusal(bench, "config", *wrong)
+
+
+def test_config_is_exported_compared_and_taken_over_again(bench: RealBench, tmp_path: Path) -> None:
+    limit, file = "FallbackCtrlr.OfflineLimit", tmp_path / "config.json"
+    assert "settings written" in text(bench, "config", "export", str(file), "--1.6-names")
+    assert "MeterValueSampleInterval" in file.read_text()
+    text(bench, "config", "export", str(file))
+    text(bench, "config", "set", limit, "8")
+    assert [row["name"] for row in data(bench, "config", "diff", str(file))] == [limit]
+    assert limit in text(bench, "config", "diff")
+    assert f"{limit}  8       6" in text(bench, "config", "import", str(file))
+    assert text(bench, "config", "diff", str(file)) == "no difference\n"
+    file.write_text(file.read_text().replace('"FallbackCtrlr.OfflineLimit": "6"', '"FallbackCtrlr.OfflineLimit": "99"'))
+    assert "0 to 80" in refusal(bench, "config", "import", str(file))
 
 
 def test_meters_are_read_from_memory_and_from_the_device(bench: RealBench) -> None:
