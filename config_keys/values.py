@@ -235,6 +235,12 @@ class Values:
         """
         self._write((key, evse, connector), None if value is None else key.type.typed(value))
 
+    def preset(self, key: Key[T], value: T | None) -> None:
+        """What a station-wide key has where nobody has chosen: what board.toml says of it elsewhere than in [keys]."""
+        self._factory[key, None, None] = value
+        if self.get(key) is None:
+            self.put(key, value)
+
     def restore(self, key: Key[T], value: T | None, evse: int | None = None, connector: int | None = None) -> None:
         """Take back what `set` did: `value` is what `next` gave before."""
         slot = (key, evse, connector)

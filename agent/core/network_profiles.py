@@ -96,8 +96,7 @@ class Profiles:
 
     def _load(self, network: Network, stored: Mapping[str, Any]) -> None:
         for key, value in ((security.IDENTITY, network.identity), (security.BASIC_AUTH_PASSWORD, network.password)):
-            if self._keys.get(key) is None:
-                self._keys.put(key, value)
+            self._keys.preset(key, value)
         self._board_is_new = stored.get(BOARD) != _fingerprint(network)
         if self._board_is_new:
             self._reached = network.security_profile

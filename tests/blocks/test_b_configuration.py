@@ -119,5 +119,11 @@ def test_what_another_model_has_can_be_left_out() -> None:
 
 
 def test_what_needs_a_reboot_says_so() -> None:
-    told = take_over(twin(), {"OCPPCommCtrlr.NetworkConfigurationPriority": "0,1"}, dry_run=True)
+    world = twin()
+    connection = {
+        "ocppVersion": "OCPP20", "ocppTransport": "JSON", "ocppCsmsUrl": "ws://other.example/ocpp",
+        "messageTimeout": 25, "securityProfile": 1, "ocppInterface": "Wired0",
+    }  # fmt: skip
+    world.csms_asks("SetNetworkProfile", {"configurationSlot": 1, "connectionData": connection})
+    told = take_over(world, {"OCPPCommCtrlr.NetworkConfigurationPriority": "0,1"})
     assert [change["status"] for change in told["changed"]] == ["RebootRequired"]
