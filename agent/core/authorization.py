@@ -297,7 +297,7 @@ class Authorizer:
         return Token(text, "Central") if text else Token("", NO_AUTHORIZATION)
 
     def event_answered(self, cx: Context, tx_id: str, told_of: Token | None, info: Info) -> None:
-        """TransactionEventResponse: a token that is not accepted loses its authorization (C15, E05)."""
+        """TransactionEventResponse: a token that is not accepted, or not here, loses its authorization (C15, E05)."""
         if told_of is not None:
             self._cache.learn(cx, told_of, info)
         evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == tx_id), None)
@@ -305,13 +305,13 @@ class Authorizer:
             return
         if told_of is not None and not evse.authorization.token.same(told_of):
             return
-        if info["status"] == "Accepted":
+        if info["status"] == "Accepted" and _allowed((evse.id,), info):
             evse.authorization.group = info.get("group") or evse.authorization.group
         elif cx.keys[tx.STOP_TX_ON_INVALID_ID]:
             self.stop(cx, evse, Cause.DEAUTHORIZED)
         elif evse.authorization.refused_wh is None:
             evse.authorization.refused_wh = evse.value("energy_import_wh") or 0.0
-            note = f"token of {tx_id} is {info['status']}; StopTxOnInvalidId is false"
+            note = f"the CSMS no longer accepts the token of {tx_id}; StopTxOnInvalidId is false"
             cx.note("authorization", note, "warning")
 
 

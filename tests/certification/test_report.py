@@ -59,7 +59,7 @@ def test_a_record_keeps_the_last_verdict_of_each_case(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--case", "TC_Z_99"], "no such case"),
-        (["--profile", "advanced"], "of the profiles advanced-user-interface, core"),
+        (["--profile", "advanced"], "of the profiles advanced-"),
         (["--bench", "nowhere.toml"], "nowhere.toml"),
         (["--features", "nowhere.toml"], "nowhere.toml"),
         (["--evse", "7"], "has no EVSE 7; there are [1, 2]"),

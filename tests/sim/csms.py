@@ -283,8 +283,8 @@ class Csms:
 
     def info_of(self, token: Payload) -> Payload:
         """The idTokenInfo of an id token."""
-        told = self.token_info.get(token["idToken"]) or self.token_info.get("*")
-        return told if told and token["type"] != "NoAuthorization" else {"status": self.standing_of(token)}
+        everybody = None if token["type"] == "NoAuthorization" else self.token_info.get("*")
+        return self.token_info.get(token["idToken"]) or everybody or {"status": self.standing_of(token)}
 
     def standing_of(self, token: Payload) -> str:
         """The authorization status of an id token."""
