@@ -8,7 +8,7 @@ from typing import Any
 from agent.core.context import Context
 from agent.core.evse import Token
 from agent.protocol.block import Block, answers, follows, sends
-from agent.protocol.token import id_token_info
+from agent.protocol.token import id_token_info, languages
 from agent.protocol.v201 import call, call_result, datatypes
 from config_keys import auth_cache
 
@@ -26,7 +26,7 @@ class Authorization(Block):
     ) -> None:
         given, token = response.id_token_info, Token(*asked["token"])
         text = given.personal_message
-        self.charger.tariffs.told(token, text.content if text else None, given.language_1)
+        self.charger.tariffs.told(token, text.content if text else None, languages(given))
         self.charger.authorizer.answered(cx, asked, id_token_info(given))
 
     @answers("ClearCache")

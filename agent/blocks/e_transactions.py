@@ -9,7 +9,7 @@ from agent.core.context import Context
 from agent.core.evse import Token
 from agent.protocol.block import Block, answers, follows, moment, sends
 from agent.protocol.metervalue import meter_value
-from agent.protocol.token import id_token_info
+from agent.protocol.token import id_token_info, languages
 from agent.protocol.v201 import call, call_result, datatypes
 
 
@@ -53,6 +53,9 @@ class Transactions(Block):
         if given is not None:
             token = Token(*data["token"]) if "token" in data else None
             self.charger.authorizer.event_answered(cx, data["tx"], token, id_token_info(given))
+            if token is not None:
+                text = given.personal_message
+                self.charger.tariffs.told(token, text.content if text else None, languages(given))
         self._money(cx, response, data["tx"])
 
     def _money(self, cx: Context, response: call_result.TransactionEvent, tx: str) -> None:

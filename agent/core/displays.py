@@ -192,8 +192,8 @@ class Displays:
         due = [m for m in due if m.state is None or m.state in states]
         front = min((PRIORITIES.index(m.priority) for m in due), default=0)
         rotation = [m for m in due if m.priority == PRIORITIES[front]]
-        language = self._tariffs.language(self._places(site))
-        return tuple(Page(m.text, m.format, m.language) for m in _readable(rotation, language))
+        languages = self._tariffs.languages(self._places(site))
+        return tuple(Page(m.text, m.format, m.language) for m in _readable(rotation, languages))
 
     def _belongs(self, given: Message, site: DisplaySite) -> bool:
         """O01.FR.20, FR.23; a message of a transaction is shown where that runs."""
@@ -211,11 +211,11 @@ class Displays:
         return found | {"Charging" if charging else "Idle"}
 
 
-def _readable(rotation: list[Message], language: str | None) -> list[Message]:
-    """Those in the driver's language or in none, else the English ones, else all (O01.FR.08, FR.09)."""
-    if language is None:
+def _readable(rotation: list[Message], languages: tuple[str, ...]) -> list[Message]:
+    """Those in a language of the driver or in none, else the English ones, else all (O01.FR.08, C01.FR.08, FR.13)."""
+    if not languages:
         return rotation
-    for wanted in (language, FALLBACK_LANGUAGE):
+    for wanted in (*languages, FALLBACK_LANGUAGE):
         if any(_speaks(m, wanted) for m in rotation):
             return [m for m in rotation if m.language is None or _speaks(m, wanted)]
     return rotation

@@ -28,7 +28,8 @@ class _Driver:
     """What the CSMS said to one driver."""
 
     text: str | None = None
-    language: str | None = None
+    languages: tuple[str, ...] = ()
+    """RFC 5646 tags, the preferred one first."""
 
 
 @dataclass(slots=True)
@@ -52,11 +53,11 @@ class Tariffs:
 
     # ---------------------------------------------------------------------------------------- what is told
 
-    def told(self, token: Token, text: str | None, language: str | None) -> None:
-        """An idTokenInfo: personalMessage (I01.FR.03) and the driver's first language."""
+    def told(self, token: Token, text: str | None, languages: tuple[str, ...]) -> None:
+        """An idTokenInfo: personalMessage (I01.FR.03) and the driver's languages (C01.FR.08, FR.09)."""
         name = (token.value.lower(), token.kind)
         driver = self._drivers.pop(name, _Driver())
-        self._drivers[name] = _Driver(text or driver.text, language or driver.language)
+        self._drivers[name] = _Driver(text or driver.text, languages or driver.languages)
         while len(self._drivers) > DRIVERS:
             del self._drivers[next(iter(self._drivers))]
 
@@ -79,7 +80,7 @@ class Tariffs:
     def updated(self, evse: Evse, text: str) -> None:
         """updatedPersonalMessage for the driver at an EVSE (I06.FR.03)."""
         if evse.authorization is not None:
-            self.told(evse.authorization.token, text, None)
+            self.told(evse.authorization.token, text, ())
 
     def _keep(self, cx: Context, tx_id: str, total: float) -> None:
         """With the transaction, over restarts; the oldest go."""
@@ -104,10 +105,10 @@ class Tariffs:
             if bill.total is not None:
                 self._keep(cx, bill.tx, bill.total)
 
-    def language(self, places: Iterable[Evse]) -> str | None:
-        """The language of the driver, where only one is there."""
-        spoken = {driver.language for evse in places if (driver := self._driver(evse)) is not None}
-        return spoken.pop() if len(spoken) == 1 else None
+    def languages(self, places: Iterable[Evse]) -> tuple[str, ...]:
+        """The languages of the driver, where only one is there."""
+        spoken = {driver.languages for evse in places if (driver := self._driver(evse)) is not None}
+        return spoken.pop() if len(spoken) == 1 else ()
 
     def lines(self, cx: Context, places: list[Evse]) -> tuple[str, ...]:
         """What stays on a display for its EVSEs; with several, each line names its own."""

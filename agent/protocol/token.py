@@ -7,6 +7,11 @@ from typing import Any
 from agent.core.instant import parse_rfc3339
 
 
+def languages(given: Any) -> tuple[str, ...]:
+    """The driver's languages, the preferred one first."""
+    return tuple(tag for tag in (given.language_1, given.language_2) if tag)
+
+
 def id_token_info(given: Any) -> dict[str, Any]:
     """idTokenInfo in the core's words."""
     group = given.group_id_token.id_token if given.group_id_token else None

@@ -81,7 +81,7 @@ class Cell:
 
 def cells() -> list[Cell]:
     rows = [line.split() for line in EXPECTED.splitlines() if line.strip()][1:]
-    return [Cell(*row[:2], net, outcome) for row in rows for net, outcome in zip(NETS, row[2:], strict=True)]
+    return [Cell(row[0], row[1], net, outcome) for row in rows for net, outcome in zip(NETS, row[2:], strict=True)]
 
 
 INFO: dict[str, Payload] = {

@@ -9,7 +9,7 @@ import pytest
 from agent.core.instant import rfc3339
 from agent.core.site import DisplaySite
 from hal.ports import FaultRaised
-from tests.blocks.stories import CARD, QUIET, charge, charging, idle, set_variable
+from tests.blocks.stories import CARD, QUIET, charge, charging, idle, remote_start, set_variable
 from tests.marks import req
 from tests.sim.outlet import raw
 from tests.sim.world import World
@@ -167,6 +167,28 @@ def test_the_drivers_language_or_english(language: str | None, read: list[str]) 
     sets(world, 2, "Hallo", language="de")
     charge(world)
     assert shown(world) == read
+
+
+@req("C01.FR.08", "C01.FR.09", "C01.FR.12", "C01.FR.13", "C01.FR.17", "C04.FR.05", "C05.FR.04")
+@pytest.mark.parametrize("way", ["ISO14443", "KeyCode", "Central"])
+@pytest.mark.parametrize(
+    ("first", "second", "read"), [("de-AT", "fr", "Hallo"), ("fr", "de", "Hallo"), ("fr", "it-IT", "Hello")]
+)
+def test_the_first_language_of_the_driver_else_the_second_else_english(
+    way: Any, first: str, second: str, read: str
+) -> None:
+    world = idle()
+    world.csms.token_info["*"] = {"status": "Accepted", "language1": first, "language2": second}
+    sets(world, 1, "Hello", language="en-GB")
+    sets(world, 2, "Hallo", language="de")
+    world.ev(1).plugs_in()
+    if way == "Central":
+        world.runs(seconds=3)
+        remote_start(world, 1, type="Central", evseId=1)
+    else:
+        world.ev(1).presents("123456", kind=way)
+    world.runs(seconds=30)
+    assert shown(world) == [read]
 
 
 @req("O01.FR.20", "O01.FR.22", "O01.FR.23")
