@@ -14,7 +14,7 @@ AVAILABLE = key(
     "ReservationCtrlr.Available",
     Boolean(),
     access=RO,
-    default=False,
+    default=True,
     doc="Whether this station knows reservations.",
 )
 NON_EVSE_SPECIFIC = key(

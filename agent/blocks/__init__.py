@@ -11,6 +11,7 @@ from agent.blocks.d_local_list import LocalListManagement
 from agent.blocks.e_transactions import Transactions
 from agent.blocks.f_remote_control import RemoteControl
 from agent.blocks.g_availability import Availability
+from agent.blocks.h_reservation import Reservation
 from agent.blocks.i_tariff import TariffAndCost
 from agent.blocks.j_metering import Metering
 from agent.blocks.k_smart_charging import SmartCharging
@@ -30,6 +31,7 @@ BLOCKS = (
     Transactions,
     RemoteControl,
     Availability,
+    Reservation,
     TariffAndCost,
     Metering,
     SmartCharging,

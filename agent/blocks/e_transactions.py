@@ -30,6 +30,7 @@ class Transactions(Block):
             number_of_phases_used=data.get("phases"),
             cable_max_current=data.get("cable"),
             evse=datatypes.EVSEType(*data["evse"]) if "evse" in data else None,
+            reservation_id=data.get("reservation"),
             id_token=datatypes.IdTokenType(*token) if token else None,
         )
 

@@ -17,6 +17,7 @@ from agent.core.locallist import LocalList
 from agent.core.locks import Locks
 from agent.core.outbox import Outbox
 from agent.core.profiles import Profile
+from agent.core.reservations import ANY_GROUP, Reservations
 from agent.core.schedules import Schedules
 from agent.core.transactions import Transactions
 from config_keys import auth, site, tx
@@ -67,6 +68,7 @@ class Authorizer:
         open_for_business: Callable[[Context], bool],
         locks: Locks,
         schedules: Schedules,
+        reservations: Reservations,
     ) -> None:
         self._evses = evses
         self._outbox = outbox
@@ -76,6 +78,7 @@ class Authorizer:
         self._open_for_business = open_for_business
         self._locks = locks
         self._schedules = schedules
+        self._reservations = reservations
         self._keypad = Keypad()
         self._last_seen: dict[tuple[str, str], int] = {}
 
@@ -86,7 +89,7 @@ class Authorizer:
         if self._bounced(cx, token, reader) or self._is_unwelcome(cx, token):
             return
         places = tuple(i for i in (tuple(evse_ids) or tuple(self._evses)) if i in self._evses)
-        target = self._choose(cx, places, token)
+        target = self._choose(cx, places, token, ANY_GROUP)
         kind: Kind = "free" if token.kind == NO_AUTHORIZATION or self._is_free(cx) else "card"
         self._decide(cx, Presented(token, kind, places, target.id if target else None))
 
@@ -109,13 +112,16 @@ class Authorizer:
             return False
         return True
 
-    def _choose(self, cx: Context, places: Iterable[int], token: Token) -> Evse | None:
-        """The EVSE the driver means: where a car waits, else the first free one."""
-        free = [e for i in places if self.may_begin(cx, e := self._evses[i], token)]
-        return next((e for e in free if e.connected), None) or next(iter(free), None)
+    def _choose(self, cx: Context, places: Iterable[int], token: Token, group: str | None) -> Evse | None:
+        """The EVSE the driver means: where a car waits, else one that is kept for him, else the first free one."""
+        free = [e for i in places if self.may_begin(cx, e := self._evses[i], token, group)]
+        return min(free, key=lambda e: (not e.connected, not e.reserved), default=None)
 
-    def may_begin(self, cx: Context, evse: Evse, token: Token) -> bool:
-        """Free, working, open for business, and not in a transaction that another token began (C01.FR.23)."""
+    def may_begin(self, cx: Context, evse: Evse, token: Token, group: str | None = None) -> bool:
+        """Free, working, open for business, not in a transaction that another token began (C01.FR.23), and not kept
+        for somebody else (H03)."""
+        if not self._reservations.admits(evse, token, group):
+            return False
         taken = evse.authorization is not None or evse.next is not None
         broken = evse.fault is not None or evse.unprotected or bool(evse.closed_for)
         if taken or broken or self._outbox.is_full or not self._open_for_business(cx):
@@ -131,7 +137,7 @@ class Authorizer:
         """Gather the facts, look into the table, do what it says."""
         known = look_up(cx, asked.token, self._listed, self._cache)
         info = told or known.info or UNKNOWN_BUT_ALLOWED
-        target = self._target(cx, asked, info)
+        target = self._target(cx, asked, info, self._group(asked, told or known.info))
         outcome = decide(self._facts(cx, asked, target, known, told))
         if outcome.decision is Decision.ASK:
             self._ask(asked)
@@ -165,14 +171,20 @@ class Authorizer:
         """Whether this group may stop everything, and start nothing (C16)."""
         return _same(group, cx.keys[auth.MASTER_PASS_GROUP_ID])
 
-    def _target(self, cx: Context, asked: Presented, info: Info) -> Evse | None:
+    def _group(self, asked: Presented, info: Info | None) -> str | None:
+        """The token's group, as far as a reservation may be for it; what is not known can be asked for (H03.FR.08)."""
+        named: str | None = (info or {}).get("group") or (asked.remote or {}).get("group")
+        asks = info is None and self._outbox.online and asked.kind in ("card", "remote")
+        return ANY_GROUP if asks else named
+
+    def _target(self, cx: Context, asked: Presented, info: Info, group: str | None) -> Evse | None:
         """Where it would start by now: a car may have come since to another EVSE for which it is good (C01.FR.21)."""
         if asked.target is None:
             return None
         allowed, meant = _allowed(asked.places, info), self._evses[asked.target]
-        if meant.id in allowed and meant.connected and self.may_begin(cx, meant, asked.token):
+        if meant.id in allowed and meant.connected and self.may_begin(cx, meant, asked.token, group):
             return meant
-        return self._choose(cx, allowed, asked.token)
+        return self._choose(cx, allowed, asked.token, group)
 
     def _here(self, asked: Presented, group: str | None) -> Here:
         """Who charges at the EVSEs that may be meant."""
@@ -224,6 +236,7 @@ class Authorizer:
         if evse.tx_blocks:
             evse.next = authorization
             return
+        authorization.reservation = self._reservations.use(cx, evse, authorization.token, authorization.group)
         evse.authorise(cx, authorization)
         if authorization.profile is not None:
             self._schedules.await_tx(cx, authorization.profile, evse)
@@ -273,7 +286,7 @@ class Authorizer:
 
     def chosen(self, cx: Context, evse: Evse) -> None:
         """A car came: one authorised at another EVSE of the same reader has meant this one."""
-        if evse.authorization is not None or evse.tx is not None or evse.fault is not None:
+        if evse.authorization is not None or evse.tx is not None or evse.fault is not None or evse.reserved:
             return
         waiting = [
             e

@@ -44,6 +44,7 @@ class Availability:
             cx.note("status", f"{name}: {'operative' if operative else 'inoperative'} by the CSMS")
         for place in places:
             self.void(place)
+            self._close(self._evses[place[0]])
         busy = any(self._evses[evse].is_busy for evse, _ in places)
         return Verdict("Scheduled" if busy and not operative else "Accepted")
 
@@ -71,12 +72,11 @@ class Availability:
             return None
         if evse.unprotected or (self._is_out(evse.id, plug) and not evse.is_busy):
             return "Unavailable"
-        if plug == evse.plug.id and self._is_occupied(evse):
+        if evse.reserved:
+            return "Reserved"
+        if plug == evse.plug.id and evse.occupied:
             return "Occupied"
         return "Unavailable" if evse.closed_for else "Available"
-
-    def _is_occupied(self, evse: Evse) -> bool:
-        return evse.connected or (evse.plug.cable == "socket" and evse.cable_amps is not None)
 
     def settle(self, cx: Context) -> None:
         """At the end of a step: tell what has changed, if the CSMS can be told."""

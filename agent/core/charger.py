@@ -38,6 +38,8 @@ from agent.core.registers import Registers
 from agent.core.registration import Registration
 from agent.core.remote import Remote
 from agent.core.reports import Reports
+from agent.core.reservations import TABLE as RESERVATIONS
+from agent.core.reservations import Reservations
 from agent.core.resets import TABLE as STATION
 from agent.core.resets import Resets
 from agent.core.resumption import Resumption
@@ -100,6 +102,7 @@ class Charger:
         self.transactions = Transactions(self.outbox, self.series, self.registers, self.signing, self._tx_ended)
         self.resumption = Resumption(self.transactions, self.outbox, self.series)
         self.locks = Locks()
+        self.reservations = Reservations(self.evses, self.outbox, stored.get(RESERVATIONS, {}))
         self.authorizer = Authorizer(
             self.evses, self.outbox, self.transactions, self.local_list, self.cache, self.may_begin, self.locks,
             self.schedules,
@@ -107,6 +110,10 @@ class Charger:
         self.network_profiles = Profiles(site.network, stored.get(NETWORK, {}), keys)
         self.registration = Registration(site, self.outbox, self._answered, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
+            self.reservations,
+        )
+        self.registration = Registration(site, self.outbox, self._accepted)
+        self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration, self.reservations)
         self.availability = Availability(self.evses, self.outbox, stored.get(INOPERATIVE, {}))
         self.tariffs = Tariffs(stored.get(COSTS, {}))
         self.displays = Displays(
@@ -216,6 +223,7 @@ class Charger:
             self.locks.settle(cx, evse)
             self.tariffs.follow(cx, evse, self.outbox.online)
             self.recorder.follow(cx, evse, self.limits.verdicts[evse.id])
+        self.reservations.settle(cx)
         self.availability.settle(cx)
         self.reports.settle(cx)
         self.displays.settle(cx)
@@ -289,6 +297,8 @@ class Charger:
             self.availability.void((context["place"][0], context["place"][1]))
         elif then == "page":
             self.reports.void(cx, refused=refused)
+        elif then == "reservation":
+            self.reservations.unanswered(cx, context["id"], refused=refused)
         elif then == "notices":
             self.monitoring.notices.void(cx, context["ids"], refused=refused)
         elif then == "authorize":

@@ -62,6 +62,9 @@ class Customers:
         for evse in self._charger.evses.values():
             if evse.tx is not None and evse.tx.token is not None and any(evse.tx.token.same(token) for token in who):
                 yield {"keptIn": "running transaction", "transactionId": evse.tx.id, "evseId": evse.id}
+        for reservation in self._charger.reservations:
+            if any(reservation.token.same(token) for token in who):
+                yield {"keptIn": "reservations", "reservationId": reservation.id, "evseId": reservation.evse}
         for _, data in self._charger.ledger:
             if _is(data.get("token"), who):
                 yield {"keptIn": "ended transactions", "transactionId": data["tx"], "evseId": data["evse"],

@@ -56,6 +56,8 @@ class Authorization:
     """EVSEs that the driver may have meant: those of the reader that the card was held to."""
     profile: Profile | None = None
     """The TxProfile that came with a remote start, for the transaction that this begins (F01.FR.10)."""
+    reservation: int | None = None
+    """The reservation that it has used, for the transaction (H01.FR.15)."""
     priority: int = 0
     """chargingPriority: a higher one is served before others where a bound is too small for all (K03.FR.04)."""
     refused_wh: float | None = None
@@ -209,6 +211,8 @@ class Evse:
     tx: Transaction | None = None
     closed_for: set[str] = field(default_factory=set)
     """Why nobody new may begin here, in plain words: a reset is due, or the CSMS has taken it out of service."""
+    reserved: bool = False
+    """Kept for somebody who is expected; nobody else may begin here."""
     commanded_amps: float | None = None
     """What the hardware was last told to offer while permitted; None when no permission is out."""
     unconfirmed: int | None = None
@@ -223,6 +227,11 @@ class Evse:
     @property
     def id(self) -> int:
         return self.site.id
+
+    @property
+    def occupied(self) -> bool:
+        """A car is plugged in, or a loose cable is left in the socket."""
+        return self.connected or (self.plug.cable == "socket" and self.cable_amps is not None)
 
     @property
     def is_busy(self) -> bool:

@@ -32,6 +32,8 @@ CUTS = 3
 """Breaks of the link over one event after which other transactions go first, and it waits like a refused one."""
 LIVE_RUN = 10
 """Live calls that may go before a waiting event; one that fails lets the event go at once."""
+TOLD_ONCE = frozenset({"token", "evse", "remote_start_id", "reservation"})
+"""An event that carries one of these is not thinned out."""
 ASIDE_BOUND = 1_000
 """Events set aside that are kept."""
 
@@ -300,5 +302,5 @@ class Outbox:
             call
             for call in self._events
             if call.data["type"] == "Updated" and call is not self.in_flight
-            and call is not newest[call.data["tx"]] and not call.data.keys() & {"token", "evse", "remote_start_id"}
+            and call is not newest[call.data["tx"]] and not call.data.keys() & TOLD_ONCE
         ]  # fmt: skip

@@ -11,6 +11,7 @@ from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
 from agent.core.profiles import TX, Profile
 from agent.core.registration import Registration
+from agent.core.reservations import Reservations
 from agent.core.schedules import Schedules
 from state_machines.reasons import Cause
 
@@ -42,11 +43,13 @@ class Remote:
         authorizer: Authorizer,
         schedules: Schedules,
         registration: Registration,
+        reservations: Reservations,
     ) -> None:
         self._evses = evses
         self._authorizer = authorizer
         self._schedules = schedules
         self._registration = registration
+        self._reservations = reservations
 
     def start(self, cx: Context, wanted: RemoteStart) -> Verdict:
         """RequestStartTransaction."""
@@ -78,8 +81,8 @@ class Remote:
     def _pick(self, cx: Context, wanted: RemoteStart) -> Evse | None:
         if wanted.evse is not None:
             return self._evses.get(wanted.evse)
-        free = [e for e in self._evses.values() if self._authorizer.may_begin(cx, e, wanted.token)]
-        return next((e for e in free if e.connected), None) or next(iter(free), None)
+        free = [e for e in self._evses.values() if self._authorizer.may_begin(cx, e, wanted.token, wanted.group)]
+        return min(free, key=lambda e: (not e.connected, not e.reserved), default=None)
 
     def _refuse(self, cx: Context, wanted: RemoteStart, evse: Evse | None) -> Verdict | None:
         if not self._registration.is_accepted:
@@ -92,7 +95,9 @@ class Remote:
             return Verdict("InternalError", f"EVSE {evse.id} is Faulted: {evse.fault} (F01.FR.23)")
         if evse.authorization is not None or evse.next is not None:
             return Verdict("TxInProgress", f"EVSE {evse.id} has an authorised transaction (F01.FR.24)")
-        if not self._authorizer.may_begin(cx, evse, wanted.token):
+        if not self._reservations.admits(evse, wanted.token, wanted.group):
+            return Verdict("InvalidIdToken", f"EVSE {evse.id} is reserved for somebody else (F01.FR.21, F01.FR.22)")
+        if not self._authorizer.may_begin(cx, evse, wanted.token, wanted.group):
             return Verdict("TxInProgress", f"EVSE {evse.id} is not free for that token (C01.FR.23)")
         if wanted.profile is not None and (wanted.profile.purpose != TX or wanted.profile.tx_id is not None):
             return Verdict("InvalidProfile", "expected a TxProfile without transactionId (F01.FR.09, FR.11)")

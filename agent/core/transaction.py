@@ -34,6 +34,8 @@ class Transaction:
     token: Token | None = None
     group: str | None = None
     remote_start_id: int | None = None
+    reservation: int | None = None
+    """The reservation that it has used (H01.FR.15)."""
     charging_state: str = "Idle"
     reached: frozenset[str] = frozenset()
     stop_reason: str | None = None
@@ -44,7 +46,7 @@ class Transaction:
     placed: bool = True
     """False while the driver, who showed his card to a reader of several EVSEs, has not chosen one (E01.FR.17)."""
     untold: set[str] = field(default_factory=set)
-    """Fields still to be sent once: evse, token, remote_start_id (E.2)."""
+    """Fields still to be sent once: evse, token, remote_start_id, reservation (E.2)."""
     adopted: Authorization | None = None
     """The authorization whose token it carries."""
     ending: Ending | None = None
@@ -76,6 +78,7 @@ class Transaction:
         return {
             "tx": self.id, "evse": self.evse, "connector": self.connector, "next_seq": self.next_seq,
             "token": token, "group": self.group, "remote_start_id": self.remote_start_id,
+            "reservation": self.reservation,
             "state": self.charging_state, "reached": sorted(self.reached), "stop_reason": self.stop_reason,
             "has_charged": self.has_charged, "began": self.began, "started": self.started,
             "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
@@ -89,7 +92,8 @@ class Transaction:
         return cls(
             id=data["tx"], evse=data["evse"], connector=data.get("connector", 1),
             next_seq=data.get("next_seq", 0), token=Token(*token) if token else None, group=data.get("group"),
-            remote_start_id=data.get("remote_start_id"), charging_state=data.get("state", "Idle"),
+            remote_start_id=data.get("remote_start_id"), reservation=data.get("reservation"),
+            charging_state=data.get("state", "Idle"),
             reached=frozenset(data.get("reached", ())), stop_reason=data.get("stop_reason"),
             has_charged=data.get("has_charged", False), began=data.get("began"),
             started=data.get("started", {}), untold=set(data.get("untold", ())),

@@ -234,6 +234,9 @@ class Transactions:
         if authorization.remote_start_id is not None:
             running.remote_start_id = authorization.remote_start_id
             running.untold.add("remote_start_id")
+        if authorization.reservation is not None:
+            running.reservation = authorization.reservation
+            running.untold.add("reservation")
 
     def _begin(self, cx: Context, evse: Evse, running: Transaction) -> list[dict[str, Any]]:
         """The Begin register, once, as soon as there is a reading (E01.FR.09, E02.FR.21)."""
@@ -378,6 +381,8 @@ class Transactions:
             data["token"] = [told.value, told.kind]
         if "remote_start_id" in running.untold:
             data["remote_start_id"] = running.remote_start_id
+        if "reservation" in running.untold:
+            data["reservation"] = running.reservation
         if evse.cable_amps is not None and data["type"] == "Started":
             data["cable"] = int(evse.cable_amps)
         running.untold = set() if running.placed else running.untold & {"evse"}

@@ -39,7 +39,7 @@ class OutletSpec:
 
     def site(self, evse: int) -> EvseSite:
         """The site entry of this outlet as EVSE `evse`."""
-        connector = Connector(1, cable=self.cable)
+        connector = Connector(1, "sType2" if self.cable == "socket" else "cType2", self.cable)
         return EvseSite(
             evse,
             self.max_amps,
