@@ -105,14 +105,10 @@ class Charger:
         self.reservations = Reservations(self.evses, self.outbox, stored.get(RESERVATIONS, {}))
         self.authorizer = Authorizer(
             self.evses, self.outbox, self.transactions, self.local_list, self.cache, self.may_begin, self.locks,
-            self.schedules,
+            self.schedules, self.reservations,
         )  # fmt: skip
         self.network_profiles = Profiles(site.network, stored.get(NETWORK, {}), keys)
         self.registration = Registration(site, self.outbox, self._answered, self._accepted)
-        self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration)
-            self.reservations,
-        )
-        self.registration = Registration(site, self.outbox, self._accepted)
         self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration, self.reservations)
         self.availability = Availability(self.evses, self.outbox, stored.get(INOPERATIVE, {}))
         self.tariffs = Tariffs(stored.get(COSTS, {}))
