@@ -74,6 +74,10 @@ class Bench(Protocol):
         """The network is back."""
         ...
 
+    def refuse(self, url: str, refused: bool = True) -> None:
+        """Accept no connection at one of the CSMS's addresses, or accept them again."""
+        ...
+
     def lose_power(self) -> None: ...
 
     def return_power(self) -> None: ...
@@ -99,6 +103,14 @@ class Bench(Protocol):
 
     def connected(self) -> bool:
         """The station has an open connection with the CSMS."""
+        ...
+
+    def urls(self) -> tuple[str, str]:
+        """Two addresses of the CSMS: the one that the station was given, and another one."""
+        ...
+
+    def knocks(self, url: str) -> int:
+        """Connections that were tried at one of them so far, refused ones included."""
         ...
 
     def locked(self, evse: int) -> bool:

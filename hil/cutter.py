@@ -45,6 +45,8 @@ class Cutter:
         self.mode: Mode = "open"
         self.connections = 0
         """Connections accepted since the start, refused ones excluded."""
+        self.knocks = 0
+        """Connections tried since the start."""
         self._server: asyncio.Server | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -94,6 +96,7 @@ class Cutter:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.knocks += 1
         self._pairs.add(task)
         self._writers.add(writer)
         try:

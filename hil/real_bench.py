@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from hil.bench import Amps3, End, Outfit, ScenarioFailed
 from hil.csms import Behaviour, BenchCsms, Frame, Transaction
-from hil.cutter import Address
+from hil.cutter import Address, Cutter
 from hil.plan import BenchPlan
 from hil.rig import Rig
 
@@ -139,6 +139,20 @@ class RealBench:
 
     def restore(self) -> None:
         self._do(self.rig.cutter.restore)
+
+    def refuse(self, url: str, refused: bool = True) -> None:
+        door = self._door(url)
+        self._do(door.cut if refused else door.restore)
+
+    def urls(self) -> tuple[str, str]:
+        first, second = (f"ws://{d.listen}{self.plan.network.path}" for d in (self.rig.cutter, self.rig.back_door))
+        return first, second
+
+    def knocks(self, url: str) -> int:
+        return self._door(url).knocks
+
+    def _door(self, url: str) -> Cutter:
+        return self.rig.cutter if url == self.urls()[0] else self.rig.back_door
 
     def lose_power(self) -> None:
         self._do(self.rig.power_cut)

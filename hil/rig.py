@@ -44,6 +44,8 @@ class Rig:
         self.home = (plan.directory or Path(tempfile.mkdtemp(prefix="hil-"))).resolve()
         self.home.mkdir(parents=True, exist_ok=True)
         self.cutter = Cutter(target, plan.network.listen)
+        self.back_door = Cutter(target, replace(plan.network.listen, port=0))
+        """Another way to the same CSMS."""
         self.outlets: dict[int, Outlet] = {}
         self.readers: dict[str, RfidReader] = {}
         self.history: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
@@ -80,6 +82,7 @@ class Rig:
             self._buses[wire.name] = self._bus(wire)
             await self._buses[wire.name].open()
         await self.cutter.open()
+        await self.back_door.open()
         self._write_board()
         self._physics = asyncio.create_task(self._run(clock()), name="physics")
 
@@ -90,6 +93,7 @@ class Rig:
             self._physics.cancel()
             await asyncio.gather(self._physics, return_exceptions=True)
         await self.cutter.close()
+        await self.back_door.close()
         for bus in self._buses.values():
             await bus.close()
         for line in self._lines.values():

@@ -1,7 +1,8 @@
-"""F: start and stop from afar."""
+"""F: start and stop from afar, and messages that are asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.core.context import Context
@@ -14,7 +15,7 @@ from config_keys import smart_charging
 
 
 class RemoteControl(Block):
-    """F01, F02, F03."""
+    """F01, F02, F03, F06."""
 
     @answers("RequestStartTransaction")
     def start(
@@ -35,6 +36,28 @@ class RemoteControl(Block):
     def stop(self, request: call.RequestStopTransaction, cx: Context) -> call_result.RequestStopTransaction:
         verdict = self.charger.remote.stop(cx, request.transaction_id)
         return call_result.RequestStopTransaction(status=_status(verdict), status_info=_info(verdict))
+
+
+    @answers("TriggerMessage")
+    def trigger(self, request: call.TriggerMessage, cx: Context) -> call_result.TriggerMessage:
+        """F06: each message that can be asked for says whether it comes."""
+        wanted = self._triggers.get(str(request.requested_message))
+        if wanted is None:
+            return call_result.TriggerMessage(status=_triggered(None))
+        evse = request.evse
+        return call_result.TriggerMessage(status=_triggered(wanted(cx, evse.id if evse else None)))
+
+    @property
+    def _triggers(self) -> Mapping[str, Callable[[Context, int | None], bool]]:
+        return {
+            "BootNotification": lambda cx, evse: self.charger.registration.trigger(cx),
+            "Heartbeat": lambda cx, evse: self.charger.beat(cx),
+            "StatusNotification": lambda cx, evse: self.charger.is_online and self.charger.availability.tell(evse),
+        }
+
+
+def _triggered(comes: bool | None) -> Any:
+    return "NotImplemented" if comes is None else "Accepted" if comes else "Rejected"
 
 
 def _status(verdict: Verdict) -> Any:

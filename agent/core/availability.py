@@ -112,6 +112,13 @@ class Availability:
         """B01.FR.05: every connector's status is due again."""
         self._told.clear()
 
+    def tell(self, evse_id: int | None) -> bool:
+        """The status of an EVSE's connectors (None: of all) is asked for; False when there is no such EVSE."""
+        places = [place for place in self._places() if evse_id in (None, place[0])]
+        for place in places:
+            self.void(place)
+        return bool(places)
+
     def void(self, place: Place) -> None:
         """The CSMS does not know the status of a connector."""
         self._told.pop(place, None)

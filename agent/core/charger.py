@@ -376,8 +376,14 @@ class Charger:
 
     def _beat(self, cx: Context) -> None:
         if self.outbox.online:
+            self.beat(cx)
+
+    def beat(self, cx: Context) -> bool:
+        """Ask for the time, which is all that a Heartbeat does; False before the CSMS has accepted the station."""
+        if self.registration.is_accepted:
             self._beat_ms = cx.ms
             self.outbox.call("Heartbeat", {}, "heartbeat", gate="clock")
+        return self.registration.is_accepted
 
     def said(self, cx: Context) -> None:
         """Something was sent: the heartbeat starts over (G02.FR.05), but the time is asked for daily (G02.FR.07)."""

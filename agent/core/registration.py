@@ -43,6 +43,7 @@ class Registration(Subject):
         self._asked: Entry | None = None
         """The network profile of the CSMS that was asked."""
         self._before = "unknown"
+        self._triggered = False
         self.reason = "PowerUp"
         self.retry_s = OWN_INTERVAL_S
 
@@ -65,18 +66,27 @@ class Registration(Subject):
         if not self._outbox.has_call("BootNotification"):
             self._outbox.call("BootNotification", self.boot_data(), "boot", gate="boot")
 
+    def trigger(self, cx: Context) -> bool:
+        """The CSMS asks for BootNotification now; False when it has accepted the station already (F06.FR.17)."""
+        if self.is_accepted:
+            return False
+        self._triggered = True
+        self.fire("triggered", cx)
+        return True
+
     def boot_data(self) -> dict[str, Any]:
         """The payload as it goes on the wire: it is sent before any OCPP type is loaded."""
         site = self._site
         station = {"model": site.model, "vendorName": site.vendor, "firmwareVersion": site.firmware}
         if site.serial:
             station["serialNumber"] = site.serial
-        return {"reason": self.reason, "chargingStation": station}
+        return {"reason": "Triggered" if self._triggered else self.reason, "chargingStation": station}
 
     def answered(self, cx: Context, answer: Mapping[str, Any]) -> None:
         """BootNotificationResponse: clock, interval, and what may be sent from now on."""
         self.learn_time(cx, answer["currentTime"])
         interval, status = answer["interval"], answer["status"].lower()
+        self._triggered = False
         self.retry_s = float(interval) if interval > 0 else OWN_INTERVAL_S
         self._before = status
         if status == "accepted" and interval > 0:

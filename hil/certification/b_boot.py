@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hil.certification.b_reports import report
 from hil.certification.registry import case
 from hil.certification.states import BOOT_S, Lab
-from hil.certification.talk import WAIT_S, CaseFailed, statuses_in
+from hil.certification.talk import CARD, CARD_TYPE, WAIT_S, CaseFailed, statuses_in
 from hil.csms import CallFailed, Frame
 
 RETRY_S = 8
@@ -25,6 +26,24 @@ def accepted(lab: Lab) -> None:
     lab.check("reason", boot["reason"], "PowerUp")
     lab.check("chargingStation", {"model", "vendorName"} <= boot["chargingStation"].keys(), True)
     _all_connectors(lab, _boots(lab)[-1].ts)
+
+
+@case("TC_B_02", "local")
+def pending(lab: Lab) -> None:
+    _boots_into(lab, "Pending")
+    lab.write("OCPPCommCtrlr.OfflineThreshold", "300")
+    lab.check("OfflineThreshold", lab.read("OCPPCommCtrlr.OfflineThreshold"), "300")
+    report(lab, "FullInventory")
+    token = {"idToken": CARD, "type": CARD_TYPE}
+    request = {"idToken": token, "remoteStartId": 7, "evseId": lab.evse}
+    lab.call("RequestStartTransaction", request, status="Rejected")
+    boots = len(_boots(lab))
+    answer = lab.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+    lab.check("status of TriggerMessageResponse", answer["status"], ("Accepted", "NotImplemented"))
+    boot = lab.next_call("BootNotification", boots, RETRY_S + WAIT_S)
+    if answer["status"] == "Accepted":
+        lab.check("reason", boot["reason"], "Triggered")
+    _all_connectors(lab, _boots(lab)[boots].ts)
 
 
 @case("TC_B_03", "local")

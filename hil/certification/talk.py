@@ -71,13 +71,13 @@ class Talk:
         return self._written(name, value) in ("Accepted", "RebootRequired")
 
     def _written(self, name: str, value: str) -> str:
-        data = {**_variable(name), "attributeValue": value}
+        data = {**described(name), "attributeValue": value}
         (result,) = self.bench.call("SetVariables", {"setVariableData": [data]})["setVariableResult"]
         return str(result["attributeStatus"])
 
     def read(self, name: str) -> str:
         """Read a variable."""
-        (result,) = self.bench.call("GetVariables", {"getVariableData": [_variable(name)]})["getVariableResult"]
+        (result,) = self.bench.call("GetVariables", {"getVariableData": [described(name)]})["getVariableResult"]
         self.check(f"GetVariables {name}", result["attributeStatus"], "Accepted")
         return str(result.get("attributeValue", ""))
 
@@ -188,7 +188,8 @@ def statuses_in(frame: Frame) -> list[tuple[int, int, str]]:
     ]
 
 
-def _variable(name: str) -> Json:
+def described(name: str) -> Json:
+    """Component and variable of `A.B` or `A.B[instance]`."""
     component, _, variable = name.partition(".")
     variable, _, instance = variable.partition("[")
     named = {"name": variable, "instance": instance.rstrip("]")} if instance else {"name": variable}

@@ -344,3 +344,41 @@ def test_a_subprotocol_that_is_not_ours_is_a_failed_attempt() -> None:
     world.csms.returns()
     world.runs(minutes=2)
     assert world.csms.connections == 2
+
+
+# ---------------------------------------------------------------------------------------- asked for
+
+
+def trigger(world: World, message: str, evse: int | None = None) -> str:
+    """TriggerMessage; its status."""
+    place = {} if evse is None else {"evse": {"id": evse, "connectorId": 1}}
+    return str(world.csms_asks("TriggerMessage", {"requestedMessage": message, **place})["status"])
+
+
+@req("B02.FR.02", "B02.FR.04", "F06.FR.04", "F06.FR.05", "F06.FR.10", "F06.FR.17")
+def test_a_pending_station_may_be_asked_for_its_boot_notification_before_the_interval() -> None:
+    world = station(TWO)
+    world.csms.boots("Pending", 600)
+    world.runs(seconds=30)
+    assert trigger(world, "BootNotification") == "Accepted"
+    world.runs(seconds=5)
+    assert [p["reason"] for _, p in heard(world, "BootNotification")] == ["PowerUp", "Triggered"]
+    assert [trigger(world, message) for message in ("Heartbeat", "StatusNotification")] == ["Rejected", "Rejected"]
+    world.runs(seconds=500)
+    assert set(spoken(world)) == {"BootNotification"} and len(spoken(world)) == 2
+    world.csms.boots("Accepted")
+    world.runs(seconds=200)
+    assert [p["reason"] for _, p in heard(world, "BootNotification")] == ["PowerUp", "Triggered", "PowerUp"]
+    assert trigger(world, "BootNotification") == "Rejected"
+
+
+@req("F06.FR.03", "F06.FR.08", "F06.FR.09", "F06.FR.11")
+def test_an_accepted_station_tells_its_status_and_asks_for_the_time_when_it_is_asked() -> None:
+    world = idle(TWO)
+    since = now_s(world)
+    assert [trigger(world, "StatusNotification", evse) for evse in (2, None, 9)] == ["Accepted", "Accepted", "Rejected"]
+    assert trigger(world, "Heartbeat", 1) == "Accepted"
+    world.runs(seconds=5)
+    assert sorted(statuses(world, since)) == [(1, "Available"), (2, "Available"), (2, "Available")]
+    assert "Heartbeat" in spoken(world, since)
+    assert trigger(world, "SignV2GCertificate") == "NotImplemented"

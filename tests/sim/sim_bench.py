@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from hal.ports import BayChanged, FaultCleared, FaultRaised
 from hil.bench import Amps3, End, Outfit, ScenarioFailed
@@ -140,6 +141,18 @@ class SimBench:
 
     def restore(self) -> None:
         self.world.network.returns()
+
+    def refuse(self, url: str, refused: bool = True) -> None:
+        host = urlsplit(url).netloc
+        self.world.network.elsewhere[host] = None if refused else self.csms
+
+    def urls(self) -> tuple[str, str]:
+        assert self.world.site.network is not None
+        first = self.world.site.network.url
+        return first, first.replace("csms.", "csms2.")
+
+    def knocks(self, url: str) -> int:
+        return self.world.network.dialled.count(urlsplit(url).netloc)
 
     def lose_power(self) -> None:
         self._outage = self.world.loses_power()
