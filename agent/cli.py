@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _transactions(group("tx", "transactions"), verb)
     _network(group("network", "network profiles: where the CSMS is"), verb)
     _devices(group, verb)
+    _limits(group("limit", "limits of external systems"), verb)
     return parser
 
 
@@ -89,6 +90,19 @@ def _moment(text: str) -> str:
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} has no offset; expected RFC 3339, such as 2026-01-31T12:00:00Z")
     return moment.astimezone(UTC).isoformat()
+
+
+def _limits(limit: Any, verb: Any) -> None:
+    """What an energy management system would say: K11 to K13."""
+    verb(limit, "list", "external limits", "limit.list", screens.rows)
+    set_ = verb(limit, "set", "set a limit for an EVSE or, without one, the station", "limit.set", screens.pairs)
+    set_.add_argument("limit", type=float, help="A per phase, or W with --unit W")
+    set_.add_argument("--unit", choices=("A", "W"), default="A")
+    set_.add_argument("--valid-s", type=int, metavar="S", help="it has to be said again within so many seconds")
+    set_.add_argument("--fallback", type=float, default=0.0, help="what holds after that (default 0: pause)")
+    for made in (set_, verb(limit, "release", "take a limit back", "limit.release", screens.pairs)):
+        made.add_argument("--evse", type=int, default=0, metavar="N")
+        made.add_argument("--source", choices=("EMS", "SO", "Other"), default="EMS")
 
 
 def _transactions(tx: Any, verb: Any) -> None:

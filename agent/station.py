@@ -147,6 +147,10 @@ class Station:
                 self.charger.jobs.told(cx, event)
             case events.JobEnded():
                 self.charger.jobs.ended(cx, event)
+            case events.LimitSet():
+                self.charger.energy.external.set(cx, event)
+            case events.LimitReleased():
+                self.charger.energy.external.release(cx, event)
             case events.Stopping():
                 self.charger.stop(cx, event.reason)
             case _:

@@ -22,6 +22,14 @@ MAX_PHASE_IMBALANCE = key(
     aliases=("openWB Schieflast", "VDE-AR-N 4100"),
     doc="Most current that cars on fewer than three phases may add to one phase; 0: no bound.",
 )
+NOTIFY_SPACING = key(
+    "LimitCtrlr.NotifySpacing",
+    Integer(min=0, max=3600),
+    access=RW,
+    unit="s",
+    default=10,
+    doc="Least time between two messages about the same external limit, or about the charging rate of an EVSE.",
+)
 ROTATION_INTERVAL = key(
     "LimitCtrlr.RotationInterval",
     Integer(min=0, max=86400),

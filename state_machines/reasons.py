@@ -30,6 +30,7 @@ class Cause(Enum):
     DEAUTHORIZED = Reason("Deauthorized", "DeAuthorized")
     EV_CAME_NOT = Reason("EVConnectTimeout", "Timeout")
     STATE_CHANGED = Reason("ChargingStateChanged", "Other")
+    RATE_CHANGED = Reason("ChargingRateChanged", "Other")
     SAMPLED = Reason("MeterValuePeriodic", "Other")
     CLOCK = Reason("MeterValueClock", "Other")
     FAULT = Reason("AbnormalCondition", "Other")

@@ -10,15 +10,15 @@ from agent.core.profiles import Refused
 from agent.core.schedules import Wanted
 from agent.protocol.block import Block, answers, sends
 from agent.protocol.errors import ErrorCode, Violation
-from agent.protocol.profile import composite_schedule, report_pages, status_info, to_profile
-from agent.protocol.v201 import call, call_result
+from agent.protocol.profile import composite_schedule, report_pages, schedule_on_wire, status_info, to_profile
+from agent.protocol.v201 import call, call_result, datatypes
 from config_keys import smart_charging
 
 OFF = Violation(ErrorCode.NOT_SUPPORTED, "smart charging is switched off: SmartChargingCtrlr.Enabled (K01.FR.29)")
 
 
 class SmartCharging(Block):
-    """K01, K08, K09, K10."""
+    """K01, K08 to K13."""
 
     @answers("SetChargingProfile")
     def set_profile(
@@ -92,6 +92,18 @@ class SmartCharging(Block):
             charging_profile=data["profiles"],
             tbc=data["tbc"],
         )
+
+    @sends("NotifyChargingLimit")
+    def notify(self, data: Mapping[str, Any], cx: Context) -> call.NotifyChargingLimit:
+        limit = datatypes.ChargingLimitType(data["source"], is_grid_critical=data["critical"] or None)
+        profile = self.charger.schedules.profile(data["profile"])
+        told = profile is not None and cx.keys[smart_charging.NOTIFY_CHARGING_LIMIT_WITH_SCHEDULES]
+        schedules: Any = [schedule_on_wire(s) for s in profile.schedules] if told and profile else None
+        return call.NotifyChargingLimit(limit, charging_schedule=schedules, evse_id=data["evse"] or None)
+
+    @sends("ClearedChargingLimit")
+    def cleared(self, data: Mapping[str, Any], cx: Context) -> call.ClearedChargingLimit:
+        return call.ClearedChargingLimit(data["source"], evse_id=data["evse"] or None)
 
 
 def _to_clear(request: call.ClearChargingProfile) -> Wanted:

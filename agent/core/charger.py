@@ -58,6 +58,7 @@ from config_keys import aligned, clock, comm, sampled, tx
 from config_keys.key import Key
 from config_keys.not_in_force import NOT_IN_FORCE
 from config_keys.values import Values
+from state_machines.reasons import Cause
 
 SIGN_KEYS = (
     sampled.SIGN_READINGS, sampled.SIGN_STARTED_READINGS, sampled.SIGN_UPDATED_READINGS,
@@ -93,7 +94,7 @@ class Charger:
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
         self.stagger = failsafe.Stagger()
-        self.energy = Energy(self.evses, stored, self._claim_sources())
+        self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed)
         self.complaints += self.energy.complaints
         self.schedules, self.limits = self.energy.schedules, self.energy.limits
         self.signing = Signing()
@@ -196,8 +197,8 @@ class Charger:
         self.displays.start(cx)
         self.certificates.start(cx)
         self.monitoring.start(cx)
-        self.schedules.start(cx, {t.id for t in self.recovered.running})
         self.network_profiles.start(cx)
+        self.energy.start(cx, {t.id for t in self.recovered.running})
         self.link.start(cx)
         self._arm_clock(cx)
 
@@ -220,6 +221,7 @@ class Charger:
             self.tariffs.follow(cx, evse, self.outbox.online)
             self.recorder.follow(cx, evse, self.limits.verdicts[evse.id])
         self.reservations.settle(cx)
+        self.energy.tell(cx)
         self.availability.settle(cx)
         self.reports.settle(cx)
         self.displays.settle(cx)
@@ -297,6 +299,8 @@ class Charger:
             self.reservations.unanswered(cx, context["id"], refused=refused)
         elif then == "notices":
             self.monitoring.notices.void(cx, context["ids"], refused=refused)
+        elif then in ("limited", "unlimited") and not refused:
+            self.energy.external.void(then, context["place"])
         elif then == "authorize":
             self.authorizer.unanswered(cx, context)
 
@@ -404,6 +408,9 @@ class Charger:
         self.ledger.append((evse.tx.row, evse.tx.data()))
         while len(self.ledger) > LEDGER_BOUND and not self.outbox.waiting_of(self.ledger[0][1]["tx"]):
             cx.drop(self.ledger.pop(0)[0])
+
+    def _rate_changed(self, cx: Context, evse: Evse) -> None:
+        self.transactions.happened(cx, evse, Cause.RATE_CHANGED)
 
     def _key_changed(self, cx: Context, key: Key[Any]) -> None:
         """Put a new value into force now, where something else holds a copy of it."""

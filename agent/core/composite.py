@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 from agent.core.context import Context
@@ -120,9 +121,15 @@ class Composite:
             for t in outlook.takers
         }
         station = self._schedules.leading(MAX, 0, at_ms, at_ms)
-        bounds = [*outlook.fixed, *_bound(station)]
-        amps = _allot([_under(taker, leads[taker.id]) for taker in outlook.takers], bounds)
-        until = min(station.until_ms, *(lead.until_ms for lead in leads.values()))
+        outer, change = self._schedules.external(0, at_ms)
+        bounds = [*outlook.fixed, *_bound(MAX, station), *(b for lead in outer for b in _bound("external", lead))]
+        until = min(change, station.until_ms, *(lead.until_ms for lead in leads.values()))
+        takers = []
+        for taker in outlook.takers:
+            inner, change = self._schedules.external(taker.id, at_ms)
+            until = min(until, change)
+            takers.append(reduce(_under, inner, _under(taker, leads[taker.id])))
+        amps = _allot(takers, bounds)
         if outlook.evse == 0:
             return Moment(at_ms, until, _total(outlook, amps), None)
         taker = next(t for t in outlook.takers if t.id == outlook.evse)
@@ -132,9 +139,9 @@ class Composite:
         return Moment(at_ms, until, _tenths(limit), phases)
 
 
-def _bound(lead: Leading) -> Iterable[Shared]:
+def _bound(owner: str, lead: Leading) -> Iterable[Shared]:
     if lead.profile is not None and lead.period is not None:
-        yield Shared(MAX, lead.period.limit, unit=lead.profile.schedule.unit)
+        yield Shared(owner, lead.period.limit, unit=lead.profile.schedule.unit)
 
 
 def _under(taker: Taker, lead: Leading) -> Taker:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from agent.core import failsafe
 from agent.core.composite import Composite
+from agent.core.context import Context
 from agent.core.derating import Heat, Imbalance
 from agent.core.evse import Evse
+from agent.core.external import TABLE as EXTERNAL
+from agent.core.external import External
 from agent.core.limits import Limits, Source
+from agent.core.outbox import Outbox
+from agent.core.rates import Rates
 from agent.core.schedules import RELATIVE, TABLE, Schedules
 
 
@@ -17,18 +22,38 @@ class Energy:
     """The parts of smart charging and how they meet."""
 
     def __init__(
-        self, evses: Mapping[int, Evse], stored: Mapping[str, Mapping[str, Any]], local: Iterable[Source]
+        self,
+        evses: Mapping[int, Evse],
+        stored: Mapping[str, Mapping[str, Any]],
+        local: Iterable[Source],
+        outbox: Outbox,
+        rate_changed: Callable[[Context, Evse], None],
     ) -> None:
-        """`local` are the claims that follow no schedule."""
+        """`local` are the claims that follow no schedule; `rate_changed` makes a transaction event."""
+        self._evses = evses
+        self._rates = Rates(rate_changed)
         self.schedules = Schedules(evses)
         self.complaints = self.schedules.restore(stored.get(TABLE, {}).values())
         self.schedules.restore_relative(stored.get(RELATIVE, {}))
+        self.external = External(self.schedules, outbox, stored.get(EXTERNAL, {}))
         fixed = (failsafe.installation, Imbalance(evses).shared)
         self.limits = Limits(
             evses,
             (*local, Heat().claims),
-            (self.schedules.claims,),
-            (*fixed, self.schedules.shared),
+            (self.schedules.claims, self.external.claims),
+            (*fixed, self.schedules.shared, self.external.shared),
             self.schedules.efficient,
         )
         self.composite = Composite(evses, self.schedules, self.limits, fixed)
+
+    def start(self, cx: Context, running: set[str]) -> None:
+        """The first step: profiles of transactions that are gone go, external limits hold on."""
+        self.schedules.start(cx, running)
+        self.external.start(cx)
+
+    def tell(self, cx: Context) -> None:
+        """At the end of a step: external limits and charging rates that the CSMS does not know of."""
+        self.external.tell(cx)
+        balancing = len(self.limits.taking(cx)) > 1
+        for evse in self._evses.values():
+            self._rates.follow(cx, evse, self.limits.verdicts[evse.id], balancing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hal.ports import HardwareEvent
 
@@ -81,6 +81,29 @@ class JobEnded(NamedTuple):
     data: Mapping[str, Any]
 
 
+class LimitSet(NamedTuple):
+    """An external system bounds an EVSE, or with 0 the whole station (K11, K12): the newest word of each source holds.
+
+    `limit` is in `unit`: A per phase or W. With `valid_s` it has to be said again in time, else it becomes `fallback`.
+    """
+
+    source: Literal["EMS", "SO", "Other"]
+    evse: int
+    limit: float
+    unit: Literal["A", "W"] = "A"
+    valid_s: int | None = None
+    fallback: float = 0.0
+    critical: bool = False
+    """The limit protects the grid."""
+
+
+class LimitReleased(NamedTuple):
+    """An external system takes its limit back (K13)."""
+
+    source: Literal["EMS", "SO", "Other"]
+    evse: int
+
+
 class Stopping(NamedTuple):
     """The process was told to end: pause, open, keep transactions for the next boot, say so."""
 
@@ -89,5 +112,5 @@ class Stopping(NamedTuple):
 
 Event = (
     HardwareEvent | Start | Tick | LinkUp | LinkDown | FrameReceived | PersistFailed | StoreReported | Asked | JobTold
-    | JobEnded | Stopping
+    | JobEnded | LimitSet | LimitReleased | Stopping
 )  # fmt: skip

@@ -12,6 +12,7 @@ from agent.core.evse import Evse, Token
 from agent.core.instant import parse_rfc3339, rfc3339
 from agent.core.network import order
 from agent.core.network_profiles import Entry
+from agent.core.operator_limits import LimitVerbs
 from agent.core.recorder import explain
 from agent.core.status import begin_wh, describe, faults, meter, transaction
 from config_keys import comm
@@ -58,6 +59,7 @@ class Operator:
             "network.list": self._network_list,
             "network.try": self._network_try,
             "version": self._version,
+            **LimitVerbs(charger.energy).verbs(),
         }
 
     def ask(self, cx: Context, event: Asked) -> None:

@@ -117,8 +117,8 @@ class Schedules:
             rules.shape(new, several)
             or rules.bounds(cx, new)
             or rules.phases(cx, new, self._evses.values())
-            or rules.rivals(new, self._profiles.values())
             or rules.taken(cx, new, self._profiles)
+            or rules.rivals(new, self._profiles.values())
         )
 
     def keep(self, cx: Context, profile: Profile) -> None:
@@ -130,6 +130,28 @@ class Schedules:
         self._profiles[profile.id] = profile
         cx.put(TABLE, str(profile.id), data)
         self._count(cx)
+
+    def has_place(self, evse_id: int) -> bool:
+        """Whether a limit can be set there: an EVSE, or 0 for the station."""
+        return evse_id == 0 or evse_id in self._evses
+
+    def free_id(self) -> int:
+        """An id for an external limit: negative, so that it never meets one of the CSMS (K11.FR.06)."""
+        return min([0, *self._profiles]) - 1
+
+    def hold(self, cx: Context, profile: Profile) -> None:
+        """Show an external limit among the profiles; who holds it keeps it."""
+        self._profiles[profile.id] = profile
+        self._count(cx)
+
+    def release(self, cx: Context, profile_id: int) -> None:
+        """An external limit is gone."""
+        del self._profiles[profile_id]
+        self._count(cx)
+
+    def profile(self, profile_id: int) -> Profile | None:
+        """An installed profile by its id."""
+        return self._profiles.get(profile_id)
 
     def select(self, wanted: Wanted) -> list[Profile]:
         """K09: the profiles that are meant, in order of their source, EVSE and id."""
@@ -208,9 +230,11 @@ class Schedules:
         default = self.leading(DEFAULT, evse_id, at_ms, began_ms)
         return default._replace(until_ms=min(own.until_ms, default.until_ms))
 
-    def external(self, evse_id: int) -> tuple[Profile, ...]:
-        """External limits of one EVSE, or (0) of the station; each of them holds."""
-        return tuple(profile for profile in self._of(EXTERNAL, evse_id) if profile.evse == evse_id)
+    def external(self, evse_id: int, at_ms: int) -> tuple[tuple[Leading, ...], int]:
+        """What external limits of one EVSE, or (0) of the station, say at `at_ms` (UTC), each, and until when."""
+        mine = [profile for profile in self._of(EXTERNAL, evse_id) if profile.evse == evse_id]
+        found = tuple(Leading(profile, *profile.at(at_ms, at_ms)) for profile in mine)
+        return found, min((lead.until_ms for lead in found), default=EVER)
 
     def shared(self, cx: Context) -> Iterable[Shared]:
         """ChargingStationMaxProfile bounds the sum of all EVSEs (K04.FR.05)."""

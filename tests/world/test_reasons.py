@@ -269,10 +269,16 @@ def reset() -> Watched:
     return watched.runs(seconds=30)
 
 
+def limited_from_outside() -> Watched:
+    watched = charging(QUIET)
+    watched.asks_station("limit.set", limit=10)
+    return watched.runs(seconds=30)
+
+
 def stories() -> Sequence[Watched]:
     alone = [cable_first, card_first_and_taken_back, nobody_comes, resting_car, paused_and_more, cut_and_gone, remote,
              refused_afterwards, faulted, forced, stopped_by_the_master_pass,
-             parked_and_measured, reset]  # fmt: skip
+             parked_and_measured, reset, limited_from_outside]  # fmt: skip
     pulled = [(when, keys) for when in ("ready", "powered", "pausing", "stopping") for keys in (QUIET, KEPT)]
     late = [_stop_and_again, _rests, _fault, _fault_while_pausing, _fault_while_stopping,
             _fault_while_stopping_and_again, _stop, _stop_while_pausing, _limit]  # fmt: skip
