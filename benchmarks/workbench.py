@@ -50,10 +50,10 @@ class Workbench:
         return self._agent.pid
 
     def start_agent(self) -> None:
-        """Start it as on a board: the installed command, or the package where it is not installed."""
+        """Start it as on a board: the installed command, or the package where it is not installed; with .pyc."""
         installed = Path(sys.executable).with_name("chargerd")
         command = [str(installed)] if installed.exists() else [sys.executable, "-m", "agent"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
         with (self.home / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
                 [*command, "--config", str(self.board)], stdout=log, stderr=log, env=environment
