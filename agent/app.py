@@ -146,7 +146,7 @@ class _Agent:
         self._frames = FrameLog(board.state_dir / "ocpp.log.gz", clock.mono_ms)
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
         self._link = Link(self._runner.post, self._watch)
-        self._hardware = LateHardware(board.hardware)
+        self._hardware = LateHardware(board.hardware, self._runner.broke)
         self._control = ControlSocket(
             board.control_socket, self._runner.post, self._hardware.verbs(), self._frames
         )

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from hal.hardware import Hardware
 
 
-class LateHardware:
-    """Keeps the commands of the first steps (all of them withdrawals) until the drivers take them, in order."""
+SCANNED_LAST = 32
+"""Chargers and their meters have low addresses; the whole range takes most of a minute."""
+LAST_UNIT = 247
 
-    def __init__(self, config: HardwareConfig) -> None:
-        self._config = config
+
+class LateHardware:
+    """Keeps the commands of the first steps (all of them withdrawals) until the drivers take them, in order.
+
+    `bug` is told when a driver ended by an error of ours.
+    """
+
+    def __init__(self, config: HardwareConfig, bug: Callable[[BaseException], None]) -> None:
+        self._config, self._bug = config, bug
         self._hardware: Hardware | None = None
         self._early: list[Command] = []
 
@@ -30,7 +38,7 @@ class LateHardware:
         Raises ValueError when the configuration names what does not exist.
         """
         await asyncio.to_thread(importlib.import_module, "hal.hardware")
-        hardware = checked_hardware(self._config, emit, mono_ms)
+        hardware = checked_hardware(self._config, emit, mono_ms, self._bug)
         try:
             await hardware.open()
         except BaseException:  # told to end while opening, too: nothing may stay open
@@ -65,7 +73,8 @@ class LateHardware:
         return {"bus.scan": self._scan, "bus.health": self._health, "meter.read-raw": self._read_raw}
 
     async def _scan(self, args: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Which units answer, per bus."""
+        """Which of the units `first` to `last` answer, per bus."""
+        units = _units(args)
         names = [bus.name for bus in self._config.buses]
         wanted = args.get("bus")
         if wanted is not None and wanted not in names:
@@ -77,7 +86,7 @@ class LateHardware:
         for name in names:
             if wanted in (None, name):
                 try:
-                    rows += [{"bus": name, **asdict(unit)} for unit in await hardware.scan(name)]
+                    rows += [{"bus": name, **asdict(unit)} for unit in await hardware.scan(name, units)]
                 except BusError as error:
                     raise Refused(f"{name}: {error}") from error
         return rows
@@ -123,13 +132,24 @@ class LateHardware:
         return self._hardware
 
 
+def _units(args: Mapping[str, Any]) -> range:
+    """The addresses to scan; raises Refused for such as Modbus does not have (1 to 247)."""
+    first, last = args.get("first", 1), args.get("last", SCANNED_LAST)
+    if not all(isinstance(n, int) for n in (first, last)) or not 1 <= first <= last <= LAST_UNIT:
+        raise Refused(f"units {first!r} to {last!r}; expected 1 to {LAST_UNIT}, the first not above the last")
+    return range(first, last + 1)
+
+
 def checked_hardware(
-    config: HardwareConfig, emit: Emit = lambda event: None, mono_ms: Callable[[], int] = lambda: 0
+    config: HardwareConfig,
+    emit: Emit = lambda event: None,
+    mono_ms: Callable[[], int] = lambda: 0,
+    bug: Callable[[BaseException], None] | None = None,
 ) -> Hardware:
     """The hardware, not open yet. Raises ValueError for a bus, profile or kind that does not exist."""
     from hal.hardware import Hardware
 
-    return Hardware(config, emit, mono_ms)
+    return Hardware(config, emit, mono_ms, bug=bug)
 
 
 def known_kinds() -> set[str]:

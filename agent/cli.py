@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import re
+import select
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -123,8 +125,10 @@ def _devices(group: Any, verb: Any) -> None:
     read.add_argument("--raw", action="store_true", help="ask the device now, register by register")
     verb(group("fault", "faults"), "list", "faults that stand", "fault.list", screens.faults)
     bus = group("bus", "Modbus buses")
-    scan = verb(bus, "scan", "which units answer (slow)", "bus.scan", screens.rows)
+    scan = verb(bus, "scan", "which units answer: 0.2 s for each that does not", "bus.scan", screens.rows)
     scan.add_argument("bus", nargs="?", help="name of a [[bus]]; all of them when left out")
+    scan.add_argument("--first", type=int, default=1, metavar="N", help="begin with unit N (1)")
+    scan.add_argument("--last", type=int, default=32, metavar="N", help="end with unit N (32; at most 247)")
     verb(bus, "health", "counters of each bus", "bus.health", screens.rows)
     ocpp = group("ocpp", "OCPP frames")
     tail = verb(ocpp, "tail", "frames as they pass; ends with Ctrl-C", "ocpp.tail", screens.frame)
@@ -155,8 +159,8 @@ def _args(options: argparse.Namespace) -> dict[str, Any]:
 
 def _ask(path: str, verb: str, args: dict[str, Any]) -> Any:
     within_s = SCAN_WITHIN_S if verb == "bus.scan" else ANSWER_WITHIN_S
-    with _connected(path, within_s) as lines:
-        answer = next(_answers(lines, verb, args), None)
+    with _connected(path, within_s) as agent:
+        answer = next(_answers(agent, verb, args), None)
     if not isinstance(answer, dict) or "ok" not in answer:
         raise Failure(NOT_REACHABLE, f"the agent at {path} closed the connection without an answer")
     if answer["ok"] is not True:
@@ -165,25 +169,45 @@ def _ask(path: str, verb: str, args: dict[str, Any]) -> Any:
 
 
 def _tail(path: str, options: argparse.Namespace) -> int:
-    with contextlib.suppress(KeyboardInterrupt), _connected(path, None) as lines:
-        for line in _answers(lines, options.verb, {"last": options.last}):
+    """Frames until the agent ends, nobody reads on, or the person has had enough."""
+    with _enough() as enough, _connected(path, None) as agent:
+        for line in _answers(agent, options.verb, {"last": options.last}, enough):
             if line.get("ok") is False:
                 raise Failure(REFUSED, str(line["data"]["error"]))
             if not _show(json.dumps(line, ensure_ascii=False) if options.json else screens.frame(line)):
                 return OK
-        raise Failure(NOT_REACHABLE, "the agent ended")
+        if not select.select([enough], [], [], 0)[0]:
+            raise Failure(NOT_REACHABLE, "the agent ended")
     return OK
 
 
 @contextlib.contextmanager
-def _connected(path: str, within_s: float | None) -> Iterator[Any]:
-    """A file of lines to and from the agent. Raises Failure with a sentence that helps."""
+def _enough() -> Iterator[socket.socket]:
+    """Readable after Ctrl-C or SIGTERM, even where a shell had told us to ignore them.
+
+    A handler that raises could run just before a read that then waits for ever.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        fd = signal.set_wakeup_fd(theirs.fileno())
+        handlers = {n: signal.signal(n, lambda *_: None) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield ours
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(fd)
+
+
+@contextlib.contextmanager
+def _connected(path: str, within_s: float | None) -> Iterator[socket.socket]:
+    """The connection to the agent. Raises Failure with a sentence that helps."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(within_s)
         try:
             connection.connect(path)
-            with connection.makefile("rw", encoding="utf-8") as lines:
-                yield lines
+            yield connection
         except FileNotFoundError:
             raise Failure(NOT_REACHABLE, f"chargerd is not running: there is no socket {path}") from None
         except ConnectionRefusedError:
@@ -197,14 +221,22 @@ def _connected(path: str, within_s: float | None) -> Iterator[Any]:
             raise Failure(NOT_REACHABLE, f"{path}: {error.strerror or error}") from None
 
 
-def _answers(lines: Any, verb: str, args: dict[str, Any]) -> Iterator[Any]:
-    lines.write(json.dumps({"verb": verb, "args": args}) + "\n")
-    lines.flush()
-    for line in lines:
-        try:
-            yield json.loads(line)
-        except ValueError:
-            raise Failure(NOT_REACHABLE, "what answers there is not chargerd") from None
+def _answers(
+    agent: socket.socket, verb: str, args: dict[str, Any], enough: socket.socket | None = None
+) -> Iterator[Any]:
+    """What the agent answers, line by line, until it ends or `enough` can be read."""
+    agent.sendall(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
+    part = b""
+    while enough is None or enough not in select.select([agent, enough], [], [])[0]:
+        data = agent.recv(65536)
+        *lines, part = (part + data).split(b"\n")
+        for line in lines if data or not part else [part]:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                raise Failure(NOT_REACHABLE, "what answers there is not chargerd") from None
+        if not data:
+            return
 
 
 def _show(text: str) -> bool:

@@ -135,12 +135,7 @@ class Station:
                 if self.charger.not_recorded(cx, event.step, event.reason):
                     self._unsaid(cx, event.step)
             case events.StoreReported():
-                cx.note(
-                    "store",
-                    f"{event.state} {event.detail}".strip(),
-                    "info" if event.state == "ok" else "error",
-                )
-                self.charger.store_state = event.state
+                self.charger.store_reported(cx, event.state, event.detail)
             case events.Asked():
                 self._operator.ask(cx, event)
             case events.JobTold():

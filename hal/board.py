@@ -432,7 +432,9 @@ class Board:
             self._emit(TemperatureMeasured(self.evse, _name(frames.PLACES, place), tenths_c / 10))
 
     def _refuse(self, command: PowerCommand, reason: str) -> None:
-        self._emit(Refused(self.evse, command.step, type(command).__name__.lower(), reason))
+        """Nobody waits for what the guard did by itself at the start (step 0)."""
+        if command.step:
+            self._emit(Refused(self.evse, command.step, type(command).__name__.lower(), reason))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

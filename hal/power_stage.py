@@ -443,7 +443,9 @@ class SmartController:
         self._emit(Applied(self.evse, command.step, type(command).__name__.lower(), amps))
 
     def _refuse(self, command: PowerCommand, reason: str) -> None:
-        self._emit(Refused(self.evse, command.step, type(command).__name__.lower(), reason))
+        """Nobody waits for what the guard did by itself at the start (step 0)."""
+        if command.step:
+            self._emit(Refused(self.evse, command.step, type(command).__name__.lower(), reason))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run a piece of work; while any runs, the settings on the device may be in between."""

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -19,6 +19,7 @@ from hil.rig import Rig
 
 T = TypeVar("T")
 POLL_S = 0.05
+OPENS_WITHIN_S = 60.0
 LOG_TAIL = 15
 """Lines of the agent's log that a failure shows."""
 
@@ -57,12 +58,22 @@ class RealBench:
 
     def __enter__(self) -> RealBench:
         self._thread.start()
+        opening = asyncio.run_coroutine_threadsafe(self._open(), self._loop)
         try:
-            self._await(self._open())
-        except BaseException:
-            self._stop_loop()
+            opening.result(OPENS_WITHIN_S)
+        except BaseException:  # interrupted by a person, too: no agent may stay behind
+            self._abandon(opening)
             raise
         return self
+
+    def _abandon(self, opening: Future[None]) -> None:
+        """Opening has failed, or is not wanted any more: what it has started is ended."""
+        wait([opening], OPENS_WITHIN_S)
+        try:
+            if opening.done() and opening.exception() is None:
+                self._await(self._close())
+        finally:
+            self._stop_loop()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

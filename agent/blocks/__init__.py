@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.blocks.a_security import Security
 from agent.blocks.b_network import NetworkProfiles
 from agent.blocks.b_provisioning import Provisioning
 from agent.blocks.b_reports import Reports
@@ -22,6 +23,7 @@ from agent.blocks.o_display import DisplayMessages
 from agent.blocks.p_data_transfer import DataTransfer
 
 BLOCKS = (
+    Security,
     NetworkProfiles,
     Provisioning,
     Reports,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from agent.core import failsafe, inventory
+from agent.core import failsafe, inventory, security
 from agent.core.authorization import Authorizer
 from agent.core.availability import TABLE as INOPERATIVE
 from agent.core.availability import Availability
@@ -44,6 +44,7 @@ from agent.core.resets import TABLE as STATION
 from agent.core.resets import Resets
 from agent.core.resumption import Resumption
 from agent.core.sampling import Sampling
+from agent.core.security import SecurityEvents
 from agent.core.selection import Selection
 from agent.core.series import Series, series_timer
 from agent.core.settings import TABLE as KEYS
@@ -93,6 +94,7 @@ class Charger:
         self.certificates = Certificates(self.jobs, stored.get(CERTIFICATES, {}))
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
+        self.security = SecurityEvents(self.outbox, stored.get(security.TABLE, {}))
         self.stagger = failsafe.Stagger()
         self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed)
         self.complaints += self.energy.complaints
@@ -223,6 +225,7 @@ class Charger:
         self.reservations.settle(cx)
         self.energy.tell(cx)
         self.availability.settle(cx)
+        self.security.settle(cx)
         self.reports.settle(cx)
         self.displays.settle(cx)
         self.monitoring.settle(cx)
@@ -237,6 +240,8 @@ class Charger:
         self.settings.lost(cx, step)
         cx.after("store.retry", WRITE_AGAIN_S)
         for evse in self.evses.values():
+            self.locks.unrecorded(evse, step)
+            self.devices.unrecorded(evse, step)
             if evse.contactor.state in ("armed", "closing"):
                 evse.contactor.fire("unrecorded", cx)
                 evse.session.fire("fault", cx)
@@ -253,6 +258,13 @@ class Charger:
         self._tidy(cx)
 
     # ---------------------------------------------------------------------------------------- link
+
+    def store_reported(self, cx: Context, state: str, detail: str) -> None:
+        """The health of the store: in the log, and as a security event when it is bad (A04)."""
+        cx.note("store", f"{state} {detail}".strip(), "info" if state == "ok" else "error")
+        if state != self.store_state and state in security.STORE_EVENTS:
+            self.security.report(cx, security.STORE_EVENTS[state], f"{state}: {detail}")
+        self.store_state = state
 
     @property
     def can_store(self) -> bool:
@@ -293,6 +305,8 @@ class Charger:
                 self.link.turned_away(cx, self.network_profiles.good)
         elif then == "status" and not refused:
             self.availability.void((context["place"][0], context["place"][1]))
+        elif then == "security_event" and refused:
+            self.security.told(cx, context["number"])
         elif then == "page":
             self.reports.void(cx, refused=refused)
         elif then == "reservation":

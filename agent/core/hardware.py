@@ -29,6 +29,8 @@ class Devices:
         self.silent_readers: set[str] = set()
         self._failsafe: dict[int, float] = {}
         """The device's own failsafe current as it was last commanded, per EVSE."""
+        self._failsafe_in: dict[int, int] = {}
+        """EVSE: the step that told it."""
         self._takes: dict[type, Callable[[Context, Any], None]] = {
             ports.Capabilities: self._capabilities,
             ports.PilotChanged: self._pilot,
@@ -63,6 +65,11 @@ class Devices:
         for evse in self._charger.evses.values():
             cx.make_safe(ports.Withdraw(evse.id, cx.step, "start"))
 
+    def unrecorded(self, evse: Evse, step: int) -> None:
+        """The batch of `step` was lost, and what was to be raised since with it: it is told again."""
+        if self._failsafe_in.get(evse.id, 0) >= step:
+            self._failsafe[evse.id] = 0.0
+
     def settle(self, cx: Context, evse: Evse) -> None:
         """Keep the device's own failsafe current at what a live authorised transaction deserves, else 0 A."""
         if evse.capabilities is None:
@@ -75,7 +82,7 @@ class Devices:
         told = self._failsafe.get(evse.id)
         if wanted == told:
             return
-        self._failsafe[evse.id] = wanted
+        self._failsafe[evse.id], self._failsafe_in[evse.id] = wanted, cx.step
         command = ports.SetFailsafe(evse.id, cx.step, wanted)
         if told is None or wanted < told:
             cx.make_safe(command)

@@ -15,7 +15,8 @@ class Locks:
     """Commands the lock of each EVSE with a socket; fixed cables have none."""
 
     def __init__(self) -> None:
-        self._told: dict[int, bool] = {}
+        self._told: dict[int, tuple[bool, int]] = {}
+        """EVSE: what it was told, and in which step."""
         self._owner: dict[int, Token] = {}
         """EVSE: whose cable stays locked until that token is presented (E05.FR.11, E09.FR.03, E10.FR.01)."""
 
@@ -23,13 +24,18 @@ class Locks:
         """The device was heard anew: it is told again."""
         self._told.pop(evse.id, None)
 
+    def unrecorded(self, evse: Evse, step: int) -> None:
+        """The batch of `step` was lost, and with it what was to be energised since: it is told again."""
+        if evse.id in self._told and self._told[evse.id][1] >= step:
+            del self._told[evse.id]
+
     def settle(self, cx: Context, evse: Evse) -> None:
         """Lock or release as the session asks; never release under voltage."""
         if evse.capabilities is None or not evse.capabilities.lock or evse.plug.cable != "socket":
             return
         wanted = evse.session.state in LOCKED_STATES or evse.contactor.may_carry or evse.id in self._owner
-        if self._told.get(evse.id) != wanted:
-            self._told[evse.id] = wanted
+        if evse.id not in self._told or self._told[evse.id][0] != wanted:
+            self._told[evse.id] = (wanted, cx.step)
             cx.energise(SetLock(evse.id, cx.step, evse.plug.id, wanted))
 
     def ended(self, cx: Context, evse: Evse, cause: Cause, token: Token | None) -> None:

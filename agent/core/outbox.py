@@ -64,7 +64,7 @@ class Outbox:
     """The two lanes and the CALL in flight."""
 
     def __init__(self, delivers: bool = True) -> None:
-        self._delivers = delivers
+        self.delivers = delivers
         """False when standalone: there is nobody to keep events for."""
         self.online = False
         """Connected and accepted: events made now are not offline events."""
@@ -95,7 +95,7 @@ class Outbox:
 
     def add_event(self, cx: Context, data: dict[str, Any], *, patient: bool = False) -> bool:
         """Record a transaction event and queue it behind all others; False when there is nobody to tell it to."""
-        if not self._delivers:
+        if not self.delivers:
             return False
         self._thin(cx)
         row = cx.record("event", data, patient=patient)

@@ -122,6 +122,7 @@ def test_buses_tell_their_health(bench: RealBench) -> None:
     assert set(rows) == {"rs485", "lan"} and all(row["up"] for row in rows.values())
     assert "rs485" in text(bench, "bus", "health")
     assert "no bus 'attic'" in refusal(bench, "bus", "scan", "attic")
+    assert "expected 1 to 247" in refusal(bench, "bus", "scan", "--last", "300")
 
 
 @pytest.mark.soak
@@ -130,8 +131,12 @@ def test_a_scan_finds_every_unit_while_a_car_charges(bench: RealBench) -> None:
     assert [row["unit"] for row in found] == [1, 11]
 
 
+IN_THE_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+"""As a shell without job control starts what runs beside it: with Ctrl-C ignored."""
+
+
 def test_the_tail_shows_frames_as_they_pass(bench: RealBench) -> None:
-    command = [sys.executable, "-m", "agent.cli", "ocpp", "tail", "--json", "--last", "1"]
+    command = [*IN_THE_BACKGROUND, sys.executable, "-m", "agent.cli", "ocpp", "tail", "--json", "--last", "1"]
     with subprocess.Popen([*command, "--socket", str(socket_of(bench.rig))], cwd=SOURCES, text=True,
                           stdout=subprocess.PIPE) as tail:  # fmt: skip
         assert tail.stdout is not None

@@ -1,0 +1,56 @@
+"""A04: security events reach the CSMS, whatever is between."""
+
+from __future__ import annotations
+
+from agent.core.events import StoreReported
+from agent.core.instant import rfc3339
+from tests.blocks.stories import back_online, heard, idle
+from tests.marks import req
+from tests.sim.transactions import Payload
+from tests.sim.world import World
+
+ACTION = "SecurityEventNotification"
+
+
+def told(world: World) -> list[Payload]:
+    return [payload for _, payload in heard(world, ACTION)]
+
+
+@req("A04.FR.01")
+def test_a_full_and_a_damaged_store_are_told_once() -> None:
+    world = idle()
+    world.hear(StoreReported("full", "no room; the reserve was used"))
+    world.hear(StoreReported("full", "no room"))
+    world.runs(seconds=20)
+    world.hear(StoreReported("restored", "journal.db.damaged-1, 40 rows saved"))
+    world.runs(seconds=20)
+    assert [(event["type"], event["techInfo"]) for event in told(world)] == [
+        ("MemoryExhaustion", "full: no room; the reserve was used"),
+        ("StoreDamaged", "restored: journal.db.damaged-1, 40 rows saved"),
+    ]
+    world.loses_power().returns_after(seconds=5)
+    world.runs(minutes=5)
+    assert len(told(world)) == 2, "what was answered is not told again"
+
+
+@req("A04.FR.02")
+def test_an_event_made_offline_survives_a_power_cut() -> None:
+    world = idle()
+    world.csms.vanishes()
+    world.runs(seconds=30)
+    world.hear(StoreReported("restored", "the file is missing"))
+    made = rfc3339(world.clock.utc_ms)
+    world.runs(seconds=5)
+    world.loses_power().returns_after(seconds=60)
+    world.runs(minutes=5)
+    back_online(world)
+    [event] = told(world)
+    assert event["type"] == "StoreDamaged" and event["timestamp"] == made
+
+
+def test_a_csms_that_wants_no_security_events_is_not_asked_for_ever() -> None:
+    world = idle()
+    world.csms.fails(ACTION, times=1)
+    world.hear(StoreReported("full", ""))
+    world.runs(minutes=2)
+    assert len(told(world)) == 1
