@@ -66,6 +66,7 @@ SIGN_KEYS = (
     aligned.SIGN_READINGS, aligned.SIGN_UPDATED_READINGS,
 )  # fmt: skip
 DAY_MS = 86_400_000
+NO_STEP = 1 << 62
 WRITE_AGAIN_S = 5.0
 """How long after a lost batch it is handed to the store again."""
 
@@ -76,6 +77,8 @@ class Charger:
     accepted_once = False
     stopping = False
     store_state = "ok"
+    _lost_since = NO_STEP
+    """The first step whose batch was lost since lost ones were handed over again."""
     silent_since_ms: int | None = None
     _beat_ms = 0
     """When the time was last asked for."""
@@ -238,10 +241,9 @@ class Charger:
         cx.note("store", f"a batch could not be written: {reason}", "error")
         firm = self.durable.batches.lost(step)
         self.settings.lost(cx, step)
+        self._lost_since = min(self._lost_since, step)
         cx.after("store.retry", WRITE_AGAIN_S)
         for evse in self.evses.values():
-            self.locks.unrecorded(evse, step)
-            self.devices.unrecorded(evse, step)
             if evse.contactor.state in ("armed", "closing"):
                 evse.contactor.fire("unrecorded", cx)
                 evse.session.fire("fault", cx)
@@ -386,7 +388,12 @@ class Charger:
         return found
 
     def _write_again(self, cx: Context) -> None:
+        """Hand over what was lost once more, and with it what was dropped behind it and is still wanted."""
         self.durable.write_again = True
+        for evse in self.evses.values():
+            self.locks.unrecorded(evse, self._lost_since)
+            self.devices.unrecorded(evse, self._lost_since)
+        self._lost_since = NO_STEP
 
     def _tidy(self, cx: Context) -> None:
         self.transactions.keep_progress(cx, self.evses.values())

@@ -133,8 +133,12 @@ class Context:
         self.effects.append(Answer(ask, ok, data))
 
     def finish(self) -> list[Effect]:
-        """The effects of the step; all that is to be kept is one batch, lost ones ride along when it is firm."""
-        again = self._firm or self._durable.write_again
+        """The effects of the step; all that is to be kept is one batch.
+
+        What was lost rides along when it is firm, and before anything is energised: that may rest on it.
+        """
+        energises = any(isinstance(e, Energise) for e in self.effects)
+        again = self._firm or self._durable.write_again or energises
         self._durable.write_again = False
         owed = again and self._durable.batches.owes
         if self._records or self._drop or self._puts or owed:

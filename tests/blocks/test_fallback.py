@@ -223,6 +223,18 @@ def test_a_full_disk_energises_nothing_that_is_not_recorded() -> None:
     world.settles()
 
 
+def test_a_lock_that_was_lost_with_its_batch_is_told_again() -> None:
+    """Seen on a full disk: the card was taken, the plug was never locked, and nobody charged when there was room."""
+    world = idle([raw(32, cable="socket")], keys=QUIET)
+    world.disk.full = True
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(seconds=20)
+    world.disk.full = False
+    world.runs(minutes=1)
+    assert world.outlets[1].locked and world.outlets[1].amps > 6
+    world.settles()
+
+
 @req("E04.FR.01", "E01.FR.07")
 def test_a_disk_that_is_full_for_a_while_loses_no_event() -> None:
     world = charging(keys={**QUIET, "SampledDataCtrlr.TxUpdatedInterval": "10"})
