@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from config_keys import registry
+from hal.ports import FaultRaised
 from tests.blocks.stories import (
     CARD,
     charging,
@@ -342,6 +343,20 @@ def test_criteria_choose_components_whose_variable_is_true_or_missing() -> None:
     assert "CPPWMController" not in active and {"TxCtrlr", "EVSE"} <= active
     ask(world, 4, criteria=("Problem", "Available"))
     assert components(arrived(world, 4)) == available
+
+
+@req("B08.FR.10", "B07.FR.09")
+def test_what_is_in_trouble_is_told_by_criterion_and_in_the_summary() -> None:
+    world = idle(TWO)
+    world.hear(FaultRaised(2, "over_temperature"))
+    world.runs(seconds=5)
+    assert ask(world, 1, criteria=("Problem",)) == "Accepted"
+    rows = arrived(world, 1)
+    owners = {(row["component"]["name"], row["component"].get("evse", {}).get("id")) for row in rows}
+    assert {("ChargingStation", None), ("EVSE", 2), ("Connector", 2)} <= owners
+    assert ("EVSE", 1) not in owners and ("TxCtrlr", None) not in owners
+    ask_base(world, "SummaryInventory", 2)
+    assert {"ChargingStation.Problem", "EVSE.Problem@2"} <= names(arrived(world, 2))
 
 
 @req("B08.FR.05", "B08.FR.15")

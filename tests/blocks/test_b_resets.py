@@ -92,6 +92,19 @@ def test_a_station_that_was_just_reset_refuses_to_be_reset_again() -> None:
     assert boots(world) == ["PowerUp", "RemoteReset", "RemoteReset"]
 
 
+@req("B12.FR.10")
+def test_a_transaction_that_has_just_begun_after_a_reset_is_not_ended_by_another_one() -> None:
+    world = idle(TWO)
+    reset(world, "Immediate")
+    world.until(lambda: len(boots(world)) == 2, within_s=60)
+    world.ev(1).plugs_in().presents(CARD)
+    world.until(lambda: world.outlets[1].amps > 0, within_s=25)
+    assert reset(world, "Immediate") == "Rejected"
+    world.runs(minutes=5)
+    assert world.outlets[1].amps > 0 and world.boots == 2
+    world.settles()
+
+
 @req("B11.FR.03")
 def test_a_reset_while_the_flash_is_full_is_made_all_the_same() -> None:
     world = idle(TWO)
