@@ -159,7 +159,7 @@ class Lab(Talk):
 
     def _present(self) -> None:
         asked = len(self.bench.calls("Authorize"))
-        self.present(CARD)
+        self.present(self.card)
         if self.asks:
             self._authorize_sent(asked)
         else:
@@ -175,7 +175,7 @@ class Lab(Talk):
 
     def _authorize_sent(self, asked: int) -> None:
         told = self.next_call("Authorize", asked)["idToken"]
-        self.check("idToken of Authorize", told, {"idToken": CARD, "type": CARD_TYPE})
+        self.check("idToken of Authorize", told, {"idToken": self.card, "type": CARD_TYPE})
         self.bench.wait(HUMAN_S)
 
     def _ask_from_afar(self) -> None:
@@ -183,8 +183,10 @@ class Lab(Talk):
         authorizes = self.read("AuthCtrlr.AuthorizeRemoteStart") == "true"
         self.remote_start_id += 1
         self.owed["remote"] = self.remote_start_id
-        token = {"idToken": CARD, "type": CARD_TYPE}
-        request = {"idToken": token, "remoteStartId": self.remote_start_id, "evseId": self.evse}
+        token = {"idToken": self.card, "type": CARD_TYPE}
+        request: Json = {"idToken": token, "remoteStartId": self.remote_start_id, "evseId": self.evse}
+        if self.group:
+            request["groupIdToken"] = {"idToken": self.group, "type": "Central"}
         self.call("RequestStartTransaction", request, status="Accepted", transactionId=running)
         if authorizes:
             self._authorize_sent(asked)

@@ -40,6 +40,10 @@ class Talk:
         self.bench = bench
         self.evse = evse
         self.connector = 1
+        self.card = CARD
+        """The token of whoever drives now."""
+        self.group: str | None = None
+        """The group of that token, which a start from afar names."""
         self.outfit: Outfit = bench.outfits()[evse]
         self.running: str | None = None
         """transactionId of the transaction that was Started and has not Ended."""
@@ -136,7 +140,7 @@ class Talk:
         if "evse" in self.owed:
             self.check(f"{what}: evse", event.get("evse"), {"id": self.evse, "connectorId": self.connector})
         if "token" in self.owed:
-            self.check(f"{what}: idToken", event.get("idToken"), {"idToken": CARD, "type": CARD_TYPE})
+            self.check(f"{what}: idToken", event.get("idToken"), {"idToken": self.card, "type": CARD_TYPE})
         if "remote" in self.owed:
             told = event["transactionInfo"].get("remoteStartId")
             self.check(f"{what}: remoteStartId", told, self.owed["remote"])
