@@ -52,6 +52,8 @@ class RemoteControl(Block):
         return {
             "BootNotification": lambda cx, evse: self.charger.registration.trigger(cx),
             "Heartbeat": lambda cx, evse: self.charger.beat(cx),
+            "MeterValues": self.charger.sampling.trigger_values,
+            "TransactionEvent": self.charger.sampling.trigger_events,
             "StatusNotification": lambda cx, evse: self.charger.is_online and self.charger.availability.tell(evse),
         }
 

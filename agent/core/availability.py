@@ -28,6 +28,7 @@ class Availability:
         self._out = set(stored)
         self._told: dict[Place, str] = {}
         self._seen: dict[Place, str] = {}
+        self._since_ms: dict[Place, int] = {}
 
     # ---------------------------------------------------------------------------------------- the CSMS's will
 
@@ -88,12 +89,21 @@ class Availability:
                 continue
             if self._seen.get(place) != status:
                 self._seen[place] = status
+                self._since_ms[place] = cx.ms
                 self._publish(cx, place, status)
                 cx.note("status", f"EVSE {place[0]}, connector {place[1]} is {status}")
-            if self._outbox.online and self._told.get(place) != status:
+            if self._outbox.online and self._told.get(place) != status and self._is_stable(cx, place, status):
                 self._told[place] = status
                 data = {"evse": place[0], "connector": place[1], "status": status, "at": stamp(cx, cx.ms)}
                 self._outbox.call("StatusNotification", data, "status", place=list(place))
+
+    def _is_stable(self, cx: Context, place: Place, status: str) -> bool:
+        """MinimumStatusDuration: a change is told when it has lasted; a fault, and what was never told, at once."""
+        left_ms = self._since_ms[place] + cx.keys[comm.MINIMUM_STATUS_DURATION] * 1000 - cx.ms
+        if left_ms <= 0 or status == "Faulted" or place not in self._told:
+            return True
+        cx.after(f"status{place[0]}.{place[1]}", left_ms / 1000)
+        return False
 
     def _publish(self, cx: Context, place: Place, status: str) -> None:
         """AvailabilityState of the connector and the station: what one could still use decides of the whole."""

@@ -8,13 +8,13 @@ from typing import Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
-from agent.core.metering import is_fresh, measure
+from agent.core.metering import is_fresh, measure, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.series import Series
 from agent.core.signing import ALIGNED as SIGNED_ALIGNED
 from agent.core.signing import ALIGNED_UPDATED, Signing, Value
 from agent.core.transactions import Transactions
-from config_keys import aligned
+from config_keys import aligned, sampled
 from hal.ports import MeterSigned
 from state_machines.reasons import Cause
 
@@ -85,6 +85,29 @@ class Sampling:
         """MeterValues are only worth something while there is somebody to hear them."""
         if self._outbox.online:
             self._outbox.call("MeterValues", {"evse": evse.id, "meter": self._signing.told(cx, [value])})
+
+    # ---------------------------------------------------------------------------------------- asked for
+
+    def trigger_values(self, cx: Context, evse_id: int | None) -> bool:
+        """F06.FR.06: MeterValues of an EVSE (None: of all) with the aligned measurands; False when none can be told."""
+        told = False
+        for evse in self._evses.values():
+            values = measure(evse, cx.keys[aligned.MEASURANDS]) if evse_id in (None, evse.id) else []
+            if values and is_fresh(cx, evse) and evse.reading is not None and self._outbox.online:
+                value = {**stamp(cx, evse.reading.mono_ms), "context": "Trigger", "values": values}
+                self._send(cx, evse, value)
+                told = True
+        return told
+
+    def trigger_events(self, cx: Context, evse_id: int | None) -> bool:
+        """F06.FR.07: an event of each transaction (of one EVSE or of all); False when none runs there."""
+        told = False
+        for evse in self._evses.values():
+            if evse_id in (None, evse.id) and self._outbox.online:
+                totals = cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES]
+                value = sample(cx, evse, cx.keys[sampled.TX_UPDATED_MEASURANDS], "Trigger", totals_only=totals)
+                told |= self._transactions.asked_for(cx, evse, value)
+        return told
 
     # ---------------------------------------------------------------------------------------- signed
 

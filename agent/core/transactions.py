@@ -125,6 +125,14 @@ class Transactions:
             return
         self._event(cx, evse, running, "Updated", cause, [value], at_ms=at_ms)
 
+    def asked_for(self, cx: Context, evse: Evse, value: dict[str, Any] | None) -> bool:
+        """F06.FR.07: an event about how it stands now, with a sample if there is one; False without a transaction."""
+        running = evse.tx
+        if running is None or not running.takes_samples:
+            return False
+        self._event(cx, evse, running, "Updated", Cause.ASKED_FOR, [value] if value is not None else [])
+        return True
+
     def begin_signed(self, cx: Context, evse: Evse, value: dict[str, Any]) -> None:
         """The meter has signed the begin value: told at once by key, and it may start the transaction (E01.FR.04)."""
         evse.data_signed, evse.unsigned = True, False

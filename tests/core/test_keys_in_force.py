@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,7 @@ from tests.marks import req
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READERS = ("agent", "state_machines", "hal")
-BEING_BUILT = {
-    "AuthCacheCtrlr", "LocalAuthListCtrlr", "MonitoringCtrlr", "SmartChargingCtrlr", "OCPPCommCtrlr", "SecurityCtrlr",
-    "FallbackCtrlr",
-}  # fmt: skip
+BEING_BUILT = {"SmartChargingCtrlr"}
 """Components whose blocks are at work on their last keys."""
 
 
@@ -37,12 +35,19 @@ def _mentioned() -> set[tuple[str, str]]:
     """Every `module.NAME` and every imported NAME in the code of the product, as (module, name)."""
     found: set[tuple[str, str]] = set()
     for path in (path for folder in READERS for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                found.add((node.value.id, node.attr))
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("config_keys."):
-                found |= {((node.module or "").rpartition(".")[2], alias.name) for alias in node.names}
+        found |= set(_names_in(ast.parse(path.read_text("utf-8"))))
     return found
+
+
+def _names_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    known_as = {a.asname: a.name for node in imports if node.module == "config_keys" for a in node.names if a.asname}
+    for node in imports:
+        if (node.module or "").startswith("config_keys."):
+            yield from (((node.module or "").rpartition(".")[2], alias.name) for alias in node.names)
+    for found in ast.walk(tree):
+        if isinstance(found, ast.Attribute) and isinstance(found.value, ast.Name):
+            yield known_as.get(found.value.id, found.value.id), found.attr
 
 
 def _everything() -> Charger:
