@@ -320,12 +320,19 @@ class Authorizer:
             return
         if info["status"] == "Accepted" and _allowed((evse.id,), info):
             evse.authorization.group = info.get("group") or evse.authorization.group
+            evse.authorization.priority = info.get("priority") or evse.authorization.priority
         elif cx.keys[tx.STOP_TX_ON_INVALID_ID]:
             self.stop(cx, evse, Cause.DEAUTHORIZED)
         elif evse.authorization.refused_wh is None:
             evse.authorization.refused_wh = evse.value("energy_import_wh") or 0.0
             note = f"the CSMS no longer accepts the token of {tx_id}; StopTxOnInvalidId is false"
             cx.note("authorization", note, "warning")
+
+    def prioritised(self, tx_id: str, priority: int) -> None:
+        """K03.FR.05: chargingPriority of one transaction, whatever its token has; it is not cached."""
+        evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == tx_id), None)
+        if evse is not None and evse.authorization is not None:
+            evse.authorization.priority = priority
 
 
 def _allowed(places: Iterable[int], info: Info) -> tuple[int, ...]:
@@ -340,9 +347,9 @@ def _same(one: str | None, other: str | None) -> bool:
 
 
 def _authorization(asked: Presented, info: Info) -> Authorization:
-    allowed, remote = _allowed(asked.places, info), asked.remote
+    allowed, remote, priority = _allowed(asked.places, info), asked.remote, info.get("priority") or 0
     if remote is None:
-        return Authorization(asked.token, Cause.AUTHORIZED, info.get("group"), places=allowed)
+        return Authorization(asked.token, Cause.AUTHORIZED, info.get("group"), places=allowed, priority=priority)
     profile = Profile.of(remote["profile"]) if remote["profile"] is not None else None
     group = info.get("group") or remote["group"]
-    return Authorization(asked.token, Cause.REMOTE_START, group, remote["id"], allowed, profile)
+    return Authorization(asked.token, Cause.REMOTE_START, group, remote["id"], allowed, profile, priority=priority)

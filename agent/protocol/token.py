@@ -16,4 +16,5 @@ def id_token_info(given: Any) -> dict[str, Any]:
     """idTokenInfo in the core's words."""
     group = given.group_id_token.id_token if given.group_id_token else None
     expires = parse_rfc3339(given.cache_expiry_date_time) if given.cache_expiry_date_time else None
-    return {"status": str(given.status), "group": group, "evses": given.evse_id, "expires": expires}
+    return {"status": str(given.status), "group": group, "evses": given.evse_id, "expires": expires,
+            "priority": given.charging_priority}  # fmt: skip

@@ -82,7 +82,7 @@ def test_stacked_profiles(unit: str, factor: float) -> None:
     assert rows(answer) == shifted(expected, answer, began)
 
 
-@req("K08.FR.04", "K02.FR.04", "K02.FR.08", "K03.FR.03", "SC.01")
+@req("K08.FR.04", "K02.FR.04", "K02.FR.08", "K03.FR.03", "K16.FR.01", "SC.01")
 @pytest.mark.parametrize(("unit", "factor"), [("A", 1), ("W", 690)])
 def test_all_purposes_are_merged(unit: str, factor: float) -> None:
     """TC_K_41 with the errata's completed expectation; then the station really does that."""
