@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.calls import profile
@@ -19,11 +19,12 @@ HIGHEST_AMPS = 15.0
 
 
 class Tap:
-    """A pty in front of the bench's wire: forwards all bytes, notes when the agent wrote what."""
+    """A pty in front of the bench's wire: forwards all bytes, notes when the agent wrote what (Modbus, unless told)."""
 
-    def __init__(self, wire: Path) -> None:
+    def __init__(self, wire: Path, parse: Callable[[bytes], Iterable[tuple[int, int]]] | None = None) -> None:
         self.writes: list[tuple[float, int, int]] = []
         """perf_counter, register, value."""
+        self._parse = parse or writes_in
         self.wrote = asyncio.Event()
         self._far = os.open(wire, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         self._near = PtyEnd(self._from_agent)
@@ -33,7 +34,7 @@ class Tap:
     def _from_agent(self, chunk: bytes) -> None:
         now = time.perf_counter()
         os.write(self._far, chunk)
-        self.writes += [(now, register, value) for register, value in writes_in(chunk)]
+        self.writes += [(now, register, value) for register, value in self._parse(chunk)]
         self.wrote.set()
 
     def _from_wire(self) -> None:
@@ -79,7 +80,7 @@ async def measure() -> list[Figure]:
     async with workbench(SampledDataCtrlr__TxUpdatedInterval="60") as bench:
         tap = Tap(bench.home / "rs485")
         try:
-            bench.point_at(bench.csms.port, tap.path)
+            bench.point_at(bench.csms.port, rs485=tap.path)
             await bench.boots()
             await bench.charges(1)
             samples = []

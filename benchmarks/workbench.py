@@ -32,12 +32,12 @@ class Workbench:
         self._agent: subprocess.Popen[bytes] | None = None
         self.point_at(csms.port)
 
-    def point_at(self, port: int, rs485: Path | None = None) -> None:
-        """Write the agent's board.toml: the CSMS at `port`, no cutter between, perhaps another RS-485."""
+    def point_at(self, port: int, **wires: Path) -> None:
+        """Write the agent's board.toml: the CSMS at `port`, no cutter between, perhaps other wires (rs485, front)."""
         text = (self.home / "board.toml").read_text("utf-8")
         text = re.sub(r'url = ".*"', f'url = "ws://127.0.0.1:{port}/ocpp"', text)
-        if rs485 is not None:
-            text = text.replace(str(self.home / "rs485"), str(rs485))
+        for name, path in wires.items():
+            text = text.replace(f'"{self.home / name}"', f'"{path}"')
         self.board.write_text(text, encoding="utf-8")
 
     # ------------------------------------------------------------------------------------------ the agent
