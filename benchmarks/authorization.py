@@ -31,7 +31,8 @@ class Bench:
         self.bench, self.csms = bench, bench.csms
         self.reader = PtyEnd(lambda _: None)
         self.taps = {1: Tap(bench.home / "rs485"), 2: Tap(bench.home / "board2", _permits())}
-        bench.point_at(self.csms.port, rs485=self.taps[1].path, board2=self.taps[2].path, front=Path(self.reader.device))
+        wires = {"rs485": self.taps[1].path, "board2": self.taps[2].path, "front": Path(self.reader.device)}
+        bench.point_at(self.csms.port, **wires)
 
     def shows(self, card: str) -> float:
         """Hold a card to the reader; perf_counter just before."""
