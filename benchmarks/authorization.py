@@ -31,7 +31,7 @@ class Bench:
         self.bench, self.csms = bench, bench.csms
         self.reader = PtyEnd(lambda _: None)
         self.taps = {1: Tap(bench.home / "rs485"), 2: Tap(bench.home / "board2", _permits())}
-        wires = {"rs485": self.taps[1].path, "board2": self.taps[2].path, "front": Path(self.reader.device)}
+        wires = {"rs485": self.taps[1].path, "board2": self.taps[2].path, "reader-front": Path(self.reader.device)}
         bench.point_at(self.csms.port, **wires)
 
     def shows(self, card: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 Json = dict[str, Any]
@@ -75,6 +77,10 @@ class QuickCsms:
 
     async def _connected(self, socket: ServerConnection) -> None:
         self._socket = socket
+        with contextlib.suppress(ConnectionClosed):  # the station was killed
+            await self._converse(socket)
+
+    async def _converse(self, socket: ServerConnection) -> None:
         async for text in socket:
             now = time.perf_counter()
             frame = json.loads(text)
