@@ -9,7 +9,7 @@ from importlib import import_module
 
 from benchmarks.figures import keep
 
-NAMES = ("startup", "footprint", "calls", "reaction", "authorization", "reports", "storage", "composite")
+NAMES = ("startup", "footprint", "calls", "reaction", "authorization", "reports", "storage", "composite", "wear")
 
 
 def main(names: Sequence[str]) -> int:

@@ -24,6 +24,8 @@ class QuickCsms:
     def __init__(self) -> None:
         self.calls: list[tuple[float, str, Json]] = []
         self.port = 0
+        self.answer_after_s = 0.0
+        """An artificial round trip: every answer waits so long."""
         self._ids = itertools.count(1)
         self._pending: dict[str, asyncio.Future[tuple[float, Json]]] = {}
         self._socket: ServerConnection | None = None
@@ -86,6 +88,8 @@ class QuickCsms:
             frame = json.loads(text)
             if frame[0] == 2:
                 self.calls.append((now, frame[2], frame[3]))
+                if self.answer_after_s:
+                    await asyncio.sleep(self.answer_after_s)
                 await socket.send(json.dumps([3, frame[1], _answer(frame[2], frame[3])]))
             elif frame[1] in self._pending:
                 answer = frame[2] if frame[0] == 3 else {"error": frame[2:]}

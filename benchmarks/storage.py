@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
+from benchmarks.csms import QuickCsms
 from benchmarks.figures import Figure
 from benchmarks.process import disk_bytes
-from benchmarks.workbench import Workbench, workbench
+from benchmarks.workbench import ROOT, Workbench, workbench
 
 WINDOW_S = 30
 OFFLINE_S = 60
+FAR_S = 0.05
+"""The round trip of a CSMS at the end of a mobile link."""
 
 
 async def _per_event(bench: Workbench) -> Figure:
@@ -22,7 +26,9 @@ async def _per_event(bench: Workbench) -> Figure:
 
 
 async def _replay(bench: Workbench) -> list[Figure]:
-    """The CSMS goes for a minute; how fast what was queued arrives afterwards."""
+    """The CSMS goes for a minute; how fast what was queued arrives afterwards, next to what the link allows."""
+    far = f", {1000 * bench.csms.answer_after_s:g} ms round trip" if bench.csms.answer_after_s else ""
+    limit = await _limit(bench)
     await bench.csms.stop()
     await asyncio.sleep(OFFLINE_S)
     before = len(bench.csms.calls)
@@ -31,7 +37,24 @@ async def _replay(bench: Workbench) -> list[Figure]:
     await asyncio.sleep(5)
     times = _offline(bench, before)
     rate = (len(times) - 1) / (times[-1] - times[0])
-    return [Figure("replay of queued events", rate, "/s", len(times), above=1600)]
+    return [
+        Figure(f"replay of queued events{far}", rate, "/s", len(times), above=None if far else 1600),
+        Figure(f"replay: one CALL at a time on this link{far}", limit, "/s"),
+        Figure(f"replay: share of what the link allows{far}", rate / limit, ""),
+    ]
+
+
+async def _limit(bench: Workbench) -> float:
+    """What any client that has one CALL in flight reaches with this CSMS."""
+    csms = QuickCsms()
+    csms.answer_after_s = bench.csms.answer_after_s
+    await csms.start()
+    count = 40 if csms.answer_after_s else 2000
+    command = (sys.executable, "-m", "benchmarks.link_limit", str(csms.port), str(count))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
+    output, _ = await process.communicate()
+    await csms.stop()
+    return float(output)
 
 
 def _offline(bench: Workbench, since: int) -> list[float]:
@@ -65,4 +88,6 @@ async def measure() -> list[Figure]:
     async with workbench(SampledDataCtrlr__TxUpdatedInterval="1") as bench:
         await bench.boots()
         await bench.charges(1, 2)
-        return [*figures, await _per_event(bench), *await _replay(bench)]
+        figures += [await _per_event(bench), *await _replay(bench)]
+        bench.csms.answer_after_s = FAR_S
+        return [*figures, *await _replay(bench)]

@@ -37,7 +37,7 @@ def test_a_twelve_hour_outage_drains_in_order_and_starves_nobody() -> None:
     assert waiting >= 0.95 * EVENTS, waiting
     before = len(world.csms.frames)
     world.csms.returns()
-    world.until(lambda: world.csms.connection is not None and world.csms.transactions, within_s=1200)
+    world.until(lambda: world.csms.connection is not None and bool(world.csms.transactions), within_s=1200)
     drained = world.now_ms
 
     # While it drains, what is live goes first: an answer, a status, the card of a new driver.
