@@ -4,7 +4,7 @@ from decimal import Decimal as Number
 
 from config_keys.key import RW, Key, key
 from config_keys.site import AMPS
-from config_keys.types import Decimal, Integer, OptionList
+from config_keys.types import Decimal, Integer, OptionList, String
 
 WATT_VOLTAGE = key(
     "LimitCtrlr.WattVoltage",
@@ -70,3 +70,22 @@ DERATE_CABLE, PAUSE_CABLE = _derate("cable", 60), _pause("cable", 80)
 DERATE_PCB, PAUSE_PCB = _derate("pcb", 75), _pause("pcb", 90)
 DERATE_PSU, PAUSE_PSU = _derate("psu", 75), _pause("psu", 90)
 DERATE_AMBIENT, PAUSE_AMBIENT = _derate("ambient", 50), _pause("ambient", 65)
+
+DEFAULT_HOURS = key(
+    "ScheduleCtrlr.DefaultHours",
+    String(max_len=200, pattern=r"(HH-HH(,HH-HH)*)?".replace("HH", r"([01]\d|2[0-3]):[0-5]\d"),
+           form="hours such as 22:00-08:00,11:00-16:00, or nothing"),
+    access=RW,
+    default="",
+    aliases=("UK SI 2021/1467 reg. 10",),
+    doc="Hours (UTC) in which cars charge when no charging profile says anything; empty: always.",
+)  # fmt: skip
+RANDOM_DELAY = key(
+    "ScheduleCtrlr.RandomDelay",
+    Integer(min=0, max=1800),
+    access=RW,
+    unit="s",
+    default=0,
+    aliases=("UK SI 2021/1467 reg. 11",),
+    doc="Charging that a profile or DefaultHours lets begin waits a random time up to this; 0: no wait.",
+)

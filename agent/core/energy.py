@@ -12,6 +12,7 @@ from agent.core.derating import Heat, Imbalance
 from agent.core.evse import Evse
 from agent.core.external import TABLE as EXTERNAL
 from agent.core.external import External
+from agent.core.hours import Hours
 from agent.core.limits import Limits, Source
 from agent.core.outbox import Outbox
 from agent.core.rates import Rates
@@ -40,7 +41,7 @@ class Energy:
         self.limits = Limits(
             evses,
             (*local, Heat().claims),
-            (self.schedules.claims, self.external.claims),
+            (self.schedules.claims, self.external.claims, Hours(self.schedules.claims).claims),
             (*fixed, self.schedules.shared, self.external.shared),
             self.schedules.efficient,
         )
