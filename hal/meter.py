@@ -27,7 +27,7 @@ class Meter:
         self._presence = Presence(evse, "meter", emit, clock, grace_s)
         self._due = {g.name: clock() for g in device.profile.groups}
         self._serial = ""
-        self._plausible = _Plausible(evse, emit)
+        self._plausible = Plausible(evse, emit)
 
     async def run(self) -> None:
         """Tell what the meter can measure, then poll for ever."""
@@ -84,7 +84,7 @@ class Meter:
         return found
 
 
-class _Plausible:
+class Plausible:
     """Counters only go up, and go up while power flows."""
 
     def __init__(self, evse: int, emit: Emit) -> None:

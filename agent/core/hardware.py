@@ -269,12 +269,17 @@ class Devices:
             evse.unconfirmed = None
 
     def _refused(self, cx: Context, event: ports.Refused) -> None:
-        """The hardware said no: a permission is tried again later, an increase at the next occasion."""
+        """The hardware said no: a permission is tried again later, an increase at the next occasion.
+
+        A device that does not take less is opened.
+        """
         evse = self._charger.evses.get(event.evse)
         cx.note("hardware", f"EVSE {event.evse}: {event.what} refused: {event.reason}", "warning")
         if evse is None:
             return
-        if event.what == "offer":
+        if event.what == "offer" and self._charger.limits.holds_more(evse, event.step):
+            evse.session.fire("fault", cx)
+        elif event.what == "offer":
             self._charger.limits.doubt(cx, evse)
         elif event.what == "permit" and evse.contactor.state in ("armed", "closing"):
             evse.contactor.fire("unrecorded", cx)

@@ -70,6 +70,8 @@ class _Setpoint:
 
     amps: float = 0.0
     raised_ms: int = -1_000_000
+    step: int = 0
+    """The step that told it."""
     older: list[tuple[int, float]] = field(default_factory=list)
 
     def exposure(self, now_ms: int) -> float:
@@ -290,7 +292,13 @@ class Limits:
 
     def _now(self, cx: Context, evse: Evse, setpoint: _Setpoint, amps: float) -> None:
         evse.commanded_amps = amps
+        setpoint.step = cx.step
         setpoint.becomes(amps, cx.ms)
+
+    def holds_more(self, evse: Evse, step: int) -> bool:
+        """Whether the offer of `step` is the newest, and a device that refused it still offers more."""
+        told = evse.commanded_amps
+        return told is not None and self._setpoints[evse.id].step == step and (evse.applied_amps or 0.0) > told
 
     def doubt(self, cx: Context, evse: Evse) -> None:
         """The last increase may not have arrived: back to what the device has confirmed, and up again from there."""

@@ -87,6 +87,19 @@ def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **o
     return {**stamp(cx, evse.reading.mono_ms), "context": context, "values": values} if values else None
 
 
+def last_known(
+    cx: Context, evse: Evse, measurands: Iterable[str], began: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """What a meter that fell silent since `began` had counted until then, with the moment of that reading."""
+    reading = evse.reading
+    if reading is None or not began or not cx.keys[sampled.ENABLED]:
+        return None
+    if began["boot"] == cx.boot_id and reading.mono_ms <= began["mono"]:
+        return None
+    values = measure(evse, measurands)
+    return {**stamp(cx, reading.mono_ms), "context": "Interruption.Begin", "values": values} if values else None
+
+
 def is_fresh(cx: Context, evse: Evse) -> bool:
     """Whether the newest reading may stand for now."""
     return evse.reading is not None and cx.ms - evse.reading.mono_ms <= FRESH_MS

@@ -41,6 +41,8 @@ class Transaction:
     stop_reason: str | None = None
     has_charged: bool = False
     began: dict[str, Any] | None = None
+    first: dict[str, Any] | None = None
+    """The Begin register, until an event has told it."""
     started: dict[str, Any] = field(default_factory=dict)
     phases: int = 0
     placed: bool = True

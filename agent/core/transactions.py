@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse, Token
-from agent.core.metering import energy_wh, is_fresh, resolve, sample, stamp
+from agent.core.metering import energy_wh, is_fresh, last_known, resolve, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
@@ -106,6 +106,7 @@ class Transactions:
             return
         if evse.tx.recovered_by_ms is not None:
             return
+        self._catch_begin(cx, evse, evse.tx)
         if evse.tx.ending is not None:
             self._finish(cx, evse, evse.tx, evse.tx.ending)
         elif evse.released is None and self._looks_different(evse, evse.tx):
@@ -123,7 +124,7 @@ class Transactions:
         running = evse.tx
         if running is None or value is None or not running.takes_samples:
             return
-        self._event(cx, evse, running, "Updated", cause, [value], at_ms=at_ms)
+        self._event(cx, evse, running, "Updated", cause, [*self._begin(cx, evse, running), value], at_ms=at_ms)
 
     def asked_for(self, cx: Context, evse: Evse, value: dict[str, Any] | None) -> bool:
         """F06.FR.07: an event about how it stands now, with a sample if there is one; False without a transaction."""
@@ -247,13 +248,16 @@ class Transactions:
             running.untold.add("reservation")
 
     def _begin(self, cx: Context, evse: Evse, running: Transaction) -> list[dict[str, Any]]:
-        """The Begin register, once, as soon as there is a reading (E01.FR.09, E02.FR.21)."""
-        if running.began is not None or not running.placed:
-            return []
-        began = sample(cx, evse, cx.keys[sampled.TX_STARTED_MEASURANDS], "Transaction.Begin")
-        if is_fresh(cx, evse):
+        """The Begin register, once, of the first reading there is (E01.FR.09, E02.FR.21)."""
+        self._catch_begin(cx, evse, running)
+        first, running.first = running.first, None
+        return [first] if first is not None else []
+
+    def _catch_begin(self, cx: Context, evse: Evse, running: Transaction) -> None:
+        """A meter that was silent at the start is read as soon as it answers, whenever that is told."""
+        if running.began is None and running.placed and is_fresh(cx, evse):
+            running.first = sample(cx, evse, cx.keys[sampled.TX_STARTED_MEASURANDS], "Transaction.Begin")
             running.began = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.Begin") or {}
-        return [began] if began is not None else []
 
     def _go_on(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str], token: Token | None) -> None:
         running = evse.tx
@@ -325,7 +329,8 @@ class Transactions:
 
     def _end(self, cx: Context, evse: Evse, running: Transaction, ending: Ending) -> None:
         cx.forget(end_timer(evse.id))
-        end = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.End") if running.placed else None
+        measurands = cx.keys[sampled.TX_ENDED_MEASURANDS] if running.placed else ()
+        end = sample(cx, evse, measurands, "Transaction.End") or last_known(cx, evse, measurands, running.began)
         if ending.token is not None:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None

@@ -33,9 +33,12 @@ class Clock:
     """True time at which the board last got power: its monotonic clock counts from here."""
     synchronised: bool = True
     """False: the board does not know UTC (no battery, no NTP yet)."""
+    battery: bool = True
+    """False: after the next power-up the board does not know UTC."""
     drift_ppm: float = 0.0
     offset_ms: int = 0
     """How far the board's UTC is off; `steps_by` adds to it."""
+    _drifts_from_ms: int = 0
 
     @property
     def mono_ms(self) -> int:
@@ -56,7 +59,13 @@ class Clock:
         if not self.synchronised:
             return Instant(mono_ms)
         true_ms = self.booted_ms + mono_ms
-        return Instant(mono_ms, EPOCH_MS + round(true_ms * (1 + self.drift_ppm / 1e6)) + self.offset_ms)
+        drifted = round((true_ms - self._drifts_from_ms) * self.drift_ppm / 1e6)
+        return Instant(mono_ms, EPOCH_MS + true_ms + drifted + self.offset_ms)
+
+    def drifts(self, ppm: float) -> None:
+        """The board's UTC runs fast by `ppm` from now on."""
+        self.offset_ms += round((self.true_ms - self._drifts_from_ms) * self.drift_ppm / 1e6)
+        self.drift_ppm, self._drifts_from_ms = ppm, self.true_ms
 
     def steps_by(self, seconds: float) -> None:
         """The board's UTC jumps (NTP, a person); the monotonic clock does not."""

@@ -29,6 +29,7 @@ class Line(Protocol):
     def returns(self) -> None: ...
 
 
+LATENCY_MS = (10, 80)
 NOTICES = ("Status", "Meter", "Security", "Notify", "Report", "Log", "Firmware", "Cleared", "Reservation")
 """How the names of messages begin that only tell something: their answer is empty."""
 
@@ -80,9 +81,11 @@ class Csms:
     rng: Random
     line: Line | None = None
     password: str | None = None
-    latency_ms: tuple[int, int] = (10, 80)
+    latency_ms: tuple[int, int] = LATENCY_MS
     boot_status: str = "Accepted"
     boot_interval: int = 300
+    usual_interval: int = 300
+    """What it gives when all is well."""
     known_tokens: set[str] | None = None
     """Tokens that are Accepted; None: all but `blocked_tokens`."""
     blocked_tokens: set[str] = field(default_factory=set)
@@ -146,8 +149,9 @@ class Csms:
     def heals(self) -> None:
         """Answer everything again, at once, and accept the station."""
         self.faults.clear()
-        self.latency_ms = (10, 80)
-        self.boots("Accepted")
+        self.first_words.clear()
+        self.latency_ms = LATENCY_MS
+        self.boots("Accepted", self.usual_interval)
 
     def boots(self, status: str, interval: int = 300) -> None:
         """Answer BootNotifications like this from now on."""

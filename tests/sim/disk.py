@@ -9,12 +9,16 @@ from random import Random
 from typing import Any, Literal, Protocol
 
 from agent.core.effects import Persist, Record
+from agent.core.events import StoreReported
 from tests.sim.clock import Life, Timeline
+from tests.sim.file_store import FileStore
 
 LAZY_WAIT_MS = 60_000
 PATIENCE_MS = 1_500
 Keep = Literal["none", "random", "all"]
 """What a power cut leaves of the batches that were on their way: nothing, a random prefix, or all of them."""
+Rows = dict[int, tuple[str, str]]
+Tables = dict[str, dict[str, str]]
 
 
 class Owner(Protocol):
@@ -22,6 +26,15 @@ class Owner(Protocol):
 
     def committed(self, step: int) -> None: ...
     def failed(self, step: int, reason: str) -> None: ...
+    def reported(self, report: StoreReported) -> None:
+        """The store's health has changed."""
+
+    def written(self, persist: Persist) -> None:
+        """A batch is on flash."""
+
+    def lost(self, rows: Rows, entries: int) -> None:
+        """Damage has taken these records, and so many entries of the small mappings."""
+
     def boundary(self) -> None:
         """A point at which the power may be cut."""
 
@@ -29,6 +42,7 @@ class Owner(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Batch:
     step: int
+    persist: Persist
     records: tuple[tuple[int, str, str], ...]
     drop: tuple[int, ...]
     puts: tuple[tuple[str, str, str | None], ...]
@@ -38,32 +52,49 @@ class _Batch:
 class Disk:
     """The journal and the small mappings. One group commit at a time; everything goes through JSON.
 
-    `latency_ms` is the range of a commit's duration, multiplied by `slow`; `full` makes every commit fail.
+    `latency_ms` is the range of a commit's duration, multiplied by `slow`. On a `full` one every commit fails,
+    but for the first when there is a `reserve`; with a `dead` writer each does. `file` is the real store below, if
+    the story has it.
     """
 
-    def __init__(self, timeline: Timeline, rng: Random) -> None:
+    def __init__(self, timeline: Timeline, rng: Random, file: FileStore | None = None) -> None:
         self.timeline = timeline
         self.rng = rng
-        self.rows: dict[int, tuple[str, str]] = {}
-        self.tables: dict[str, dict[str, str]] = {}
+        self.rows: Rows = {}
+        self.tables: Tables = {}
+        self.file = file
         self.latency_ms = (2, 25)
         self.slow = 1.0
         self.full = False
+        self.dead = False
+        self.reserve = False
         self.commits = 0
         self.bytes_written = 0
         self.life = Life()
         self.owner: Owner | None = None
+        self._state = "ok"
+        self._damages = False
+        self._before: tuple[Rows, Tables] = ({}, {})
+        """What the last cut would leave if nothing of the last group got through."""
         self._pending: list[_Batch] = []
         self._in_flight: list[_Batch] = []
 
     # -------------------------------------------------- the runner's side
 
-    def open(self, life: Life, owner: Owner) -> tuple[list[Record], dict[str, dict[str, Any]]]:
-        """A process starts with this disk: its records in the order of their ids, and its tables."""
+    def open(self, life: Life, owner: Owner) -> tuple[list[Record], dict[str, dict[str, Any]], StoreReported]:
+        """A process starts with this disk: its records in the order of their ids, its tables, and its health."""
         self.life, self.owner = life, owner
+        report = StoreReported("ok")
+        if self.file is not None:
+            report = self._open_file(self.file)
+        elif self._damages:
+            report = StoreReported("restored", "a page was damaged")
+            self._lose_some()
+        self._damages = False
+        self._state = "ok"
         records = [Record(id, kind, json.loads(body)) for id, (kind, body) in sorted(self.rows.items())]
         tables = {name: {k: json.loads(v) for k, v in rows.items()} for name, rows in self.tables.items()}
-        return records, tables
+        return records, tables, report
 
     def append(self, step: int, persist: Persist) -> None:
         """Take one batch; `committed` or `failed` follows, a lazy or patient one waits for company."""
@@ -86,9 +117,16 @@ class Disk:
         """The power goes: what was on its way is lost, but for the prefix that `keep` grants."""
         waiting = self._in_flight + self._pending
         kept = {"none": 0, "all": len(waiting), "random": self.rng.randint(0, len(waiting))}[keep]
-        for batch in waiting[:kept]:
-            self._write(batch)
+        if self.file is not None:
+            self._cut_file(self.file, self._in_flight if keep == "random" else waiting[:kept], torn=keep == "random")
+        else:
+            for batch in waiting[:kept]:
+                self._write(batch)
         self._pending, self._in_flight = [], []
+
+    def damages_a_page(self) -> None:
+        """The next start finds the store damaged."""
+        self._damages = True
 
     @property
     def is_busy(self) -> bool:
@@ -98,6 +136,64 @@ class Disk:
     def stored(self, kind: str) -> list[dict[str, Any]]:
         """The bodies of the durable records of a kind, oldest first."""
         return [json.loads(body) for _, (k, body) in sorted(self.rows.items()) if k == kind]
+
+    # -------------------------------------------------- damage
+
+    def _lose_some(self) -> None:
+        """A page of a few rows."""
+        ids = sorted(self.rows)
+        first = self.rng.randrange(len(ids)) if ids else 0
+        gone = ids[first : first + self.rng.randint(1, 6)]
+        self._tell_lost({id: self.rows.pop(id) for id in gone}, 0)
+
+    def _tell_lost(self, rows: Rows, entries: int) -> None:
+        if self.owner is not None:
+            self.owner.lost(rows, entries)
+
+    # -------------------------------------------------- the real store below
+
+    def _cut_file(self, file: FileStore, unsynced: list[_Batch], *, torn: bool) -> None:
+        """The model keeps both worlds, before and after; the next start shows which one it is."""
+        pairs = [(batch.step, batch.persist) for batch in unsynced]
+        if torn:
+            self._before = (dict(self.rows), {name: dict(rows) for name, rows in self.tables.items()})
+            file.cut(pairs)
+        else:
+            file.write(pairs)
+            file.cut(())
+        for batch in unsynced:
+            self._write(batch)
+        if not torn:
+            self._before = (self.rows, self.tables)
+
+    def _open_file(self, file: FileStore) -> StoreReported:
+        if self._damages:
+            file.damage()
+        records, tables, report = file.open()
+        rows = {r.id: (r.kind, json.dumps(r.data)) for r in records}
+        found = {name: {k: json.dumps(v) for k, v in entries.items()} for name, entries in tables.items()}
+        if report.state == "ok":
+            self._adopt(rows, found)
+        else:
+            self._rescue(rows, found)
+        return report
+
+    def _adopt(self, rows: Rows, tables: Tables) -> None:
+        states = ((self.rows, self.tables), self._before)
+        if not any(_same(rows, known) and _same(tables, small) for known, small in states):
+            raise AssertionError("the store opened with something that is neither before nor after the last commit")
+        self.rows, self.tables = rows, tables
+
+    def _rescue(self, rows: Rows, tables: Tables) -> None:
+        """After damage: some may be lost, nothing may be invented."""
+        for id, row in rows.items():
+            if row not in (self.rows.get(id), self._before[0].get(id)):
+                raise AssertionError(f"the rescue invented record {id}: {row}")
+        whole = self.rows if len(rows.keys() & self.rows.keys()) >= len(rows.keys() & self._before[0].keys()) else {}
+        lost = {id: row for id, row in (whole or self._before[0]).items() if id not in rows}
+        entries = sum(len(e) for e in self.tables.values()) - sum(len(e) for e in tables.values())
+        self.rows, self.tables = rows, tables
+        self._tell_lost(lost, max(entries, 0))
 
     # -------------------------------------------------- a commit
 
@@ -111,18 +207,40 @@ class Disk:
     def _finish(self) -> None:
         assert self.owner is not None
         self.owner.boundary()
-        batches = self._in_flight
-        if self.full:
+        batches, trouble = self._in_flight, self._trouble()
+        if trouble:
             self._in_flight = []
-            self._each(batches, lambda owner, batch: owner.failed(batch.step, "disk full"))
+            self._report("dead" if self.dead else "full", trouble)
+            self._each(batches, lambda owner, batch: owner.failed(batch.step, trouble))
         else:
-            for batch in batches:
-                self._write(batch)
-            self._in_flight = []
-            self.commits += 1
+            self._commit(batches)
             self.owner.boundary()
             self.owner.committed(batches[-1].step)
+            self._report("full" if self.full else "ok", "")
         self._start()
+
+    def _trouble(self) -> str:
+        """Why the present group cannot be written, or nothing."""
+        if self.dead:
+            return "the writer failed"
+        if self.full and not self.reserve:
+            return "disk full"
+        if self.full:
+            self.reserve = False
+        return ""
+
+    def _commit(self, batches: list[_Batch]) -> None:
+        if self.file is not None:
+            self.file.write((batch.step, batch.persist) for batch in batches)
+        for batch in batches:
+            self._write(batch)
+        self._in_flight = []
+        self.commits += 1
+
+    def _report(self, state: str, detail: str) -> None:
+        if state != self._state and self.owner is not None:
+            self._state = state
+            self.owner.reported(StoreReported(state, detail))
 
     def _each(self, batches: list[_Batch], tell: Callable[[Owner, _Batch], None]) -> None:
         for batch in batches:
@@ -144,6 +262,8 @@ class Disk:
             else:
                 rows[key] = value
                 self.bytes_written += len(value)
+        if self.owner is not None:
+            self.owner.written(batch.persist)
 
 
 def _encoded(step: int, persist: Persist) -> _Batch:
@@ -151,4 +271,9 @@ def _encoded(step: int, persist: Persist) -> _Batch:
     puts = tuple(
         (p.table, p.key, None if p.value is None else json.dumps(p.value, allow_nan=False)) for p in persist.puts
     )
-    return _Batch(step, records, persist.drop, puts, persist.patient)
+    return _Batch(step, persist, records, persist.drop, puts, persist.patient)
+
+
+def _same(one: Rows | Tables, other: Rows | Tables) -> bool:
+    """Equal, but for mappings that hold nothing."""
+    return {k: v for k, v in one.items() if v} == {k: v for k, v in other.items() if v}

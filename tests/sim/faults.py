@@ -1,305 +1,299 @@
-"""Random but repeatable stories: drivers, cars, the CSMS and everything that goes wrong, drawn from one seed.
+"""What goes wrong: the link, the CSMS, the flash, the power, the process, the clock and the hardware.
 
-`random_story(seed)` tells one of some simulated hours, lets all faults end, and gives the final judgement. Its plan
-is readable, so that a failing seed can be cut down to the few lines that matter.
+Each fault is a verb that ends by itself; `draws` are what a story draws for it (docs/reliability.md lists them all).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from random import Random
-from typing import Any
+from typing import Any, get_args
 
-from tests.sim.outlet import OutletSpec, raw, smart
+from agent.core.registers import STEP_WH
+from hal.faults import FAULTS
+from hal.frames import FAULT_BITS
+from tests.sim.csms import LATENCY_MS as USUAL_MS
+from tests.sim.disk import Keep
+from tests.sim.happenings import an_evse, between, chance, pick, verb, whole
+from tests.sim.network import LATENCY_MS, Break
 from tests.sim.world import World
 
-Act = Callable[[World, Random], None]
-CARDS = ("04AABBCC", "04DDEEFF00", "0411223344556677")
-BLOCKED = "DEADBEEF"
-LONGEST_MISHAP_S = 1_260
-SITES: tuple[tuple[OutletSpec, ...], ...] = (
-    (raw(32),),
-    (smart(16),),
-    (smart(16), raw(32)),
-    (raw(16), raw(16, cable="socket")),
-    (raw(16, phases=1),),
+LONGEST_S = 1_260
+"""After this every fault has ended."""
+
+# -------------------------------------------------- the link
+
+
+@verb(weight=4, half_open=chance(0.4), seconds=pick(0.5, 20, 200, 1200))
+def link_is_lost(world: World, half_open: bool, seconds: float) -> None:
+    world.csms.vanishes(half_open=half_open)
+    world.later(seconds, world.csms.returns)
+
+
+@verb(weight=2, most_ms=pick(800, 4000), seconds=between(20, 300))
+def link_is_slow(world: World, most_ms: int, seconds: float) -> None:
+    world.network.latency_ms = (200, most_ms)
+    world.later(seconds, lambda: setattr(world.network, "latency_ms", LATENCY_MS))
+
+
+@verb(weight=3, up=chance(0.5), whole=chance(0.5))
+def link_breaks_within_a_frame(world: World, up: bool, whole: bool) -> None:
+    world.network.breaks = Break(up, whole)
+
+
+@verb(weight=1, subprotocol=pick("", "ocpp1.6", "mqtt"), seconds=pick(20, 200))
+def server_speaks_another_subprotocol(world: World, subprotocol: str, seconds: float) -> None:
+    world.network.speaks = subprotocol
+    world.csms.vanishes()
+    world.later(1, world.csms.returns)
+    world.later(seconds, lambda: setattr(world.network, "speaks", None))
+
+
+@verb(weight=1, status=pick(301, 400, 401, 403, 404, 429, 500, 502, 503, 504), seconds=pick(20, 200))
+def server_refuses_with_http(world: World, status: int, seconds: float) -> None:
+    world.network.refuses = status
+    world.csms.vanishes()
+    world.later(1, world.csms.returns)
+    world.later(seconds, lambda: setattr(world.network, "refuses", None))
+
+
+# -------------------------------------------------- the CSMS
+
+
+@verb(weight=2, action=pick("*", "TransactionEvent", "Authorize"), times=whole(1, 4), acts=chance(0.5))
+def csms_does_not_answer(world: World, action: str, times: int, acts: bool) -> None:
+    world.csms.ignores(action, times, acts=acts)
+
+
+@verb(
+    weight=2,
+    action=pick("*", "TransactionEvent", "Authorize", "BootNotification"),
+    times=whole(1, 2),
+    code=pick("InternalError", "FormatViolation", "GenericError", "SomethingElse"),
+    acts=chance(0.2),
 )
+def csms_answers_with_an_error(world: World, action: str, times: int, code: str, acts: bool) -> None:
+    world.csms.fails(action, times, code, acts=acts)
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One thing that happens at `at_s` (s since the story's beginning)."""
-
-    at_s: float
-    what: str
-    act: Callable[[World], None]
-
-
-@dataclass
-class Story:
-    """A plan. `tell` lets it happen; `world` can be looked at afterwards."""
-
-    seed: int
-    hours: float
-    faults: bool = True
-    scenes: list[Scene] = field(default_factory=list)
-    world: World = field(init=False)
-
-    def __post_init__(self) -> None:
-        rng = Random(f"story {self.seed}")
-        keys = _keys(rng)
-        self.world = World(rng.choice(SITES), seed=self.seed, keys=keys)
-        self.world.csms.blocked_tokens.add(BLOCKED)
-        for evse in self.world.outlets:
-            self.scenes += _visitors(rng, evse, self.hours * 3600)
-        if self.faults:
-            self.scenes += _mishaps(rng, self.hours * 3600)
-        self.scenes = [scene for scene in self.scenes if scene.at_s < self.hours * 3600]
-        self.scenes.sort(key=lambda scene: scene.at_s)
-
-    def tell(self) -> World:
-        """Let it happen, then the final judgement."""
-        for scene in self.scenes:
-            self.world.timeline.at(round(scene.at_s * 1000), _bound(scene.act, self.world))
-        self.world.runs(hours=self.hours)
-        self.world.runs(minutes=LONGEST_MISHAP_S / 60)
-        return self.world.settles()
-
-    def plan(self) -> str:
-        """The story, one scene a line."""
-        return "\n".join(f"{scene.at_s:8.1f} s  {scene.what}" for scene in self.scenes)
-
-
-def random_story(seed: int, *, hours: float = 2, faults: bool = True) -> Story:
-    """The story of this seed, not yet told."""
-    return Story(seed, hours, faults)
-
-
-def _bound(act: Callable[[World], None], world: World) -> Callable[[], None]:
-    return lambda: act(world)
-
-
-def _keys(rng: Random) -> dict[str, str]:
-    return {
-        "SampledDataCtrlr.TxUpdatedInterval": rng.choice(("15", "60", "300")),
-        "AuthCtrlr.OfflineTxForUnknownIdEnabled": rng.choice(("true", "false")),
-        "TxCtrlr.TxStartPoint": rng.choice(("PowerPathClosed", "Authorized", "EVConnected", "EnergyTransfer")),
-        "TxCtrlr.TxStopPoint": rng.choice(("EVConnected,Authorized", "EVConnected", "Authorized")),
-        "OCPPCommCtrlr.RetryBackOffWaitMinimum": rng.choice(("2", "10")),
-        "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": rng.choice(("5", "20")),
-        "OCPPCommCtrlr.WebSocketPingInterval": rng.choice(("10", "60")),
-        "FallbackCtrlr.OfflineGrace": rng.choice(("30", "300")),
-    }
-
-
-# -------------------------------------------------- people
-
-
-def _visitors(rng: Random, evse: int, until_s: float) -> list[Scene]:
-    scenes: list[Scene] = []
-    at = rng.uniform(15, 600)
-    while at < until_s - 600:
-        at = _visit(rng, evse, at, scenes)
-        at += rng.expovariate(1 / 600) + 5
-    return scenes
-
-
-def _visit(rng: Random, evse: int, at: float, scenes: list[Scene]) -> float:
-    """One driver comes, does what drivers do, and leaves; returns when the bay is free again."""
-    card = rng.choice((*CARDS, *CARDS, BLOCKED))
-    phases, amps = rng.choice((1, 2, 3)), rng.choice((6.0, 10.0, 16.0, 32.0))
-    bad = frozenset({"keeps_s2"}) if rng.random() < 0.05 else frozenset()
-    cable = rng.choice((13.0, 20.0, 32.0))
-
-    def plug(world: World) -> None:
-        world.ev(evse).plugs_in(phases=phases, amps=amps, cable_amps=cable, bad=bad)
-
-    def add(after_s: float, what: str, act: Callable[[World], None]) -> None:
-        nonlocal at
-        at += after_s
-        scenes.append(Scene(at, f"EVSE {evse}: {what}", act))
-
-    def show(uid: str) -> Callable[[World], None]:
-        return lambda world: void(world.ev(evse).presents(uid))
-
-    arrival = [(f"plugs in {phases} phases {amps:.0f} A", plug), (f"presents {card}", show(card))]
-    if rng.random() < 0.4:
-        arrival.reverse()
-    for what, act in arrival:
-        add(rng.uniform(0.5, 20), what, act)
-    if rng.random() < 0.15:
-        add(rng.uniform(0.2, 6), f"presents {card} once more", show(card))
-    for _ in range(rng.choice((0, 0, 1, 2))):
-        add(rng.uniform(5, 600), "pauses", lambda world: void(world.ev(evse).pauses()))
-        add(rng.uniform(1, 300), "resumes", lambda world: void(world.ev(evse).resumes()))
-    add(rng.uniform(10, 1800), "stays", lambda world: None)
-    if rng.random() < 0.6:
-        add(1, f"presents {card} to stop", show(card))
-    add(rng.uniform(0.1, 60), "unplugs", lambda world: void(world.ev(evse).unplugs()))
-    return at
-
-
-def void(_: object) -> None:
-    """Forget what a fluent verb returns."""
-
-
-# -------------------------------------------------- what goes wrong
-
-
-def _mishaps(rng: Random, until_s: float) -> list[Scene]:
-    scenes: list[Scene] = []
-    at = 0.0
-    while (at := at + rng.expovariate(1 / 400)) < until_s - 300:
-        what, act = rng.choice(MISHAPS)
-        scenes.append(Scene(at, what, _drawn(act, rng.getrandbits(32))))
-    return scenes
-
-
-def _drawn(act: Act, seed: int) -> Callable[[World], None]:
-    return lambda world: act(world, Random(seed))
-
-
-def _later(world: World, seconds: float, act: Callable[[], Any]) -> None:
-    world.timeline.after(seconds * 1000, lambda: void(act()))
-
-
-def _link_lost(world: World, rng: Random) -> None:
-    world.csms.vanishes(half_open=rng.random() < 0.4)
-    _later(world, rng.choice((0.5, 20, 200, 1200)), world.csms.returns)
-
-
-def _slow_link(world: World, rng: Random) -> None:
-    world.network.latency_ms = (200, 4000)
-    _later(world, rng.uniform(20, 300), lambda: setattr(world.network, "latency_ms", (5, 60)))
-
-
-def _csms_silent(world: World, rng: Random) -> None:
-    world.csms.ignores(rng.choice(("*", "TransactionEvent", "Authorize")), rng.randint(1, 4), acts=rng.random() < 0.5)
-
-
-def _csms_fails(world: World, rng: Random) -> None:
-    code = rng.choice(("InternalError", "FormatViolation", "GenericError", "SomethingElse"))
-    world.csms.fails(rng.choice(("*", "TransactionEvent", "Authorize")), rng.randint(1, 2), code)
-
-
-def _csms_nonsense(world: World, rng: Random) -> None:
+@verb(weight=2, action=pick("*", "TransactionEvent", "Heartbeat", "BootNotification"), times=whole(1, 2))
+def csms_talks_nonsense(world: World, action: str, times: int) -> None:
     world.judge.protocol.sloppy_csms = True
-    world.csms.talks_nonsense(rng.choice(("*", "TransactionEvent", "Heartbeat")), rng.randint(1, 2))
+    world.csms.talks_nonsense(action, times)
 
 
-def _csms_hesitates(world: World, rng: Random) -> None:
-    world.csms.boots(rng.choice(("Pending", "Rejected")), rng.choice((0, 5, 60)))
-    _later(world, rng.uniform(10, 300), lambda: world.csms.boots("Accepted"))
+GARBAGE = ("", "null", "[]", "[2]", '[2,"x"]', "[3,1,{}]", '[4,"x"]', "{}", '[2,"x","Reset",[]]', "\x00", "[" * 200)
 
 
-def _limits(world: World, rng: Random) -> None:
-    amps = rng.choice((0.0, 5.9, 6.0, 8.5, 10.0, 16.0, 40.0))
-    world.csms.sends("SetChargingProfile", station_maximum(amps))
+@verb(weight=1, text=pick(*GARBAGE))
+def csms_says_garbage(world: World, text: str) -> None:
+    world.judge.protocol.sloppy_csms = True
+    world.csms.says(text)
 
 
-def _asks(world: World, rng: Random) -> None:
-    variable = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
-    world.csms.sends(*rng.choice((
-        ("GetVariables", {"getVariableData": [variable]}),
-        ("SetVariables", {"setVariableData": [{**variable, "attributeValue": "60"}]}),
-        ("TriggerMessage", {"requestedMessage": "Heartbeat"}),
-        ("GetBaseReport", {"requestId": rng.randint(1, 99), "reportBase": "FullInventory"}),
-        ("Frobnicate", {}),
-    )))  # fmt: skip
+@verb(weight=2, status=pick("Pending", "Rejected"), interval=pick(0, 5, 60), seconds=between(10, 300))
+def csms_hesitates_to_accept(world: World, status: str, interval: int, seconds: float) -> None:
+    world.csms.boots(status, interval)
+    world.later(seconds, lambda: world.csms.boots("Accepted", world.csms.usual_interval))
 
 
-def _remote_start(world: World, rng: Random) -> None:
-    token = {"idToken": rng.choice(CARDS), "type": "ISO14443"}
-    start = {"remoteStartId": rng.randint(1, 999), "idToken": token, "evseId": rng.choice(list(world.outlets))}
-    world.csms.sends("RequestStartTransaction", start)
+@verb(weight=1, most_ms=pick(2000, 15_000, 40_000), seconds=between(20, 300))
+def csms_is_slow(world: World, most_ms: int, seconds: float) -> None:
+    world.csms.latency_ms = (most_ms // 4, most_ms)
+    world.later(seconds, lambda: setattr(world.csms, "latency_ms", USUAL_MS))
 
 
-def _remote_stop(world: World, rng: Random) -> None:
-    running = [t.id for t in world.csms.transactions.values() if not t.ended]
-    world.csms.sends("RequestStopTransaction", {"transactionId": rng.choice([*running, "unknown"])})
+# -------------------------------------------------- power and process
 
 
-def _power_cut(world: World, rng: Random) -> None:
-    world.loses_power().returns_after(seconds=rng.choice((0.3, 5, 60, 400)))
+@verb(weight=3, seconds=pick(0.3, 5, 60, 400), keep=pick(*get_args(Keep)))
+def power_is_cut(world: World, seconds: float, keep: Keep) -> None:
+    world.loses_power(keep).returns_after(seconds=seconds)
 
 
-def _killed(world: World, rng: Random) -> None:
-    world.kills_agent().returns_after(seconds=rng.choice((0.5, 5, 60)))
+@verb(weight=4, effects=whole(1, 60), seconds=pick(2, 30))
+def power_is_cut_within_the_next_effects(world: World, effects: int, seconds: float) -> None:
+    world.cut_at, world.cut_for_s = world.boundaries + effects, seconds
 
 
-def _restarted(world: World, rng: Random) -> None:
-    world.stops_agent().returns_after(seconds=rng.choice((12, 60)))
+@verb(weight=2, seconds=pick(0.5, 5, 60))
+def agent_is_killed(world: World, seconds: float) -> None:
+    world.kills_agent().returns_after(seconds=seconds)
 
 
-def _frozen(world: World, rng: Random) -> None:
-    world.freezes_agent().returns_after(seconds=rng.choice((0.5, 4, 60)))
+@verb(weight=2, seconds=pick(0.5, 4, 60))
+def agent_is_frozen(world: World, seconds: float) -> None:
+    world.freezes_agent().returns_after(seconds=seconds)
 
 
-def _cut_soon(world: World, rng: Random) -> None:
-    world.cut_at, world.cut_for_s = world.boundaries + rng.randint(1, 60), rng.choice((2, 30))
+@verb(weight=2, seconds=pick(12, 60))
+def agent_is_restarted(world: World, seconds: float) -> None:
+    world.stops_agent().returns_after(seconds=seconds)
 
 
-def _meter_mute(world: World, rng: Random) -> None:
-    world.judge.allow.add("energy")
-    driver = world.hardware.drivers[rng.choice(list(world.outlets))]
-    driver.mute = True
-    _later(world, rng.choice((1, 20, 200)), lambda: setattr(driver, "mute", False))
+# -------------------------------------------------- the flash
 
 
-def _disk_slow(world: World, rng: Random) -> None:
-    world.disk.slow = rng.choice((5.0, 40.0))
-    _later(world, rng.uniform(5, 100), lambda: setattr(world.disk, "slow", 1.0))
+@verb(weight=2, times=pick(5.0, 40.0), seconds=between(5, 100))
+def disk_is_slow(world: World, times: float, seconds: float) -> None:
+    world.disk.slow = times
+    world.later(seconds, lambda: setattr(world.disk, "slow", 1.0))
 
 
-def _disk_full(world: World, rng: Random) -> None:
-    world.disk.full = True
-    _later(world, rng.choice((0.1, 3, 60)), lambda: setattr(world.disk, "full", False))
+@verb(weight=2, seconds=pick(0.1, 3, 60), reserve=chance(0.5))
+def disk_is_full(world: World, seconds: float, reserve: bool) -> None:
+    world.disk.full, world.disk.reserve = True, reserve
+    world.later(seconds, lambda: setattr(world.disk, "full", False))
 
 
-def _clock_steps(world: World, rng: Random) -> None:
-    world.judge.allow.add("clock")
-    world.clock.steps_by(rng.choice((-4000, -30, 2, 30, 90000)))
+@verb(weight=1, seconds=pick(1, 20))
+def disk_writer_is_dead(world: World, seconds: float) -> None:
+    world.disk.dead = True
+    world.later(seconds, lambda: setattr(world.disk, "dead", False))
 
 
-def station_maximum(amps: float) -> dict[str, Any]:
-    """A SetChargingProfileRequest: the whole station may take this much, from the world's beginning on."""
-    schedule = {
-        "id": 1,
-        "startSchedule": "2026-03-01T12:00:00Z",
-        "chargingRateUnit": "A",
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": amps}],
-    }
-    profile = {
-        "id": 1,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "ChargingStationMaxProfile",
-        "chargingProfileKind": "Absolute",
-        "chargingSchedule": [schedule],
-    }
-    return {"evseId": 0, "chargingProfile": profile}
+@verb(weight=1, seconds=pick(1, 60))
+def disk_page_is_damaged(world: World, seconds: float) -> None:
+    """Found at the next start: the power is cut now."""
+    world.disk.damages_a_page()
+    world.loses_power().returns_after(seconds=seconds)
 
 
-MISHAPS: tuple[tuple[str, Act], ...] = (
-    ("the link is lost", _link_lost),
-    ("the link is lost", _link_lost),
-    ("the link is slow", _slow_link),
-    ("the CSMS does not answer", _csms_silent),
-    ("the CSMS fails", _csms_fails),
-    ("the CSMS talks nonsense", _csms_nonsense),
-    ("the CSMS hesitates to accept", _csms_hesitates),
-    ("the CSMS sets a limit", _limits),
-    ("the CSMS sets a limit", _limits),
-    ("the CSMS asks something", _asks),
-    ("the CSMS starts a transaction", _remote_start),
-    ("the CSMS stops a transaction", _remote_stop),
-    ("power cut", _power_cut),
-    ("power cut within the next effects", _cut_soon),
-    ("the agent is killed", _killed),
-    ("the agent is frozen", _frozen),
-    ("the agent is restarted", _restarted),
-    ("a meter falls silent", _meter_mute),
-    ("the disk is slow", _disk_slow),
-    ("the disk is full", _disk_full),
-    ("the clock is set", _clock_steps),
-)
+# -------------------------------------------------- the clock
+
+
+@verb(weight=1, seconds=pick(-4000, -30, 2, 30, 90000))
+def clock_is_set(world: World, seconds: float) -> None:
+    world.judge.clock_changed()
+    world.clock.steps_by(seconds)
+
+
+@verb(weight=1, ppm=pick(-200, -20, 50, 500), hours=pick(1, 12))
+def clock_drifts(world: World, ppm: float, hours: float) -> None:
+    world.judge.clock_changed()
+    world.clock.drifts(ppm)
+    world.later(hours * 3600, lambda: world.clock.drifts(0))
+
+
+@verb(weight=1, seconds=pick(5, 400), until_s=pick(0, 100, 800))
+def clock_is_lost(world: World, seconds: float, until_s: float) -> None:
+    """A power cut, and no battery: UTC is unknown to the board until NTP brings it."""
+
+    def found() -> None:
+        world.clock.battery = world.clock.synchronised = True
+
+    world.judge.clock_changed()
+    world.clock.battery = False
+    world.loses_power().returns_after(seconds=seconds)
+    world.later(seconds + 5 + until_s, found)
+
+
+# -------------------------------------------------- the meter and its bus
+
+
+@verb(weight=2, evse=an_evse, seconds=pick(1, 20, 200))
+def meter_is_silent(world: World, evse: int, seconds: float) -> None:
+    world.hardware.wires[evse].mute = True
+    world.later(seconds, lambda: setattr(world.hardware.wires[evse], "mute", False))
+
+
+@verb(weight=1, evse=an_evse, share=pick(0.2, 0.7), seconds=pick(20, 200))
+def meter_is_garbled(world: World, evse: int, share: float, seconds: float) -> None:
+    world.hardware.wires[evse].garbled = share
+    world.later(seconds, lambda: setattr(world.hardware.wires[evse], "garbled", 0.0))
+
+
+@verb(weight=1, evse=an_evse, ms=pick(200, 900), seconds=pick(20, 200))
+def meter_is_late(world: World, evse: int, ms: int, seconds: float) -> None:
+    world.hardware.wires[evse].late_ms = ms
+    world.later(seconds, lambda: setattr(world.hardware.wires[evse], "late_ms", 0))
+
+
+@verb(weight=1, evse=an_evse, seconds=pick(30, 600))
+def meter_counter_is_frozen(world: World, evse: int, seconds: float) -> None:
+    register = world.outlets[evse].register
+    before = register.at(world.now_ms)
+    register.freezes(world.now_ms)
+
+    def thaws() -> None:
+        world.judge.untold(evse, register.at(world.now_ms) - before)
+        register.thaws(world.now_ms)
+
+    world.later(seconds, thaws)
+
+
+@verb(weight=1, evse=an_evse, seconds=pick(10, 600))
+def meter_counter_rolls_over(world: World, evse: int, seconds: float) -> None:
+    """It starts again at zero; the host does not believe it until it was started anew."""
+    world.outlets[evse].register.rolls_over(world.now_ms)
+    world.later(seconds, lambda: agent_is_killed(world, 1))
+
+
+@verb(weight=1, evse=an_evse, shown_wh=pick(0.0, 4_711.0, 9_999_999.0))
+def meter_is_swapped(world: World, evse: int, shown_wh: float) -> None:
+    """A technician, who cuts the power for it: what was counted since the last record of the old one is lost."""
+    world.judge.untold(evse, STEP_WH)
+    world.loses_power().returns_after(seconds=120)
+    world.outlets[evse].register.is_swapped(shown_wh, world.now_ms)
+
+
+# -------------------------------------------------- board, controller, contactor
+
+
+@verb(weight=2, evse=an_evse, seconds=pick(1, 10, 200))
+def device_is_silent(world: World, evse: int, seconds: float) -> None:
+    world.hardware.falls_silent(evse)
+    world.later(seconds, lambda: world.hardware.answers_again(evse))
+
+
+@verb(weight=1, evse=an_evse, times=pick(5, 20), seconds=pick(10, 100))
+def device_is_slow(world: World, evse: int, times: int, seconds: float) -> None:
+    world.hardware.slow_down(evse, times)
+    world.later(seconds, lambda: world.hardware.slow_down(evse, 1))
+
+
+@verb(weight=1, evse=an_evse)
+def device_reboots(world: World, evse: int) -> None:
+    world.hardware.drivers[evse].reboots()
+
+
+@verb(weight=1, evse=an_evse, times=whole(1, 3))
+def device_refuses(world: World, evse: int, times: int) -> None:
+    world.hardware.drivers[evse].refuses = times
+
+
+FOUND = (*FAULT_BITS, "emergency_stop", "derating")
+BREAKING = tuple(code for code in FOUND if FAULTS[code].clears in ("gone", "unplug"))
+
+
+@verb(weight=3, evse=an_evse, code=pick(*BREAKING), seconds=pick(2, 60, 600))
+def device_finds_a_fault(world: World, evse: int, code: str, seconds: float) -> None:
+    world.outlets[evse].breaks(code)
+    world.later(seconds, lambda: world.outlets[evse].recovers(code))
+
+
+@verb(weight=1, evse=an_evse, pilot=pick("E", "F"), seconds=pick(1, 60))
+def pilot_line_breaks(world: World, evse: int, pilot: Any, seconds: float) -> None:
+    world.outlets[evse].pilot_breaks(pilot)
+    world.later(seconds, lambda: world.outlets[evse].pilot_breaks(None))
+
+
+@verb(weight=1, evse=an_evse)
+def contactor_drops_out(world: World, evse: int) -> None:
+    world.outlets[evse].drops_out()
+
+
+@verb(weight=1, evse=an_evse, seconds=pick(60, 600))
+def contactor_does_not_close(world: World, evse: int, seconds: float) -> None:
+    world.outlets[evse].stuck = True
+    world.later(seconds, lambda: setattr(world.outlets[evse], "stuck", False))
+
+
+@verb(weight=1, evse=an_evse, seconds=pick(60, 900))
+def contactor_welds(world: World, evse: int, seconds: float) -> None:
+    """A technician comes, cuts the power and replaces it."""
+
+    def repair() -> None:
+        world.loses_power().returns_after(seconds=30)
+        world.outlets[evse].repaired()
+
+    world.outlets[evse].welded = True
+    world.later(seconds, repair)

@@ -8,45 +8,44 @@ from functools import partial
 from random import Random
 from typing import assert_never
 
+from hal.device import Faults, Presence
 from hal.guard import Guard
 from hal.ports import (
-    Alive,
     Applied,
     CableRated,
     Capabilities,
     Command,
     ContactorReported,
+    DeviceBooted,
     FaultCleared,
     FaultRaised,
     HardwareEvent,
     LockReported,
-    MeterDescribed,
     MeterSigned,
     Nameplate,
     Offer,
     Permit,
     PilotChanged,
     PowerCommand,
-    Reading,
+    Refused,
     ResetFault,
     SetFailsafe,
     SetLock,
     SetPhases,
     SignMeter,
-    Silent,
     Withdraw,
 )
 from tests.sim.clock import Life, Timeline
+from tests.sim.meter import Meter, Wire
 from tests.sim.outlet import Outlet
 
 Hear = Callable[[HardwareEvent], None]
-METER_BUSY_MS = 10_000
-"""How long after a change the meter is read once a second."""
-METER_GRACE_MS = 3_000
+SILENT_AFTER_MS = 3_000
+"""Without an answer of the device for so long the host calls it silent."""
 
 
 class Driver:
-    """The host's end of one outlet: writes commands in order, polls, and tells what has changed.
+    """The host's end of one outlet: writes commands in order, and tells what has changed.
 
     To the guard it is a power stage. Feeding is not simulated telegram by telegram: the world says when the
     process no longer feeds.
@@ -54,30 +53,57 @@ class Driver:
 
     feed_every_s = 1.0
 
-    def __init__(self, outlet: Outlet, timeline: Timeline, rng: Random, hear: Hear, life: Life) -> None:
+    def __init__(self, outlet: Outlet, timeline: Timeline, rng: Random, hear: Hear, life: Life, wire: Wire) -> None:
         self.outlet = outlet
         self.evse = outlet.evse
         self.timeline = timeline
         self.rng = rng
         self.hear = hear
         self.life = life
-        self.meter_idle_ms = 60_000
-        self.meter_plugged_ms = 5_000
-        """Between readings while a car is plugged in and nothing changes."""
-        self.mute = False
-        """The meter does not answer."""
+        self.meter = Meter(outlet, timeline, rng, hear, life, wire)
+        self.slow = 1
+        """Commands take so many times their usual time."""
+        self.refuses = 0
+        """So many permissions and offers are refused by the device."""
+        kind = "board" if outlet.spec.kind == "raw" else "controller"
+        self._presence = Presence(outlet.evse, kind, hear, lambda: timeline.clock.mono_ms, SILENT_AFTER_MS / 1000)
+        self._faults = Faults(outlet.evse, hear)
         self._heard = False
+        self._missed: dict[str, PowerCommand] = {}
+        """What it is told when it is back, by what it is about."""
         self._pilot: str | None = None
         self._closed: bool | None = None
         self._cable: float | None = None
+        self._known: set[str] = set()
         self._looking = False
         self._wire_free_ms = 0
-        self._busy_until_ms = 0
-        self._poll_turn = 0
-        self._poll_due_ms = 0
-        self._polled_ms = 0
-        self._meter_seen: bool | None = None
-        self._meter_failed_ms: int | None = None
+
+    @property
+    def mute(self) -> bool:
+        """The meter does not answer."""
+        return self.meter.wire.mute
+
+    @mute.setter
+    def mute(self, mute: bool) -> None:
+        self.meter.wire.mute = mute
+
+    @property
+    def meter_idle_ms(self) -> int:
+        """Between readings while nothing is plugged in and nothing changes."""
+        return self.meter.idle_ms
+
+    @meter_idle_ms.setter
+    def meter_idle_ms(self, ms: int) -> None:
+        self.meter.idle_ms = ms
+
+    @property
+    def meter_plugged_ms(self) -> int:
+        """Between readings while a car is plugged in and nothing changes."""
+        return self.meter.plugged_ms
+
+    @meter_plugged_ms.setter
+    def meter_plugged_ms(self, ms: int) -> None:
+        self.meter.plugged_ms = ms
 
     # -------------------------------------------------- start
 
@@ -87,8 +113,14 @@ class Driver:
         delay = self.rng.randint(20, 150) if raw else self.rng.randint(100, 900)
         self._wire_free_ms = self.timeline.clock.true_ms + delay
         self.timeline.after(delay, self._greet, self.life)
+        self.timeline.after(SILENT_AFTER_MS + 100, self._presence.check, self.life)
+        self.meter.starts()
 
     def _greet(self) -> None:
+        """Tell what the device is; again and again until it answers."""
+        if self.outlet.deaf:
+            self.timeline.after(1_000, self._greet, self.life)
+            return
         spec, evse = self.outlet.spec, self.outlet.evse
         self.outlet.greeted()
         self._heard = True
@@ -106,9 +138,44 @@ class Driver:
                 firmware="1",
             )
         )
-        self.hear(Alive(evse, "board" if spec.kind == "raw" else "controller"))
+        self._tell_alive()
         self.changed()
-        self._poll_in(self.rng.randint(100, 800))
+
+    # -------------------------------------------------- what goes wrong
+
+    def falls_silent(self) -> None:
+        """The device neither hears nor answers; not fed, it soon acts alone."""
+        self._presence.heard()
+        self.timeline.after(SILENT_AFTER_MS + 100, self._presence.check, self.life)
+
+    def answers_again(self) -> None:
+        """It is back: what was wanted meanwhile is written first, then its whole state is told."""
+        if self._heard:
+            missed, self._missed = self._missed, {}
+            for command in missed.values():
+                self._write(command)
+            self.timeline.at(self._wire_free_ms + 1, self._back, self.life)
+
+    def _back(self) -> None:
+        if not self.outlet.deaf:
+            self._tell_alive()
+            self._pilot = self._closed = None
+            self.changed()
+
+    def _tell_alive(self) -> None:
+        """It answers; polls are not simulated, so silence counts from when it begins."""
+        self._presence.announce()
+        self._presence.idle()
+
+    def reboots(self) -> None:
+        """The device alone starts anew: its permission is gone, and it is greeted again."""
+        self.outlet.reboots()
+        if self._heard and not self.outlet.deaf:
+            self._heard = False
+            self._missed.clear()
+            self.hear(DeviceBooted(self.evse, "watchdog"))
+            self._pilot = self._closed = None
+            self.timeline.after(self.rng.randint(200, 1500), self._greet, self.life)
 
     # -------------------------------------------------- commands
 
@@ -141,14 +208,30 @@ class Driver:
 
     def _write(self, command: PowerCommand) -> None:
         """Put a command on the wire, after those before it and after the greeting."""
-        latency = self.rng.randint(4, 25) if self.outlet.spec.kind == "raw" else self.rng.randint(20, 120)
+        raw = self.outlet.spec.kind == "raw"
+        latency = self.slow * (self.rng.randint(4, 25) if raw else self.rng.randint(20, 120))
         due = max(self._wire_free_ms, self.timeline.clock.true_ms) + latency
         self._wire_free_ms = due
         self.timeline.at(due, lambda: self._arrive(command), self.life)
 
     def _arrive(self, command: PowerCommand) -> None:
-        amps = self._apply(command)
-        self._answer(Applied(command.evse, command.step, _name(command), amps))
+        if self.outlet.deaf or (isinstance(command, Permit) and not self._heard):
+            self._lost(command)
+        elif self.refuses and isinstance(command, Permit | Offer):
+            self.refuses -= 1
+            self._answer(Refused(command.evse, command.step, _name(command), "the device says no"))
+        else:
+            self._answer(Applied(command.evse, command.step, _name(command), self._apply(command)))
+
+    def _lost(self, command: PowerCommand) -> None:
+        """Nobody is there: a permission is refused, everything else waits for the device."""
+        if isinstance(command, Permit):
+            self._answer(Refused(command.evse, command.step, "permit", "the device is silent"))
+            return
+        about = "power" if isinstance(command, Offer | Withdraw) else _name(command)
+        if isinstance(command, Offer) and isinstance(self._missed.get("power"), Withdraw):
+            return
+        self._missed[about] = command
 
     def _apply(self, command: PowerCommand) -> float | None:
         outlet = self.outlet
@@ -182,9 +265,7 @@ class Driver:
         """Something at the outlet may look different: look soon, and read the meter often for a while."""
         if not self._heard:
             return
-        self._busy_until_ms = self.timeline.clock.true_ms + METER_BUSY_MS
-        if self._poll_due_ms > self.timeline.clock.true_ms + 1_000:
-            self._poll_in(1_000)
+        self.meter.changed()
         if not self._looking:
             self._looking = True
             raw = self.outlet.spec.kind == "raw"
@@ -194,50 +275,30 @@ class Driver:
     def _look(self) -> None:
         """Tell what has changed, after a reading of the last second: a real meter is never left for a minute."""
         self._looking = False
+        if self.outlet.deaf or not self._heard:
+            return
         outlet = self.outlet
-        if self._meter_seen and self.timeline.clock.true_ms - self._polled_ms > 1_000:
-            self._poll()
+        self.meter.refresh()
+        self._tell_faults()
         if outlet.cable_amps != self._cable:
             self._cable = outlet.cable_amps
             self.hear(CableRated(outlet.evse, 1, outlet.cable_amps))
-        if outlet.pilot != self._pilot:
-            self._pilot = outlet.pilot
-            self.hear(PilotChanged(outlet.evse, outlet.pilot))
         if outlet.closed != self._closed:
             self._closed = outlet.closed
             phases = outlet.spec.phases if outlet.closed else 0
             self.hear(ContactorReported(outlet.evse, outlet.closed, phases))
+        if outlet.pilot != self._pilot:
+            self._pilot = outlet.pilot
+            self.hear(PilotChanged(outlet.evse, outlet.pilot))
 
-    # -------------------------------------------------- the meter
+    def _tell_faults(self) -> None:
+        """Those that have come and gone since the last look."""
+        faults = self.outlet.faults
+        for code in sorted(faults | self._known):
+            self._faults.tell(code, code in faults)
+        self._known = set(faults)
 
-    def _poll_in(self, ms: int) -> None:
-        self._poll_turn += 1
-        turn = self._poll_turn
-        self._poll_due_ms = self.timeline.clock.true_ms + ms
-
-        def due() -> None:
-            if turn == self._poll_turn:
-                self._poll()
-
-        self.timeline.after(ms, due, self.life)
-
-    def _poll(self) -> None:
-        clock = self.timeline.clock
-        self._polled_ms = clock.true_ms
-        if self.mute:
-            self._meter_fails(clock.true_ms)
-        else:
-            self._meter_failed_ms = None
-            if not self._meter_seen:
-                self._meter_seen = True
-                points = frozenset(self.outlet.values())
-                self.hear(MeterDescribed(self.outlet.evse, points, self.outlet.spec.signs))
-                self.hear(Alive(self.outlet.evse, "meter"))
-            serial = f"{self.outlet.meter_serial}{self.outlet.evse}"
-            self.hear(Reading(self.outlet.evse, clock.mono_ms, self.outlet.values(), serial))
-        busy = self.mute or clock.true_ms < self._busy_until_ms
-        calm = self.meter_idle_ms if self.outlet.car is None else self.meter_plugged_ms
-        self._poll_in(1_000 if busy else calm)
+    # -------------------------------------------------- signed values
 
     def signs(self, command: SignMeter) -> None:
         """The meter signs what it counts when it comes to it; a mute one never does."""
@@ -249,12 +310,6 @@ class Driver:
             data = ocmf(command.moment, wh)
             asked = (command.evse, command.step, command.moment)
             self.hear(MeterSigned(*asked, now_ms, wh, data, "OCMF", public_key=PUBLIC_KEY))
-
-    def _meter_fails(self, now_ms: int) -> None:
-        self._meter_failed_ms = now_ms if self._meter_failed_ms is None else self._meter_failed_ms
-        if self._meter_seen is not False and now_ms - self._meter_failed_ms >= METER_GRACE_MS:
-            self._meter_seen = False
-            self.hear(Silent(self.outlet.evse, "meter"))
 
 
 PUBLIC_KEY = "oca:base16:asn1:3059301306072A8648CE3D020106082A8648CE3D030107034200AA"
@@ -272,11 +327,25 @@ def ocmf(moment: str, wh: Decimal) -> str:
 class Hardware:
     """All outlets of the station; a new process gets a new guard and new drivers."""
 
-    def __init__(self, outlets: Mapping[int, Outlet], timeline: Timeline, rng: Random, hear: Hear) -> None:
+    def __init__(
+        self,
+        outlets: Mapping[int, Outlet],
+        timeline: Timeline,
+        rng: Random,
+        hear: Hear,
+        untold: Callable[[int, float], None] = lambda evse, wh: None,
+    ) -> None:
         self.outlets = outlets
         self.timeline = timeline
         self.rng = rng
         self.hear = hear
+        self.untold = untold
+        """Hears what flowed at an EVSE (Wh) while its meter could not tell."""
+        self._alone_wh: dict[int, float] = {}
+        """What had flowed when a device began to act alone: nobody can end what it does then."""
+        self.wires = {evse: Wire(partial(untold, evse)) for evse in outlets}
+        self.meter_idle_ms, self.meter_plugged_ms = 60_000, 5_000
+        self.merges = False
         self.drivers: dict[int, Driver] = {}
         self.life = Life()
         self.guard = self._guard()
@@ -284,15 +353,27 @@ class Hardware:
     def starts(self, life: Life) -> None:
         """A process opens its devices; it lives as long as `life`."""
         self.life = life
-        muted = {evse for evse, driver in self.drivers.items() if driver.mute}
         for evse, outlet in self.outlets.items():
-            driver = Driver(outlet, self.timeline, self.rng, self.hear, life)
-            driver.mute = evse in muted
+            driver = Driver(outlet, self.timeline, self.rng, self.hear, life, self.wires[evse])
+            meter = driver.meter
+            meter.idle_ms, meter.plugged_ms, meter.merges = self.meter_idle_ms, self.meter_plugged_ms, self.merges
             self.drivers[evse] = driver
             outlet.on_change = driver.changed
             driver.starts()
             driver.withdraw(Withdraw(evse, 0, "start"))
         self.guard = self._guard()
+
+    def merges_readings(self, *, idle_ms: int, plugged_ms: int) -> None:
+        """Leave out readings that nothing can depend on (tests/sim/meter.py), now and after each start."""
+        self.meter_idle_ms, self.meter_plugged_ms, self.merges = idle_ms, plugged_ms, True
+        for driver in self.drivers.values():
+            meter = driver.meter
+            meter.idle_ms, meter.plugged_ms, meter.merges = idle_ms, plugged_ms, True
+
+    def merge(self) -> None:
+        """The station is about to hear of something: what the meters would have told by now comes first."""
+        for driver in self.drivers.values():
+            driver.meter.merge()
 
     def _guard(self) -> Guard:
         """The real one. Its timer never runs here, so `lapsed` says what it would have noticed."""
@@ -319,6 +400,36 @@ class Hardware:
             self._soon(FaultRaised(evse, "lease_lapsed"))
             self.timeline.after(20, partial(self.hear, FaultCleared(evse, "lease_lapsed")), self.life)
 
+    def slow_down(self, evse: int, times: int) -> None:
+        """Commands to a device take so many times their usual time."""
+        self.drivers[evse].slow = times
+
+    def falls_silent(self, evse: int) -> None:
+        """A device neither hears nor answers; not fed, it soon acts alone."""
+        outlet = self.outlets[evse]
+        if not outlet.deaf:
+            outlet.deaf = True
+            self._alone_wh[evse] = outlet.register.at(self.timeline.clock.true_ms)
+            outlet.starves()
+            self.drivers[evse].falls_silent()
+
+    def answers_again(self, evse: int) -> None:
+        """It is back."""
+        outlet = self.outlets[evse]
+        if outlet.deaf:
+            outlet.deaf = False
+            self.untold(evse, outlet.register.at(self.timeline.clock.true_ms) - self._alone_wh.pop(evse))
+            outlet.fed()
+            self.drivers[evse].answers_again()
+
+    def heals(self) -> None:
+        """Every line and every meter is as it should be."""
+        for evse, driver in self.drivers.items():
+            self.answers_again(evse)
+            driver.slow, driver.refuses = 1, 0
+            self.wires[evse].mute, self.wires[evse].garbled, self.wires[evse].late_ms = False, 0.0, 0
+            self.outlets[evse].register.thaws(self.timeline.clock.true_ms)
+
     def starves(self) -> None:
         """Nobody feeds the watchdogs any more."""
         for outlet in self.outlets.values():
@@ -327,7 +438,8 @@ class Hardware:
     def fed(self) -> None:
         """The host lives again and feeds."""
         for outlet in self.outlets.values():
-            outlet.fed()
+            if not outlet.deaf:
+                outlet.fed()
 
 
 def _name(command: Command) -> str:

@@ -14,6 +14,15 @@ from tests.sim.clock import Life, Timeline
 
 Hear = Callable[[LinkUp | LinkDown | FrameReceived], None]
 PONG_WAIT_MS = 20_000
+LATENCY_MS = (5, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The connection is reset within the next frame up or down; `whole`: the peer had all of it already."""
+
+    up: bool
+    whole: bool
 
 
 class Peer(Protocol):
@@ -35,6 +44,8 @@ class _Line:
     up: bool = False
     dead: bool = False
     """Nothing gets through any more, and neither side has been told."""
+    foreign: bool = False
+    """The server speaks another subprotocol: nothing may be said."""
     to_csms_ms: int = 0
     to_station_ms: int = 0
 
@@ -51,7 +62,13 @@ class Network:
         self.dialled: list[str] = []
         """The host of every attempt, in order."""
         self.reachable = True
-        self.latency_ms = (5, 60)
+        self.latency_ms = LATENCY_MS
+        self.refuses: int | None = None
+        """Handshakes end with this HTTP status."""
+        self.speaks: str | None = None
+        """The subprotocol that the server chooses; None: the one that is offered."""
+        self.breaks: Break | None = None
+        """What happens to the next frame."""
         self.line: _Line | None = None
         self.connects = 0
         self._process = Life()
@@ -79,7 +96,12 @@ class Network:
         line = self.line
         if line is None or line.number != effect.connection or not line.up or line.dead:
             return
+        if line.foreign:
+            raise AssertionError(f"a frame on connection {line.number}, which speaks no protocol of ours")
         line.to_csms_ms = max(line.to_csms_ms, self.timeline.clock.true_ms + self._latency())
+        if self._breaks(up=True):
+            self._reset(line, line.to_csms_ms, lambda: self._arrives(line, effect.text))
+            return
         self.timeline.at(line.to_csms_ms, lambda: self._arrives(line, effect.text), line.life)
 
     def disconnect(self, effect: Disconnect) -> None:
@@ -107,7 +129,10 @@ class Network:
             if line is self.line and not line.dead:
                 self._hear(FrameReceived(connection, text))
 
-        self.timeline.at(line.to_station_ms, arrive, line.life)
+        if self._breaks(up=False):
+            self._reset(line, line.to_station_ms, arrive)
+        else:
+            self.timeline.at(line.to_station_ms, arrive, line.life)
 
     # -------------------------------------------------- the world's side
 
@@ -128,6 +153,11 @@ class Network:
         """New connections get through again."""
         self.reachable = True
 
+    def heals(self) -> None:
+        """Everything gets through, in good time."""
+        self.reachable, self.latency_ms = True, LATENCY_MS
+        self.refuses = self.speaks = self.breaks = None
+
     def process_ends(self) -> None:
         """The station's process is gone, and its sockets with it."""
         if self.line is not None:
@@ -142,17 +172,35 @@ class Network:
     def _later(self, ms: int, happening: Callable[[], None]) -> None:
         self.timeline.after(ms, happening, self._process)
 
+    def _breaks(self, *, up: bool) -> bool:
+        return self.breaks is not None and self.breaks.up == up
+
+    def _reset(self, line: _Line, at_ms: int, arrive: Callable[[], None]) -> None:
+        """This frame is the last: it arrives whole or not at all, then both sides hear of the reset."""
+        assert self.breaks is not None
+        whole, self.breaks = self.breaks.whole, None
+
+        def breaks() -> None:
+            if line is not self.line or line.dead:
+                return
+            if whole:
+                arrive()
+            self._ends(line, "reset within a frame")
+
+        self.timeline.at(at_ms, breaks, line.life)
+
     def _shake_hands(self, line: _Line, effect: Connect) -> None:
         if line is not self.line:
             return
         if not self.reachable or line.dead or line.peer is None:
             return self._ends(line, "connection refused")
-        status = line.peer.admits(effect.identity, effect.password)
+        status = self.refuses or line.peer.admits(effect.identity, effect.password)
         if status is not None:
             return self._ends(line, f"HTTP {status}", status)
-        line.up = True
-        line.peer.connected(line.number)
-        self._hear(LinkUp(line.number, effect.subprotocols[0]))
+        line.up, line.foreign = True, self.speaks is not None
+        if not line.foreign:
+            line.peer.connected(line.number)
+        self._hear(LinkUp(line.number, effect.subprotocols[0] if self.speaks is None else self.speaks))
 
     def _ends(self, line: _Line, reason: str, status: int | None = None) -> None:
         if line is not self.line:

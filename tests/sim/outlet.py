@@ -14,6 +14,7 @@ from random import Random
 from typing import Literal
 
 from agent.core.site import Connector, EvseSite
+from hal.faults import FAULTS
 from hal.ports import Pilot, Quantity
 from tests.sim.car import MIN_AMPS, Behaviour, Car
 from tests.sim.clock import Life, Timeline
@@ -79,11 +80,15 @@ def raw(max_amps: float = 32, phases: int = 3, cable: Literal["fixed", "socket"]
 
 @dataclass(slots=True)
 class Register:
-    """The meter's import register: integrates the power that really flows (Wh, exact, never reset)."""
+    """What truly flowed (Wh, exact, never reset), and what the meter's display makes of it."""
 
     wh: float = 0.0
     watts: float = 0.0
     since_ms: int = 0
+    serial: int = 1
+    _ahead_wh: float = 0.0
+    """How much more the display shows than truly flowed."""
+    _frozen_wh: float | None = None
 
     def flows(self, watts: float, now_ms: int) -> None:
         """From now on `watts` flow."""
@@ -93,6 +98,28 @@ class Register:
     def at(self, now_ms: int) -> float:
         """The register now (Wh)."""
         return self.wh + self.watts * (now_ms - self.since_ms) / 3_600_000
+
+    def shown(self, now_ms: int) -> float:
+        """What the display shows (Wh)."""
+        return self._frozen_wh if self._frozen_wh is not None else self.at(now_ms) + self._ahead_wh
+
+    def freezes(self, now_ms: int) -> None:
+        """The counter stands still from now on, whatever flows."""
+        self._frozen_wh = self.shown(now_ms)
+
+    def thaws(self, now_ms: int) -> None:
+        """It counts again from where it stood: what flowed meanwhile was never counted."""
+        if self._frozen_wh is not None:
+            self._ahead_wh, self._frozen_wh = self._frozen_wh - self.at(now_ms), None
+
+    def rolls_over(self, now_ms: int) -> None:
+        """The counter starts again at zero."""
+        self._ahead_wh = -self.at(now_ms)
+
+    def is_swapped(self, shown_wh: float, now_ms: int) -> None:
+        """Another meter takes its place and goes on from its own count."""
+        self.serial += 1
+        self._frozen_wh, self._ahead_wh = None, shown_wh - self.at(now_ms)
 
 
 def _silent() -> None:
@@ -119,14 +146,20 @@ class Outlet:
     """The device acts alone: it has not been fed for its time."""
     closed: bool = False
     welded: bool = False
+    """The contacts cannot open."""
+    stuck: bool = False
+    """The contacts cannot close."""
+    deaf: bool = False
+    """The line to the host is cut."""
+    faults: set[str] = field(default_factory=set)
+    """What the device itself has found wrong: codes of `hal.faults`."""
+    pilot_fault: Pilot | None = None
+    """E or F while the pilot line is broken."""
     cable_amps: float | None = None
     locked: bool = False
     """The plug is retained in the socket."""
     car: Car | None = None
     register: Register = field(default_factory=lambda: Register(1_000_000.0))
-    meter_serial: str = "M"
-    meter_began_wh: float = 0.0
-    """What had flowed before this meter was built in."""
     _behaviour: Behaviour | None = None
     _life: Life = field(default_factory=Life)
     _coil: bool = False
@@ -138,9 +171,16 @@ class Outlet:
     @property
     def pilot(self) -> Pilot:
         """The control pilot state."""
+        if self.pilot_fault is not None:
+            return self.pilot_fault
         if self.car is None:
             return "A"
         return "C" if self.car.s2 else "B"
+
+    @property
+    def tripped(self) -> bool:
+        """The device opens, and does not close, for a fault that it has found itself."""
+        return any(FAULTS[code].blocks for code in self.faults)
 
     @property
     def amps(self) -> float:
@@ -156,7 +196,7 @@ class Outlet:
         """What the meter shows: Wh without fraction, W, A to 0.01, V to 0.1."""
         now = self.timeline.clock.true_ms
         shown: dict[tuple[Quantity, int], Decimal] = {
-            ("energy_import_wh", 0): Decimal(int(self.register.at(now) - self.meter_began_wh)),
+            ("energy_import_wh", 0): Decimal(int(self.register.shown(now))),
         }
         if self.spec.meter != "without totals":
             shown[("power_w", 0)] = Decimal(round(self.register.watts))
@@ -169,11 +209,6 @@ class Outlet:
             if self.spec.meter == "rich":
                 shown[("power_factor", phase)] = Decimal("0.98")
         return shown | (RICH if self.spec.meter == "rich" else {})
-
-    def swap_meter(self) -> None:
-        """An electrician puts in another meter: another number, and a register that begins at 0."""
-        self.meter_serial += "'"
-        self.meter_began_wh = self.register.at(self.timeline.clock.true_ms)
 
     # -------------------------------------------------- the driver
 
@@ -257,13 +292,47 @@ class Outlet:
         self._life = Life()
         self.powered, self.permitted, self.lapsed = False, False, False
         self.offered, self.failsafe_amps, self._coil = 0.0, 0.0, False
-        self.closed = False
+        self.closed = self.closed and self.welded
         self.settle()
 
     def gets_power(self) -> None:
         """Mains is back; nothing is permitted."""
         self.powered = True
-        self.closed = self.welded
+        self.settle()
+
+    def reboots(self) -> None:
+        """The device alone starts anew: open, and all volatile settings gone."""
+        self.loses_power()
+        self.gets_power()
+
+    # -------------------------------------------------- what breaks
+
+    def breaks(self, code: str) -> None:
+        """The device finds a fault (a code of `hal.faults`)."""
+        self.faults.add(code)
+        self.settle()
+
+    def recovers(self, code: str) -> None:
+        """The cause of a fault is gone."""
+        self.faults.discard(code)
+        self.settle()
+
+    def pilot_breaks(self, pilot: Pilot | None) -> None:
+        """The pilot line is broken (E, F), or whole again (None)."""
+        self.pilot_fault = pilot
+        self.settle()
+
+    def drops_out(self) -> None:
+        """The coil loses its supply for a moment: the contacts open by themselves, and stay so until told anew."""
+        self.permitted = False
+        self.settle()
+
+    def repaired(self) -> None:
+        """New contacts, and nothing wrong any more."""
+        self.welded = self.stuck = False
+        self.faults.clear()
+        self.pilot_fault = None
+        self._move_contacts()
         self.settle()
 
     # -------------------------------------------------- physics
@@ -279,14 +348,14 @@ class Outlet:
         self.on_change()
 
     def _drive_coil(self) -> None:
-        in_c = self.powered and self.permitted and self.pilot in ("C", "D")
+        in_c = self.powered and self.permitted and not self.tripped and self.pilot in ("C", "D")
         wish = in_c and (self._coil or (self.offered >= MIN_AMPS and not self.lapsed))
         if wish != self._coil:
             self._coil = wish
             self.timeline.after(self.rng.randint(20, 90), self._move_contacts, self._life)
 
     def _move_contacts(self) -> None:
-        closed = self._coil or self.welded
+        closed = (self._coil and not self.stuck) or (self.closed and self.welded)
         if closed == self.closed:
             return
         if closed and self.pilot not in ("C", "D"):

@@ -100,8 +100,8 @@ class ProtocolJudge:
 
     # -------------------------------------------------- from the station
 
-    def said(self, connection: int, message: list[Any]) -> Call | None:
-        """A frame leaves the station; returns the CALL that it grants, if it does."""
+    def said(self, connection: int, message: list[Any]) -> tuple[Call, dict[str, Any]] | None:
+        """A frame leaves the station; returns the CALL that it answers, and its result."""
         if message[0] == 2:
             self._call(connection, *message[1:])
         elif message[0] == 3:
@@ -138,7 +138,7 @@ class ProtocolJudge:
         elif self.registered != "Pending" or action not in self._asked_for:
             self.fail("9 protocol", f"{action} while {self.registered}, and nobody asked for it")
 
-    def _result(self, connection: int, id: str, payload: Any) -> Call | None:
+    def _result(self, connection: int, id: str, payload: Any) -> tuple[Call, dict[str, Any]] | None:
         call = self._pay(connection, id)
         if call is None:
             return None
@@ -147,7 +147,7 @@ class ProtocolJudge:
             self.fail("9 protocol", f"{wrong} in {json.dumps(payload)[:300]}")
         if self.registered == "Rejected":
             self.fail("9 protocol", f"{call.action} got a CALLRESULT while Rejected; expected SecurityError")
-        return call if payload.get("status") == "Accepted" else None
+        return call, payload
 
     def _error(self, connection: int, id: str, code: str, description: str, details: Any) -> None:
         if len(description) > 255 or not isinstance(details, dict):

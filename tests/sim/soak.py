@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.sim.faults import random_story
+from tests.sim.stories import random_story
 
 TALLY = Path(__file__).resolve().parents[2] / "docs" / "soak.json"
 SESSIONS_A_YEAR = 1_000

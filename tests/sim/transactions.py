@@ -107,11 +107,18 @@ class Transaction:
         return [pair for event in ordered for pair in registers(event)]
 
     @property
+    def span_wh(self) -> tuple[float, float] | None:
+        """Register at the beginning and at the end, or the last told of a meter that fell silent; None: not told."""
+        pairs = self.registers()
+        begin = [wh for context, wh in pairs if context == "Transaction.Begin"]
+        ends = [wh for context, wh in pairs if context == "Transaction.End"] or [wh for _, wh in pairs]
+        return (begin[0], ends[-1]) if begin else None
+
+    @property
     def energy_wh(self) -> float | None:
-        """Register at the end less register at the beginning (Wh); None when one of them is missing."""
-        begin = [wh for context, wh in self.registers() if context == "Transaction.Begin"]
-        end = [wh for context, wh in self.registers() if context == "Transaction.End"]
-        return end[-1] - begin[0] if begin and end else None
+        """What was told of it in all (Wh); None without a register of its beginning."""
+        span = self.span_wh
+        return None if span is None else span[1] - span[0]
 
 
 def registers(event: Payload) -> list[tuple[str, float]]:

@@ -33,10 +33,11 @@ from agent.core.instant import Instant
 from agent.core.site import DisplaySite, Site
 from agent.core.site import Network as NetworkProfile
 from hal.guard import LEASE_MS
-from hal.ports import Screen
+from hal.ports import Reading, Screen
 from tests.sim.clock import Clock, Life, Timeline
 from tests.sim.csms import Csms, Payload
-from tests.sim.disk import Disk, Keep
+from tests.sim.disk import Disk, Keep, Rows
+from tests.sim.file_store import FileStore
 from tests.sim.hardware import Hardware
 from tests.sim.invariants import Judge
 from tests.sim.jobs import Workers
@@ -81,7 +82,8 @@ class World:
     """One station with everything around it.
 
     `evses` are the outlets, EVSE 1 first; `keys` presets as in board.toml; `network` False: standalone;
-    `ticking` delivers the runner's tick each second (a correct station needs no more than its deadlines).
+    `ticking` delivers the runner's tick each second (a correct station needs no more than its deadlines); `on_file`
+    puts the real journal's file below the simulated flash.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class World:
         keys: Mapping[str, str] | None = None,
         network: bool = True,
         ticking: bool = False,
+        on_file: bool = False,
         build: Build = real_station,
         displays: tuple[DisplaySite, ...] = (DisplaySite("front"),),
     ) -> None:
@@ -112,9 +115,9 @@ class World:
         self.csms = Csms(self.timeline, self._fork())
         self.network = Network(self.timeline, self._fork(), self.csms)
         self.csms.line = self.network
-        self.disk = Disk(self.timeline, self._fork())
-        self.hardware = Hardware(self.outlets, self.timeline, self._fork(), self.hear)
+        self.disk = Disk(self.timeline, self._fork(), FileStore(self._fork()) if on_file else None)
         self.judge = Judge(self)
+        self.hardware = Hardware(self.outlets, self.timeline, self._fork(), self.hear, self.judge.untold)
         self.drivers = {evse: Driver(self, outlet) for evse, outlet in self.outlets.items()}
         for evse, outlet in self.outlets.items():
             outlet.on_closing = self._closing(evse)
@@ -134,6 +137,8 @@ class World:
         self.notes: deque[tuple[int, str, str, str]] = deque(maxlen=400)
         self.trace: deque[str] = deque(maxlen=60)
         """The last steps, readable; `fingerprint` covers all of them."""
+        self.watch: Callable[[int, str], None] | None = None
+        """Hears each step's number and line."""
         self._hash = hashlib.sha256()
         self._pipeline = Pipeline()
         self._inbox: list[Event] = []
@@ -160,14 +165,15 @@ class World:
         self._advance(self.now_ms + round(ms + 1000 * (seconds + 60 * minutes + 3600 * hours)))
         return self
 
-    def until(self, condition: Callable[[], bool], *, within_s: float) -> Self:
+    def until(self, condition: Callable[[], bool], *, within_s: float, what: str = "") -> Self:
         """Let time pass until `condition` holds; AssertionError when it does not within `within_s`."""
         end = self.now_ms + round(within_s * 1000)
         while not condition():
             due = self._next_due()
             if due is None or due > end:
                 self.clock.true_ms = max(end, self.now_ms)
-                assert condition(), f"seed {self.seed}: not within {within_s} s; last steps:\n{self.tail()}"
+                failed = f"seed {self.seed}, step {self.step}, {self.now_ms / 1000:.3f} s: not within {within_s:g} s"
+                assert condition(), f"{failed}: {what}\nlast steps:\n{self.tail()}"
                 return self
             self._advance_to_next(due)
         return self
@@ -177,12 +183,7 @@ class World:
 
         The world must run long enough before for the story's own outages to be over.
         """
-        self.network.returns()
-        self.network.latency_ms = (5, 60)
-        self.disk.full, self.disk.slow = False, 1.0
-        self.csms.heals()
-        for driver in self.hardware.drivers.values():
-            driver.mute = False
+        self.heals()
         for person in self.drivers.values():
             person.after(seconds=1).unplugs()
         self.runs(seconds=30)
@@ -190,6 +191,19 @@ class World:
         self.runs(minutes=2)
         self.judge.finish()
         return self
+
+    def heals(self) -> None:
+        """Nothing is broken any more, and a technician has been there where one was needed."""
+        self.network.heals()
+        self.csms.heals()
+        self.disk.full = self.disk.dead = False
+        self.disk.slow = 1.0
+        self.clock.battery = self.clock.synchronised = True
+        self.hardware.heals()
+        if any(outlet.welded for outlet in self.outlets.values()):
+            self.loses_power().returns_after(seconds=20)
+        for outlet in self.outlets.values():
+            outlet.repaired()
 
     def _is_quiet(self) -> bool:
         """Nothing is waiting on flash for the CSMS, and no transaction runs."""
@@ -212,6 +226,10 @@ class World:
         self.until(lambda: exchange.done, within_s=within_s)
         assert exchange.answer is not None, f"{action}: {exchange.error}"
         return exchange.answer
+
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Let something happen after `seconds`."""
+        self.timeline.after(seconds * 1000, lambda: void(act()))
 
     # -------------------------------------------------- power and process
 
@@ -290,6 +308,7 @@ class World:
             return
         self.board = Life()
         self.clock.booted_ms = self.now_ms
+        self.clock.synchronised = self.clock.synchronised and self.clock.battery
         for outlet in self.outlets.values():
             outlet.gets_power()
         self.timeline.after(self.rng.randint(800, 4000), lambda: self._starts("PowerUp"), self.board)
@@ -301,7 +320,7 @@ class World:
         self.process = Life()
         self._pipeline = Pipeline()
         self.judge.booted()
-        records, tables = self.disk.open(self.process, self)
+        records, tables, health = self.disk.open(self.process, self)
         station = self.build(self.site, self.keys, tables)
         station.recover(records)
         self.station = station
@@ -309,7 +328,7 @@ class World:
         self.hardware.starts(self.process)
         seed = self.rng.getrandbits(63)
         self.timeline.after(0, lambda: self.hear(Start(f"boot{self.boots}", seed, reason)), self.process)
-        self.timeline.after(0, lambda: self.hear(StoreReported("ok")), self.process)
+        self.timeline.after(0, lambda: self.hear(health), self.process)
         if self.ticking:
             self._tick_each_second(self.process)
 
@@ -381,6 +400,8 @@ class World:
         if self.frozen:
             self._inbox.append(event)
             return
+        if not isinstance(event, Reading):
+            self.hardware.merge()
         self.judge.hears(event)
         now = self.clock.instant()
         effects = station.step(now, event)
@@ -397,6 +418,8 @@ class World:
         line = f"{self.now_ms / 1000:.3f} {now.mono_ms} {event!r} -> {effects!r}"
         self._hash.update(line.encode())
         self.trace.append(line)
+        if self.watch is not None:
+            self.watch(self.total_steps, line)
 
     def _execute(self, effects: Iterable[Effect]) -> None:
         station = self.station
@@ -412,6 +435,7 @@ class World:
                 self.judge.commands(effect)
                 self.hardware.execute(command)
             case Persist():
+                self.judge.keeps(effect)
                 self.disk.append(station.steps, effect)
             case Say():
                 self.judge.says(effect)
@@ -426,6 +450,7 @@ class World:
             case Restart():
                 self._restarts()
             case Answer():
+                self.judge.answers(effect)
                 self._asks[effect.ask] = effect
             case StartJob() | CancelJob():
                 self.workers.execute(effect)
@@ -443,11 +468,27 @@ class World:
         self._execute(self._pipeline.failed(step))
         self.hear(PersistFailed(step, reason))
 
+    def reported(self, report: StoreReported) -> None:
+        """The disk says how it is."""
+        self.hear(report)
+
+    def written(self, persist: Persist) -> None:
+        """The disk says: a batch is on flash."""
+        self.judge.written(persist)
+
+    def lost(self, rows: Rows, entries: int) -> None:
+        """Damage has taken these records and so many entries."""
+        self.judge.damaged(rows, entries)
+
     def boundary(self) -> None:
         """Between two effects, and before and after a commit: a place where the power may be cut."""
         self.boundaries += 1
         if self.boundaries == self.cut_at:
             raise PowerCut
+
+
+def void(_: object) -> None:
+    """Forget what a fluent verb returns."""
 
 
 class Outage:

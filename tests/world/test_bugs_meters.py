@@ -106,11 +106,10 @@ def test_bug_28_register_monotonic_over_reboot_and_meter_swap(outlet: OutletSpec
     world.runs(minutes=5)
 
     def at_the_meter(w: World) -> None:
-        serial = w.outlets[1].meter_serial
-        if swap != "the same meter":
-            w.outlets[1].swap_meter()
+        if swap == "another meter":
+            w.outlets[1].register.is_swapped(0.0, w.now_ms)
         if swap == "the same that began anew":
-            w.outlets[1].meter_serial = serial
+            w.outlets[1].register.rolls_over(w.now_ms)
 
     if how == "neither":
         at_the_meter(world)

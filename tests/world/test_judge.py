@@ -9,8 +9,8 @@ import pytest
 
 from agent.core.effects import Effect, Energise, MakeSafe, Persist, Record
 from agent.core.events import Event, FrameReceived
-from hal.ports import ContactorReported, Offer, Permit, PilotChanged, TokenPresented
-from tests.sim.faults import station_maximum
+from hal.ports import Capabilities, ContactorReported, Offer, Permit, PilotChanged, TokenPresented
+from tests.sim.asks import station_maximum
 from tests.sim.invariants import Violation
 from tests.sim.outlet import raw
 from tests.sim.scripted import Reaction, Scripted, boot, scripted
@@ -79,7 +79,7 @@ def test_accepting_a_limit_that_is_not_in_force() -> None:
 
     world = story(deaf).runs(seconds=20)
     world.csms.sends("SetChargingProfile", station_maximum(10))
-    assert "16 A when 10.0 A were accepted" in caught(world)
+    assert "when it was accepted: 16 A in total, the CSMS allows 10.0 A" in caught(world)
 
 
 def test_closing_without_anybody_valid() -> None:
@@ -104,7 +104,7 @@ def test_closing_without_a_transaction_on_flash() -> None:
 
 def test_a_permission_before_the_contactor_was_seen_open() -> None:
     def hasty(station: Scripted, event: Event) -> list[Effect]:
-        return [Energise(Permit(1, 99, 16, 3))] if isinstance(event, PilotChanged) else []
+        return [Energise(Permit(1, 99, 16, 3))] if isinstance(event, Capabilities) else []
 
     assert "invariant 11 boot" in caught(World([raw(32)], build=scripted(hasty)))
 

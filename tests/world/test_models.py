@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.core.effects import Effect, Energise, MakeSafe, Note, Persist, Put, Record
-from agent.core.events import Event, FrameReceived, LinkDown, LinkUp, PersistFailed, Tick
+from agent.core.events import Event, FrameReceived, LinkDown, LinkUp, PersistFailed, StoreReported, Tick
 from hal.ports import (
     Applied,
     ContactorReported,
@@ -152,7 +152,7 @@ def test_readings_come_each_second_around_events_and_rarely_else() -> None:
 
 
 def test_a_silent_meter_is_reported_once() -> None:
-    world = at_full_current(raw(32))
+    world = World([raw(32)], build=scripted()).runs(seconds=20)
     world.hardware.drivers[1].mute = True
     world.runs(seconds=60)
     assert heard(world, Silent) == [Silent(1, "meter")]
@@ -195,11 +195,15 @@ def test_what_was_promised_is_there_after_a_power_cut() -> None:
 
 def test_a_full_disk_is_told_and_nothing_of_the_step_is_said() -> None:
     world = writing()
+    world.disk.full = world.disk.reserve = True
+    world.until(lambda: bool(heard(world, PersistFailed)), within_s=5)
     before = len(world.notes)
-    world.disk.full = True
     world.runs(seconds=3)
     assert len(world.notes) == before
-    assert heard(world, PersistFailed)
+    assert heard(world, StoreReported) == [StoreReported("ok"), StoreReported("full")]
+    world.disk.full = False
+    world.runs(seconds=3)
+    assert len(world.notes) > before and heard(world, StoreReported)[-1] == StoreReported("ok")
 
 
 def test_a_lazy_batch_rides_with_the_next_commit_or_goes_alone() -> None:
@@ -269,8 +273,8 @@ def test_csms_faults_are_used_up() -> None:
 def test_clocks_drift_step_and_may_be_unknown() -> None:
     world = World([raw(32)], build=scripted())
     assert world.clock.instant().utc_ms == EPOCH_MS
+    world.clock.drifts(100)
     world.runs(hours=1)
-    world.clock.drift_ppm = 100
     world.clock.steps_by(-60)
     assert world.clock.instant().utc_ms == EPOCH_MS + 3_600_000 + 360 - 60_000
     world.clock.synchronised = False

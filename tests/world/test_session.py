@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.marks import req
-from tests.sim.faults import station_maximum
+from tests.sim.asks import station_maximum
 from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.transactions import consecutive
 from tests.sim.world import World

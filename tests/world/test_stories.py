@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.faults import random_story
+from tests.sim.stories import random_story
 
 
 @pytest.mark.parametrize("seed", range(8))

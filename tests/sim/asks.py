@@ -1,0 +1,118 @@
+"""What a CSMS asks of a station on any day: limits, remote starts, keys, reports, things it does not know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.sim.happenings import an_evse, chance, pick, verb, whole
+from tests.sim.visits import CARDS
+from tests.sim.world import World
+
+MAX = "ChargingStationMaxProfile"
+DEFAULT = "TxDefaultProfile"
+LONG_AGO = "2026-01-02T00:00:00Z"
+"""When plain profiles begin: before any moment that a clock of this world shows."""
+
+
+def plain_profile(amount: float, *, purpose: str = MAX, unit: str = "A", level: int = 0) -> dict[str, Any]:
+    """A SetChargingProfileRequest: the same limit for ever, for the whole station."""
+    schedule = {
+        "id": 1,
+        "startSchedule": LONG_AGO,
+        "chargingRateUnit": unit,
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": amount}],
+    }
+    profile = {
+        "id": 1 if purpose == MAX else 2,
+        "stackLevel": level,
+        "chargingProfilePurpose": purpose,
+        "chargingProfileKind": "Absolute",
+        "chargingSchedule": [schedule],
+    }
+    return {"evseId": 0, "chargingProfile": profile}
+
+
+def station_maximum(amps: float) -> dict[str, Any]:
+    """A SetChargingProfileRequest: the whole station may take this much."""
+    return plain_profile(amps)
+
+
+@verb(weight=3, amps=pick(0.0, 5.9, 6.0, 8.5, 10.0, 16.0, 40.0))
+def csms_limits_the_station(world: World, amps: float) -> None:
+    world.csms.sends("SetChargingProfile", plain_profile(amps))
+
+
+@verb(weight=1, watts=pick(0.0, 3_000.0, 4_140.0, 7_400.0, 11_000.0, 40_000.0))
+def csms_limits_the_watts(world: World, watts: float) -> None:
+    world.csms.sends("SetChargingProfile", plain_profile(watts, unit="W"))
+
+
+@verb(weight=2, amps=pick(0.0, 6.0, 9.0, 13.0, 32.0))
+def csms_limits_transactions(world: World, amps: float) -> None:
+    world.csms.sends("SetChargingProfile", plain_profile(amps, purpose=DEFAULT))
+
+
+@verb(weight=1, purpose=pick(MAX, DEFAULT))
+def csms_clears_limits(world: World, purpose: str) -> None:
+    world.csms.sends("ClearChargingProfile", {"chargingProfileCriteria": {"chargingProfilePurpose": purpose}})
+
+
+@verb(weight=2, evse=an_evse, card=pick(*CARDS), number=whole(1, 999))
+def csms_starts_a_transaction(world: World, evse: int, card: str, number: int) -> None:
+    token = {"idToken": card, "type": "ISO14443"}
+    world.csms.sends("RequestStartTransaction", {"remoteStartId": number, "idToken": token, "evseId": evse})
+
+
+@verb(weight=2, number=whole(0, 9))
+def csms_stops_a_transaction(world: World, number: int) -> None:
+    running = [t.id for t in world.csms.transactions.values() if not t.ended] or ["unknown"]
+    world.csms.sends("RequestStopTransaction", {"transactionId": running[number % len(running)]})
+
+
+@verb(weight=1, card=pick(*CARDS), seconds=pick(20, 300))
+def csms_blocks_a_card(world: World, card: str, seconds: float) -> None:
+    world.csms.blocked_tokens.add(card)
+    world.later(seconds, lambda: world.csms.blocked_tokens.discard(card))
+
+
+@verb(weight=1, evse=an_evse, seconds=pick(5, 60, 600))
+def csms_takes_an_evse_out_of_use(world: World, evse: int, seconds: float) -> None:
+    def change(status: str) -> None:
+        world.csms.sends("ChangeAvailability", {"operationalStatus": status, "evse": {"id": evse}})
+
+    change("Inoperative")
+    world.later(seconds, lambda: change("Operative"))
+
+
+HEARTBEAT_INTERVAL = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
+QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a key": ("GetVariables", {"getVariableData": [HEARTBEAT_INTERVAL]}),
+    "to change a key": ("SetVariables", {"setVariableData": [{**HEARTBEAT_INTERVAL, "attributeValue": "600"}]}),
+    "for a heartbeat": ("TriggerMessage", {"requestedMessage": "Heartbeat"}),
+    "for a status": ("TriggerMessage", {"requestedMessage": "StatusNotification"}),
+    "for meter values": ("TriggerMessage", {"requestedMessage": "MeterValues", "evse": {"id": 1}}),
+    "for a report": ("GetBaseReport", {"requestId": 7, "reportBase": "FullInventory"}),
+    "to clear the cache": ("ClearCache", {}),
+    "for the schedule": ("GetCompositeSchedule", {"duration": 600, "evseId": 1}),
+    "for what is waiting": ("GetTransactionStatus", {}),
+    "to unlock": ("UnlockConnector", {"evseId": 1, "connectorId": 1}),
+    "something vendors know": ("DataTransfer", {"vendorId": "com.example", "data": {"a_b": [1, None]}}),
+    "something unknown": ("Frobnicate", {}),
+    "something malformed": ("GetVariables", {"getVariableData": []}),
+}  # fmt: skip
+
+
+@verb(weight=4, what=pick(*QUESTIONS), twice=chance(0.1))
+def csms_asks(world: World, what: str, twice: bool) -> None:
+    for _ in range(1 + twice):
+        world.csms.sends(*QUESTIONS[what])
+
+
+@verb(weight=1, what=pick(*QUESTIONS), seconds=pick(30, 600))
+def csms_talks_first(world: World, what: str, seconds: float) -> None:
+    """For a while it asks at once when a link is up, before the station has said a word; now on a new link."""
+    word = QUESTIONS[what]
+    world.csms.first_words.append(word)
+    world.csms.vanishes()
+    world.later(1.0, world.csms.returns)
+    world.later(seconds, world.csms.first_words.clear)

@@ -1,0 +1,153 @@
+"""Invariants 2, 3, 4 and 11: contactors, faults, welds and boots, from what the station was told and what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.core.events import Event
+from hal.faults import FAULTS
+from hal.ports import (
+    ContactorReported,
+    DeviceBooted,
+    FaultCleared,
+    FaultRaised,
+    Offer,
+    Permit,
+    PilotChanged,
+    PowerCommand,
+    SetLock,
+    SetPhases,
+    Silent,
+)
+from tests.sim.limit_judge import LimitJudge
+from tests.sim.outlet import Outlet
+
+Fail = Callable[[str, str], None]
+WELDED_MS = 5_000
+"""A contact that is still told closed so long after a withdrawal is welded (2 s by the device, and its report)."""
+FOLLOWS_MS = 10_000
+"""Contactor and car have followed a command after this."""
+GONE_MS = 1_000
+"""A smaller offer is at the device after this."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the station was told of one EVSE in this boot."""
+
+    pilot: bool = False
+    open: bool = False
+    closed: bool = False
+    closed_ms: int = 0
+    """When it was told closed."""
+    withdrawn_ms: int | None = None
+    faults: set[str] = field(default_factory=set)
+    plugged: bool = False
+    welded: bool = False
+    deaf: bool = False
+    calm_since_ms: int = 0
+    """Since when the line to the device has been as it should."""
+
+
+class HardwareJudge:
+    """Watches one station's contactors."""
+
+    def __init__(self, now_ms: Callable[[], int], fail: Fail, outlets: dict[int, Outlet], limits: LimitJudge) -> None:
+        self.now_ms, self.fail, self.outlets, self.limits = now_ms, fail, outlets, limits
+        self.evses = {evse: Seen() for evse in outlets}
+
+    def booted(self) -> None:
+        """A new process knows nothing."""
+        self.evses = {evse: Seen(calm_since_ms=self.now_ms()) for evse in self.outlets}
+
+    def hears(self, event: Event) -> None:
+        """The station is about to be told this."""
+        seen = self.evses.get(getattr(event, "evse", 0))
+        if seen is None:
+            return
+        match event:
+            case PilotChanged(pilot=pilot):
+                self._pilot(seen, pilot)
+            case ContactorReported(closed=closed):
+                seen.closed, seen.closed_ms = closed, self.now_ms()
+                seen.open = seen.open or (not closed and seen.withdrawn_ms is not None)
+            case FaultRaised(code=code) if FAULTS[code].blocks:
+                seen.faults.add(code)
+            case FaultCleared(code=code) if not (seen.plugged and _until_unplug(code)):
+                seen.faults.discard(code)
+            case Silent(device="board" | "controller") | DeviceBooted():
+                seen.closed, seen.calm_since_ms = False, self.now_ms()
+
+    def _pilot(self, seen: Seen, pilot: str) -> None:
+        seen.pilot = True
+        if pilot in ("A", "B", "C", "D"):
+            seen.plugged = pilot != "A"
+        if pilot == "A":
+            seen.faults = {code for code in seen.faults if not _until_unplug(code)}
+
+    # -------------------------------------------------- commands
+
+    def commands(self, command: PowerCommand, rises: bool) -> None:
+        """A command is about to be executed; `rises`: it permits or offers more than before."""
+        seen = self.evses[command.evse]
+        if seen.welded and (rises or isinstance(command, SetPhases) or _unlocks(command)):
+            self.fail("4 weld", f"{command} although the contactor did not open after a withdrawal")
+        if rises and seen.faults:
+            self.fail("2 close", f"{command} although {', '.join(sorted(seen.faults))} stands")
+        known = seen.withdrawn_ms is not None and seen.open and seen.pilot
+        if isinstance(command, Permit | Offer) and rises and not known:
+            self.fail("11 boot", f"{command} before EVSE {command.evse} was withdrawn, seen open, and its pilot seen")
+        if rises or isinstance(command, Permit):
+            seen.withdrawn_ms = seen.withdrawn_ms if seen.withdrawn_ms is None else -1
+
+    def withdraws(self, evse: int) -> None:
+        """A withdrawal is about to be executed."""
+        seen = self.evses[evse]
+        if seen.withdrawn_ms is None or seen.withdrawn_ms < 0:
+            seen.withdrawn_ms = self.now_ms()
+
+    def closes(self, evse: int) -> None:
+        """The contactor has just closed."""
+        outlet = self.outlets[evse]
+        if outlet.pilot not in ("C", "D"):
+            self.fail("2 close", f"EVSE {evse} closed in pilot {outlet.pilot}")
+        if not self.evses[evse].open:
+            self.fail("11 boot", f"EVSE {evse} closed before it was seen open in this boot")
+
+    # -------------------------------------------------- what is true
+
+    def stepped(self) -> None:
+        """3, 4 and the measured part of 1: devices and cars have followed what was commanded."""
+        now = self.now_ms()
+        for evse, seen in self.evses.items():
+            outlet = self.outlets[evse]
+            withdrawn_ms = seen.withdrawn_ms
+            withdrawn = withdrawn_ms is not None and withdrawn_ms >= 0
+            if withdrawn and seen.closed and now - max(withdrawn_ms or 0, seen.closed_ms) > WELDED_MS:
+                seen.welded = True
+            if outlet.deaf or seen.deaf:
+                seen.deaf, seen.calm_since_ms = outlet.deaf, now
+            if outlet.closed or outlet.offered:
+                self._followed(evse, outlet, seen, now)
+
+    def _followed(self, evse: int, outlet: Outlet, seen: Seen, now: int) -> None:
+        told = self.limits.evses[evse]
+        calm_ms = now - max(told.since_ms, seen.calm_since_ms)
+        if calm_ms > GONE_MS and outlet.offered > told.amps + 0.05:
+            self.fail("1 limit", f"EVSE {evse} offers {outlet.offered} A, {told.amps} A were commanded")
+        if calm_ms <= FOLLOWS_MS:
+            return
+        if outlet.closed and not told.permitted and not outlet.welded:
+            self.fail("3 open", f"EVSE {evse} is closed {calm_ms} ms after the permission was withdrawn")
+        greedy = outlet.car is not None and "ignores_limit" in outlet.car.bad
+        if outlet.amps > told.amps + 0.1 and not greedy:
+            self.fail("1 limit", f"EVSE {evse}: {outlet.amps} A flow, {told.amps} A were commanded")
+
+
+def _until_unplug(code: str) -> bool:
+    return FAULTS[code].latched and FAULTS[code].clears == "unplug"
+
+
+def _unlocks(command: PowerCommand) -> bool:
+    return isinstance(command, SetLock) and not command.locked

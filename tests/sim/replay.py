@@ -1,0 +1,49 @@
+"""One story told again, step by step: what `pytest --seed N [--until STEP] [--steps FILE] [--shrink FILE]` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from tests.sim.shrink import shrink, verdict
+from tests.sim.stories import Plan, Story
+
+SHOWN = 12
+"""Steps that are shown before the one asked for."""
+
+
+class Reached(Exception):
+    """The step that was asked for has been made."""
+
+
+def retell(plan: Plan, *, until: int | None = None, steps: Path | None = None) -> tuple[Story, str]:
+    """Tell the story, up to a step at most; every step goes to `steps`. Returns it and what broke ("": nothing)."""
+    story = Story(plan)
+    lines: list[str] = []
+
+    def watch(step: int, line: str) -> None:
+        lines.append(f"step {step}: {line}")
+        if step == until:
+            raise Reached
+
+    story.world.watch = watch
+    broken = ""
+    try:
+        with suppress(Reached):
+            story.tell()
+    except AssertionError as failed:
+        broken = str(failed)
+    if steps is not None:
+        steps.write_text("\n".join(lines) + "\n")
+    return story, broken
+
+
+def shrunk(plan: Plan, path: Path, tell: Callable[[str], None]) -> Plan:
+    """Cut the story down to what still breaks the same invariant, and save it; `tell` hears of progress."""
+    broken = verdict(plan)
+    assert broken is not None, "it breaks nothing: there is nothing to shrink"
+    tell(broken.text)
+    small = shrink(plan, broken, tell)
+    small.save(path, broken.invariant)
+    return small

@@ -1,0 +1,201 @@
+"""Random but repeatable stories: drivers, cars, the CSMS and everything that goes wrong, drawn from one seed.
+
+A plan is data: it can be printed, saved as a trace, cut down and told again. Telling it lets it happen, lets all
+faults end, gives the final judgement, and then sees whether everybody can charge again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.sim import asks, faults, visits
+from tests.sim.happenings import VERBS, Scene
+from tests.sim.outlet import Outlet, OutletSpec, raw, smart
+from tests.sim.world import World
+
+DAY_S = 86_400.0
+BUSY_S = 6_000.0
+"""The part of a day in which things happen close together; the rest of it is quiet."""
+FAULT_EVERY_S = 400.0
+QUIET_FAULT_EVERY_S = 6 * 3600.0
+OVERNIGHT = 0.3
+PROBE_WITHIN_S = 240.0
+LEAST_AMPS = 5.9
+SITES: tuple[tuple[OutletSpec, ...], ...] = (
+    (raw(32),),
+    (smart(16),),
+    (smart(16), raw(32)),
+    (raw(16), raw(16, cable="socket")),
+    (raw(16, phases=1),),
+)
+assert asks.QUESTIONS and faults.LONGEST_S  # their verbs are declared by importing them
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All there is to know of a story before it is told."""
+
+    seed: int
+    site: tuple[OutletSpec, ...]
+    keys: Mapping[str, str]
+    hours: float
+    scenes: tuple[Scene, ...]
+    heartbeat_s: int = 300
+    on_file: bool = False
+    """The real journal's file lies below the simulated flash."""
+    merged: bool = False
+    """Readings that nothing can depend on are left out (tests/sim/meter.py)."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.scenes))
+
+    def with_scenes(self, scenes: Iterable[Scene]) -> Plan:
+        """The same with only these."""
+        return replace(self, scenes=tuple(scenes))
+
+    def save(self, path: Path, invariant: str) -> None:
+        """Write it as a trace that tests/world/test_traces.py tells again; `invariant` is what it once broke."""
+        scenes = [[scene.at_s, scene.verb, dict(scene.args)] for scene in self.scenes]
+        data = {"broke": invariant, **asdict(self), "scenes": scenes}
+        lines = ",\n".join(f"  {json.dumps(scene)}" for scene in data.pop("scenes"))
+        head = json.dumps(data, indent=1).rstrip("}\n")
+        path.write_text(f'{head},\n "scenes": [\n{lines}\n ]\n}}\n')
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """A saved one."""
+        data = json.loads(path.read_text())
+        data.pop("broke")
+        site = tuple(OutletSpec(**spec) for spec in data.pop("site"))
+        scenes = tuple(Scene(at_s, verb, args) for at_s, verb, args in data.pop("scenes"))
+        return cls(site=site, scenes=scenes, **data)
+
+
+@dataclass
+class Story:
+    """A plan and the world in which it is told; the world can be looked at afterwards."""
+
+    plan: Plan
+    world: World = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.world = World(plan.site, seed=plan.seed, keys=plan.keys, on_file=plan.on_file)
+        self.world.csms.blocked_tokens.add(visits.BLOCKED)
+        self.world.csms.boot_interval = self.world.csms.usual_interval = plan.heartbeat_s
+        if plan.merged:
+            self.world.hardware.merges_readings(idle_ms=900_000, plugged_ms=60_000)
+
+    def tell(self) -> World:
+        """Let it happen, then the final judgement."""
+        world = self.world
+        for scene in self.plan.scenes:
+            world.timeline.at(round(scene.at_s * 1000), _bound(scene, world))
+        world.runs(hours=self.plan.hours)
+        world.runs(seconds=faults.LONGEST_S)
+        world.settles()
+        self._probe()
+        return world
+
+    def _probe(self) -> None:
+        """Everything is well again, so everybody can charge: nothing is stuck for ever."""
+        world = self.world
+        for purpose in (asks.MAX, asks.DEFAULT):
+            asks.csms_clears_limits(world, purpose)
+        world.runs(seconds=30)
+        for evse, outlet in world.outlets.items():
+            world.ev(evse).plugs_in(cable_amps=32.0).after(seconds=3).presents("04FEED")
+            what = f"EVSE {evse} charges when all is well again"
+            world.until(partial(_flows, outlet), within_s=PROBE_WITHIN_S, what=what)
+            world.ev(evse).presents("04FEED").after(seconds=12).unplugs()
+            world.runs(seconds=30)
+        world.settles()
+
+
+def _flows(outlet: Outlet) -> bool:
+    return outlet.amps >= LEAST_AMPS
+
+
+def _bound(scene: Scene, world: World) -> Any:
+    return lambda: scene.happens(world)
+
+
+# -------------------------------------------------- drawing
+
+
+def random_story(seed: int, *, hours: float = 2, faults: bool = True) -> Story:
+    """Some busy hours, not yet told."""
+    rng = Random(f"story {seed}")
+    site, keys = rng.choice(SITES), _keys(rng)
+    scenes = _busy(rng, site, 0.0, hours * 3600, faults)
+    return Story(_plan(rng, seed, site, keys, hours, scenes, on_file=rng.random() < 0.15))
+
+
+def random_life(seed: int, *, days: int = 7) -> Story:
+    """Days with a busy part and a quiet rest: what the long runs are made of."""
+    rng = Random(f"life {seed}")
+    site, keys = rng.choice(SITES), _keys(rng)
+    scenes: list[Scene] = []
+    for day in range(days):
+        begin = day * DAY_S + rng.uniform(0, DAY_S - BUSY_S)
+        scenes += _busy(rng, site, begin, begin + BUSY_S, True)
+        scenes += _quiet(rng, site, day * DAY_S)
+    plan = _plan(rng, seed, site, keys, days * 24.0, scenes, on_file=rng.random() < 0.15)
+    return Story(replace(plan, merged=True, heartbeat_s=rng.choice((300, 900, 3600))))
+
+
+def _plan(
+    rng: Random, seed: int, site: tuple[OutletSpec, ...], keys: dict[str, str], hours: float,
+    scenes: Iterable[Scene], *, on_file: bool,
+) -> Plan:  # fmt: skip
+    kept = sorted((scene for scene in scenes if scene.at_s < hours * 3600), key=lambda scene: scene.at_s)
+    return Plan(seed, site, keys, hours, tuple(kept), on_file=on_file)
+
+
+def _busy(rng: Random, site: tuple[OutletSpec, ...], from_s: float, until_s: float, faults: bool) -> list[Scene]:
+    evses = range(1, len(site) + 1)
+    scenes: list[Scene] = []
+    for evse in evses:
+        at = from_s + rng.uniform(15, 600)
+        while at < until_s - 600:
+            scenes += (visit := visits.visit(rng, evse, at))
+            at = visit[-1].at_s + rng.expovariate(1 / 600) + 5
+    return scenes + (_mishaps(rng, evses, from_s, until_s - 300, FAULT_EVERY_S) if faults else [])
+
+
+def _quiet(rng: Random, site: tuple[OutletSpec, ...], from_s: float) -> list[Scene]:
+    evses = range(1, len(site) + 1)
+    scenes = _mishaps(rng, evses, from_s, from_s + DAY_S, QUIET_FAULT_EVERY_S)
+    if rng.random() < OVERNIGHT:
+        scenes += visits.visit(rng, rng.choice(evses), from_s + rng.uniform(0, DAY_S), overnight=True)
+    return scenes
+
+
+def _mishaps(rng: Random, evses: range, from_s: float, until_s: float, every_s: float) -> list[Scene]:
+    drawn = [verb for verb in VERBS.values() if verb.weight]
+    weights = [verb.weight for verb in drawn]
+    scenes: list[Scene] = []
+    at = from_s
+    while (at := at + rng.expovariate(1 / every_s)) < until_s:
+        verb = rng.choices(drawn, weights)[0]
+        scenes.append(Scene(round(at, 3), verb.name, verb.drawn(rng, evses)))
+    return scenes
+
+
+def _keys(rng: Random) -> dict[str, str]:
+    return {
+        "SampledDataCtrlr.TxUpdatedInterval": rng.choice(("15", "60", "60", "300")),
+        "AuthCtrlr.OfflineTxForUnknownIdEnabled": rng.choice(("true", "false")),
+        "TxCtrlr.TxStartPoint": rng.choice(("PowerPathClosed", "Authorized", "EVConnected", "EnergyTransfer")),
+        "TxCtrlr.TxStopPoint": rng.choice(("EVConnected,Authorized", "EVConnected", "Authorized")),
+        "OCPPCommCtrlr.RetryBackOffWaitMinimum": rng.choice(("2", "10")),
+        "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": rng.choice(("5", "20")),
+        "OCPPCommCtrlr.WebSocketPingInterval": rng.choice(("10", "60")),
+        "FallbackCtrlr.OfflineGrace": rng.choice(("30", "300")),
+    }
