@@ -97,6 +97,8 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "for what is waiting": ("GetTransactionStatus", {}),
     "to unlock": ("UnlockConnector", {"evseId": 1, "connectorId": 1}),
     "something vendors know": ("DataTransfer", {"vendorId": "com.example", "data": {"a_b": [1, None]}}),
+    "to restart now": ("Reset", {"type": "Immediate"}),
+    "to restart when idle": ("Reset", {"type": "OnIdle"}),
     "something unknown": ("Frobnicate", {}),
     "something malformed": ("GetVariables", {"getVariableData": []}),
 }  # fmt: skip

@@ -70,6 +70,7 @@ class Disk:
         self.reserve = False
         self.commits = 0
         self.bytes_written = 0
+        """Of records: what the journal costs by itself, without the mappings that somebody else fills."""
         self.life = Life()
         self.owner: Owner | None = None
         self._state = "ok"
@@ -261,7 +262,6 @@ class Disk:
                 rows.pop(key, None)
             else:
                 rows[key] = value
-                self.bytes_written += len(value)
         if self.owner is not None:
             self.owner.written(batch.persist)
 

@@ -72,7 +72,7 @@ class HardwareJudge:
             case ContactorReported(closed=closed):
                 seen.closed, seen.closed_ms = closed, self.now_ms()
                 seen.open = seen.open or (not closed and seen.withdrawn_ms is not None)
-            case FaultRaised(code=code) if FAULTS[code].blocks:
+            case FaultRaised(code=code) if code in FAULTS and FAULTS[code].blocks:
                 seen.faults.add(code)
             case FaultCleared(code=code) if not (seen.plugged and _until_unplug(code)):
                 seen.faults.discard(code)
@@ -146,7 +146,7 @@ class HardwareJudge:
 
 
 def _until_unplug(code: str) -> bool:
-    return FAULTS[code].latched and FAULTS[code].clears == "unplug"
+    return code in FAULTS and FAULTS[code].latched and FAULTS[code].clears == "unplug"
 
 
 def _unlocks(command: PowerCommand) -> bool:

@@ -11,7 +11,7 @@ from tests.sim.schemas import complaint
 
 Fail = Callable[[str, str], None]
 CALL_TIMEOUT_MS = 29_000
-"""A CALL may be given up after this without an answer (OCPPCommCtrlr.MessageTimeout is 30 s here)."""
+"""So long after it was decided a CALL may be given up (OCPPCommCtrlr.MessageTimeout is 30 s here)."""
 ANSWER_DUE_MS = 60_000
 ASKED_FOR = {
     "GetBaseReport": "NotifyReport",
@@ -43,6 +43,8 @@ class ProtocolJudge:
     """As the station knows it: unknown, Accepted, Pending or Rejected."""
     silent_until_ms: int = 0
     _in_flight: Call | None = None
+    _decided: dict[str, int] = field(default_factory=dict)
+    """What the station wants to say, and since when: it may still wait for the flash."""
     _owed: dict[str, Call] = field(default_factory=dict)
     _asked_for: set[str] = field(default_factory=set)
     _url: str = ""
@@ -51,6 +53,7 @@ class ProtocolJudge:
         """A new process: not registered, nothing in flight."""
         self.registered, self.silent_until_ms = "unknown", 0
         self._in_flight = None
+        self._decided.clear()
         self._owed.clear()
         self._asked_for.clear()
 
@@ -100,10 +103,15 @@ class ProtocolJudge:
 
     # -------------------------------------------------- from the station
 
-    def said(self, connection: int, message: list[Any]) -> tuple[Call, dict[str, Any]] | None:
+    def decides(self, text: str) -> None:
+        """The station wants to say this as soon as what it rests on is on flash."""
+        self._decided[text] = self.now_ms()
+
+    def said(self, connection: int, text: str) -> tuple[Call, dict[str, Any]] | None:
         """A frame leaves the station; returns the CALL that it answers, and its result."""
+        message, decided_ms = json.loads(text), self._decided.pop(text, self.now_ms())
         if message[0] == 2:
-            self._call(connection, *message[1:])
+            self._call(connection, decided_ms, *message[1:])
         elif message[0] == 3:
             return self._result(connection, *message[1:])
         elif message[0] == 4:
@@ -112,7 +120,7 @@ class ProtocolJudge:
             self.fail("9 protocol", f"message type {message[0]!r}")
         return None
 
-    def _call(self, connection: int, id: str, action: str, payload: Any) -> None:
+    def _call(self, connection: int, decided_ms: int, id: str, action: str, payload: Any) -> None:
         wrong = complaint(f"{action}Request", payload)
         if wrong is not None:
             self.fail("9 protocol", f"{wrong} in {json.dumps(payload)[:300]}")
@@ -120,7 +128,7 @@ class ProtocolJudge:
         if before is not None and before.connection == connection and not self._expired(before):
             self.fail("9 protocol", f"{action} sent while {before.action} is in flight")
         self._silence(action)
-        self._in_flight = Call(id, action, self.now_ms(), connection)
+        self._in_flight = Call(id, action, decided_ms, connection)
 
     def _expired(self, call: Call) -> bool:
         return self.now_ms() - call.at_ms >= self.call_timeout_ms

@@ -23,13 +23,11 @@ class Broken:
 def verdict(plan: Plan) -> Broken | None:
     """Tell it; None when everything holds."""
     story = Story(plan)
-    try:
-        story.tell()
-    except AssertionError as failed:
-        text = str(failed).split("\n", 1)[0]
-        found = re.search(r"invariant (\d+ \w+)|: (not within)", text)
-        return Broken((found[1] or found[2]) if found else text[:40], story.world.now_ms / 1000, text)
-    return None
+    text = story.verdict().split("\n", 1)[0]
+    if not text:
+        return None
+    found = re.search(r"invariant (\d+ \w+)|: (not within|the station broke)", text)
+    return Broken((found[1] or found[2]) if found else text[-40:], story.world.now_ms / 1000, text)
 
 
 class _Search:

@@ -55,6 +55,11 @@ class Plan:
     def __str__(self) -> str:
         return "\n".join(map(str, self.scenes))
 
+    @property
+    def faults(self) -> tuple[Scene, ...]:
+        """Its scenes that no ordinary visit has."""
+        return tuple(scene for scene in self.scenes if VERBS[scene.verb].weight)
+
     def with_scenes(self, scenes: Iterable[Scene]) -> Plan:
         """The same with only these."""
         return replace(self, scenes=tuple(scenes))
@@ -102,6 +107,18 @@ class Story:
         world.settles()
         self._probe()
         return world
+
+    def verdict(self) -> str:
+        """Tell it; "" when everything holds, else what broke: an invariant, or the station itself."""
+        world = self.world
+        try:
+            self.tell()
+        except AssertionError as broken:
+            text = str(broken)
+            return text if text.startswith("seed") else f"seed {world.seed}, step {world.step}: {text}"
+        except Exception as bug:  # a bug of the station ends its process; here it ends the story
+            return f"seed {world.seed}, step {world.step}, {world.now_ms / 1000:.3f} s: the station broke: {bug!r}"
+        return ""
 
     def _probe(self) -> None:
         """Everything is well again, so everybody can charge: nothing is stuck for ever."""

@@ -8,7 +8,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from agent.core.effects import (
     Answer,
@@ -21,7 +21,6 @@ from agent.core.effects import (
     Note,
     Persist,
     Pipeline,
-    Record,
     Restart,
     Say,
     SetPing,
@@ -37,6 +36,7 @@ from hal.ports import Reading, Screen
 from tests.sim.clock import Clock, Life, Timeline
 from tests.sim.csms import Csms, Payload
 from tests.sim.disk import Disk, Keep, Rows
+from tests.sim.driven import Build, StationLike, real_station
 from tests.sim.file_store import FileStore
 from tests.sim.hardware import Hardware
 from tests.sim.invariants import Judge
@@ -50,32 +50,8 @@ STUCK_TICKS = 50
 """Ticks at one and the same moment after which a deadline counts as never cleared."""
 
 
-class StationLike(Protocol):
-    """What the world drives."""
-
-    @property
-    def steps(self) -> int: ...
-    def step(self, now: Instant, event: Event) -> list[Effect]: ...
-    def next_deadline(self) -> int | None: ...
-    def recover(self, records: Iterable[Record]) -> None: ...
-
-
-Build = Callable[[Site, Mapping[str, str], Mapping[str, Mapping[str, Any]]], StationLike]
-
-
 class PowerCut(Exception):
     """The power goes at this very boundary."""
-
-
-Stored = Mapping[str, Mapping[str, Any]]
-
-
-def real_station(site: Site, presets: Mapping[str, str], stored: Stored) -> StationLike:
-    """The station itself."""
-    from agent.station import Station
-
-    station: StationLike = Station(site, presets, stored)
-    return station
 
 
 class World:
@@ -105,6 +81,27 @@ class World:
         self.timeline = Timeline(self.clock)
         self.ticking = ticking
         self.build = build
+        self._surround(evses, network, on_file, displays)
+        self.station: StationLike | None = None
+        self.board = Life()
+        self.process = Life()
+        self._restarting: Life | None = None
+        self.frozen = False
+        self._frozen_ms = 0
+        self._count()
+        self._hash = hashlib.sha256()
+        self._pipeline = Pipeline()
+        self._inbox: list[Event] = []
+        self._asks: dict[int, Answer] = {}
+        self._asked = 0
+        self._deadline_ms: int | None = None
+        self._ticks_here = (0, 0)
+        self._starts("PowerUp")
+
+    def _surround(
+        self, evses: Sequence[OutletSpec], network: bool, on_file: bool, displays: tuple[DisplaySite, ...]
+    ) -> None:
+        """Everything around the station."""
         self.outlets = {i: Outlet(i, spec, self.timeline, self._fork()) for i, spec in enumerate(evses, start=1)}
         profile = NetworkProfile("ws://csms.example/ocpp", "CD-0001", "secret") if network else None
         sites = tuple(outlet.spec.site(evse) for evse, outlet in self.outlets.items())
@@ -121,13 +118,12 @@ class World:
         self.drivers = {evse: Driver(self, outlet) for evse, outlet in self.outlets.items()}
         for evse, outlet in self.outlets.items():
             outlet.on_closing = self._closing(evse)
-        self.station: StationLike | None = None
-        self.board = Life()
-        self.process = Life()
-        self._restarting: Life | None = None
-        self.frozen = False
-        self._frozen_ms = 0
+
+    def _count(self) -> None:
+        """What is counted, kept for people, and set by stories."""
         self.boots = 0
+        self.cuts = 0
+        """How often the power was cut or the process killed while it ran."""
         self.total_steps = 0
         self.boundaries = 0
         self.cut_at = 0
@@ -139,14 +135,6 @@ class World:
         """The last steps, readable; `fingerprint` covers all of them."""
         self.watch: Callable[[int, str], None] | None = None
         """Hears each step's number and line."""
-        self._hash = hashlib.sha256()
-        self._pipeline = Pipeline()
-        self._inbox: list[Event] = []
-        self._asks: dict[int, Answer] = {}
-        self._asked = 0
-        self._deadline_ms: int | None = None
-        self._ticks_here = (0, 0)
-        self._starts("PowerUp")
 
     def _fork(self) -> Random:
         return Random(self.rng.getrandbits(64))
@@ -235,6 +223,7 @@ class World:
 
     def loses_power(self, keep: Keep = "random") -> Outage:
         """The mains of the whole station fails now."""
+        self.cuts += self.station is not None
         self._dies(keep)
         self.board.alive = False
         for outlet in self.outlets.values():
@@ -243,6 +232,7 @@ class World:
 
     def kills_agent(self, keep: Keep = "random") -> Outage:
         """SIGKILL: only the process ends; the devices notice that nobody feeds them."""
+        self.cuts += self.station is not None
         self._dies(keep)
         self.hardware.starves()
         board = self.board
