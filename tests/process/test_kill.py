@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,9 @@ MOMENTS = {"plug": 0.8, "card": 3.5, "charging": 2.0, "limit": 0.5, "cut": 2.0, 
 """The chapters of a story, and the seconds after their first act in which the agent is killed."""
 KILLS = 5
 """In each story; one chapter passes in peace."""
+MANY, FIRST_OF_MANY = 1_000, 100
+ROOT = Path(__file__).resolve().parents[2]
+TALLY = ROOT / "docs" / "kills.json"
 AT_A_TIME = 4
 """Stories mostly wait; so many keep two processors half busy."""
 
@@ -169,7 +174,34 @@ def test_twenty_kills_in_four_sessions(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("first", range(100, 140, 4))
-def test_two_hundred_kills_in_forty_sessions(tmp_path: Path, first: int) -> None:
-    wrong = all_told(range(first, first + 4), tmp_path)
+def test_a_thousand_kills(tmp_path: Path) -> None:
+    """Goes on where the last run stopped on this state of the code; the tally is docs/kills.json."""
+    kills, wrong = tally()
+    while kills < MANY and not wrong:
+        first = FIRST_OF_MANY + kills // KILLS
+        wrong = all_told(range(first, first + AT_A_TIME), tmp_path)
+        kills += AT_A_TIME * KILLS
+        keep(kills, wrong)
+        print(f"{kills} kills, {len(wrong)} wrong", flush=True)
     assert not wrong, "\n".join(wrong)
+
+
+def tally() -> tuple[int, list[str]]:
+    """Kills so far on this state of the code, and what was wrong."""
+    if not TALLY.exists():
+        return 0, []
+    kept = json.loads(TALLY.read_text(encoding="utf-8"))
+    return (kept["kills"], kept["wrong"]) if kept["state"] == fingerprint() else (0, [])
+
+
+def keep(kills: int, wrong: list[str]) -> None:
+    """What is known of this state of the code."""
+    told = {"state": fingerprint(), "kills": kills, "sessions": kills // KILLS, "wrong": wrong}
+    TALLY.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def fingerprint() -> str:
+    """The state of the code of the agent and its drivers."""
+    folders = ("agent", "hal", "config_keys", "state_machines")
+    files = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
