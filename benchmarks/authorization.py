@@ -17,10 +17,9 @@ from hil.instruments.smart import MAX_CURRENT
 from hil.wire import PtyEnd
 
 TOKENS, PER_MESSAGE = 10_000, 100
-QUESTIONS, SESSIONS, STARTS = 60, 8, 5
-CHARGED_S, REST_S = 3.0, 9.0
-"""How long a session lasts, and how long the outlet is left alone then: a contactor is not closed again at once, and
-a polled controller is not believed to be open at once."""
+QUESTIONS, SESSIONS, STARTS = 60, 12, 7
+REST_S = 10.5
+"""A contactor is not closed again sooner."""
 PERMIT, LEAST_AMPS = Permit.KIND, 60
 """A Permit of the board's protocol, and the register value of 6 A: what lets the contactor close."""
 
@@ -133,9 +132,8 @@ async def _to_contactor(bench: Bench, evse: int, what: str) -> list[Figure]:
         shown = bench.shows(card(session))
         wrote = await tap.wait_for(lambda write: write[1] in (PERMIT, MAX_CURRENT) and write[2] >= LEAST_AMPS)
         samples.append(1000 * (wrote - shown))
-        await asyncio.sleep(CHARGED_S)
-        await bench.bench.unplugs(evse)
         await asyncio.sleep(REST_S)
+        await bench.bench.unplugs(evse)
     return spread(f"listed card to {what}", samples, "ms")
 
 
@@ -158,7 +156,7 @@ def _asked(bench: Bench) -> float | None:
 
 
 async def measure() -> list[Figure]:
-    """One list, some starts, sessions at each kind of power stage, and questions."""
+    """One list, some starts, 12 sessions at each kind of power stage, 60 questions."""
     async with workbench(SampledDataCtrlr__TxUpdatedInterval="60") as workplace:
         bench = Bench(workplace)
         try:

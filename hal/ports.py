@@ -44,6 +44,8 @@ class Permit(NamedTuple):
     step: int
     amps: float
     phases: int
+    connector: int = 1
+    """The connector of the EVSE that is meant, where there are several."""
 
 
 class Offer(NamedTuple):

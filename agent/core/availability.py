@@ -66,16 +66,16 @@ class Availability:
 
     def status(self, evse: Evse, connector: int | None = None) -> str | None:
         """Status of a connector (None: the one in use or used last); None until the hardware has been heard."""
-        plug = evse.plug.id if connector is None else connector
-        if evse.fault is not None:
+        plug = evse.plug if connector is None else evse.plugs[connector]
+        if evse.fault is not None or plug.pilot in ("E", "F"):
             return "Faulted"
-        if evse.pilot is None:
+        if all(other.pilot is None for other in evse.plugs.values()):
             return None
-        if evse.unprotected or (self._is_out(evse.id, plug) and not evse.is_busy):
+        if evse.unprotected or (self._is_out(evse.id, plug.id) and not evse.is_busy):
             return "Unavailable"
         if evse.reserved:
             return "Reserved"
-        if plug == evse.plug.id and evse.occupied:
+        if plug.is_occupied:
             return "Occupied"
         return "Unavailable" if evse.closed_for else "Available"
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.core.context import Context
-from agent.core.site import Connector, EvseSite
+from agent.core.plugs import Plug
+from agent.core.site import EvseSite
 from hal.ports import Capabilities, Pilot, Reading, Withdraw
 from state_machines.contactor import CONTACTOR
 from state_machines.reasons import CHARGING_STATES, Cause
@@ -179,7 +180,6 @@ class Evse:
 
     site: EvseSite
     capabilities: Capabilities | None = None
-    pilot: Pilot | None = None
     bay_occupied: bool = False
     unsigned: bool = False
     """The begin value has to be signed first, and is not yet."""
@@ -187,12 +187,8 @@ class Evse:
     """The meter has signed the begin value of the session that runs (TxStartPoint DataSigned)."""
     connector: int = 0
     """The connector in use or used last; 0 before any."""
-    connected: bool = False
-    """A car is plugged in; pilot E and F say nothing about that, so the last word holds."""
-    locked: bool | None = None
     applied_amps: float | None = None
     """What the device last confirmed to offer."""
-    cable_amps: float | None = None
     phases_closed: int = 0
     reading: Reading | None = None
     temperatures: dict[str, float] = field(default_factory=dict)
@@ -217,10 +213,13 @@ class Evse:
     """What the hardware was last told to offer while permitted; None when no permission is out."""
     unconfirmed: int | None = None
     """The step of a permission that the device has not confirmed yet: it may still wait for the flash."""
+    plugs: dict[int, Plug] = field(init=False)
+    """Every connector by its id."""
     contactor: Contactor = field(init=False)
     session: Session = field(init=False)
 
     def __post_init__(self) -> None:
+        self.plugs = {connector.id: Plug(connector) for connector in self.site.connectors}
         self.contactor = Contactor(self)
         self.session = Session(self)
 
@@ -230,8 +229,8 @@ class Evse:
 
     @property
     def occupied(self) -> bool:
-        """A car is plugged in, or a loose cable is left in the socket."""
-        return self.connected or (self.plug.cable == "socket" and self.cable_amps is not None)
+        """A car is plugged into a connector, or a loose cable is left in a socket."""
+        return any(plug.is_occupied for plug in self.plugs.values())
 
     @property
     def is_busy(self) -> bool:
@@ -280,9 +279,29 @@ class Evse:
         return self.unconfirmed is not None and self.contactor.state in ("armed", "closing")
 
     @property
-    def plug(self) -> Connector:
-        """The connector in use, else the first."""
-        return next((c for c in self.site.connectors if c.id == self.connector), self.site.connectors[0])
+    def plug(self) -> Plug:
+        """The connector in use or used last, else the first."""
+        return self.plugs.get(self.connector) or next(iter(self.plugs.values()))
+
+    @property
+    def pilot(self) -> Pilot | None:
+        """Of the connector in use."""
+        return self.plug.pilot
+
+    @property
+    def connected(self) -> bool:
+        """A car is plugged into the connector in use."""
+        return self.plug.connected
+
+    @property
+    def waiting(self) -> Plug | None:
+        """Another connector with a car, which waits until nobody uses this EVSE."""
+        return next((p for p in self.plugs.values() if p.connected and p is not self.plug), None)
+
+    @property
+    def is_seen(self) -> bool:
+        """The hardware has told what is plugged in: a car, or that there is none."""
+        return self.connected or all(plug.pilot is not None for plug in self.plugs.values())
 
     @property
     def needs_lock(self) -> bool:
@@ -299,7 +318,7 @@ class Evse:
             return self.fault
         if self.pilot not in RESTS_OR_WANTS:
             return f"pilot {self.pilot}"
-        if self.needs_lock and not self.locked:
+        if self.needs_lock and not self.plug.locked:
             return "the plug is not locked"
         if self.authorization is None or self.tx_blocks:
             return "not authorised"

@@ -50,7 +50,7 @@ def cable(cx: Context, evse: Evse) -> Iterable[Claim]:
     if connector.cable == "fixed":
         yield Claim("cable", connector.max_amps, why="fixed cable")
     elif evse.connected:
-        amps = evse.cable_amps if evse.cable_amps is not None else SOCKET_WITHOUT_CABLE_AMPS
+        amps = connector.cable_amps if connector.cable_amps is not None else SOCKET_WITHOUT_CABLE_AMPS
         yield Claim("cable", min(amps, connector.max_amps), why="proximity pilot")
 
 

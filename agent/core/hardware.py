@@ -72,6 +72,7 @@ class Devices:
 
     def settle(self, cx: Context, evse: Evse) -> None:
         """Keep the device's own failsafe current at what a live authorised transaction deserves, else 0 A."""
+        self._use_waiting(cx, evse)
         if evse.capabilities is None:
             return
         wanted = 0.0
@@ -113,19 +114,33 @@ class Devices:
 
     def _pilot(self, cx: Context, event: ports.PilotChanged) -> None:
         evse = self._charger.evses[event.evse]
-        before, evse.pilot = evse.pilot, event.pilot
-        was = evse.connected
-        if event.pilot in ("A", "B", "C", "D"):
-            evse.connected = event.pilot != "A"
-            evse.connector = event.connector if evse.connected else evse.connector
-        cx.note("pilot", f"EVSE {evse.id}: {before} -> {event.pilot}", "debug")
-        if evse.tx is not None and evse.tx.recovered_by_ms is not None:
+        plug = evse.plugs.get(event.connector)
+        if plug is None:
+            cx.note("hardware", f"pilot of unknown connector {event.connector} of EVSE {evse.id}", "warning")
+            return
+        was, before = evse.connected, plug.pilot
+        plug.sees(event.pilot)
+        cx.note("pilot", f"EVSE {evse.id}, connector {plug.id}: {before} -> {event.pilot}", "debug")
+        if plug.connected and not evse.connected and not was:
+            evse.connector = plug.id
+        if plug is not evse.plug or (evse.tx is not None and evse.tx.recovered_by_ms is not None):
             return
         if was and not evse.connected:
             self._unplugged(cx, evse)
         elif evse.connected and not was:
             self._plugged(cx, evse)
         self._follow(cx, evse, event.pilot)
+
+    def _use_waiting(self, cx: Context, evse: Evse) -> None:
+        """Nobody uses the EVSE any more, and a car is plugged into another of its connectors: it is next."""
+        ending = evse.tx is not None and (evse.tx.ending is not None or evse.tx.recovered_by_ms is not None)
+        if evse.connected or evse.session.state != "idle" or evse.contactor.may_carry or ending:
+            return
+        plug = evse.waiting
+        if plug is not None and plug.pilot is not None:
+            evse.connector = plug.id
+            self._plugged(cx, evse)
+            self._follow(cx, evse, plug.pilot)
 
     def _follow(self, cx: Context, evse: Evse, pilot: ports.Pilot) -> None:
         """Contactor and session learn what the car wants; D needs ventilation, which is not offered."""
@@ -162,10 +177,12 @@ class Devices:
         evse.contactor.fire("made" if event.closed else "broken", cx)
 
     def _cable(self, cx: Context, event: ports.CableRated) -> None:
-        self._charger.evses[event.evse].cable_amps = event.amps
+        if (plug := self._charger.evses[event.evse].plugs.get(event.connector)) is not None:
+            plug.cable_amps = event.amps
 
     def _lock(self, cx: Context, event: ports.LockReported) -> None:
-        self._charger.evses[event.evse].locked = event.locked
+        if (plug := self._charger.evses[event.evse].plugs.get(event.connector)) is not None:
+            plug.locked = event.locked
 
     def _reading(self, cx: Context, event: ports.Reading) -> None:
         evse = self._charger.evses.get(event.evse)

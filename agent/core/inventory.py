@@ -251,7 +251,7 @@ EVSE: Mapping[Key[Any], Of] = {
     hardware.METER_ENERGY_EXPORT_REGISTER: _measured("energy_export_wh"),
     hardware.METER_ENERGY_IMPORT: _transaction_energy,
     hardware.METER_SERIAL_NUMBER: lambda charger, cx, evse: evse.reading.serial[:50] if evse.reading else None,
-    hardware.LOCK_ACTIVE: lambda charger, cx, evse: evse.locked,
+    hardware.LOCK_ACTIVE: lambda charger, cx, evse: evse.plug.locked,
     hardware.BAY_ACTIVE: lambda charger, cx, evse: evse.bay_occupied,
     hardware.EV_AVAILABLE: lambda charger, cx, evse: evse.connected,
     **{key: _temperature(where) for where, key in hardware.TEMPERATURE.items()},

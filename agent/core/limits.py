@@ -135,7 +135,7 @@ class Limits:
             verdict = self._verdict(cx, evse, seen)
             self._publish(cx, evse, verdict)
             self._steer(cx, evse, verdict)
-            locking = evse.needs_lock and not evse.locked
+            locking = evse.needs_lock and not evse.plug.locked
             evse.held = evse.session.state in ("ready", "pausing") and not locking
             self._command(cx, evse, verdict)
 
@@ -268,7 +268,7 @@ class Limits:
 
     def _give(self, cx: Context, evse: Evse, amps: float) -> None:
         phases = min(evse.site.phases, evse.capabilities.phases if evse.capabilities is not None else 1)
-        cx.energise(Permit(evse.id, cx.step, amps, phases))
+        cx.energise(Permit(evse.id, cx.step, amps, phases, evse.plug.id))
         evse.unconfirmed = cx.step
 
     def _lower(self, cx: Context, evse: Evse, setpoint: _Setpoint, target: float) -> None:

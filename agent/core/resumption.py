@@ -44,7 +44,7 @@ class Resumption:
         running = evse.tx
         if running is None or running.recovered_by_ms is None:
             return
-        known = evse.pilot is not None and evse.contactor.state != "unseen"
+        known = evse.is_seen and evse.contactor.state != "unseen"
         if not known and cx.ms < running.recovered_by_ms:
             return
         running.recovered_by_ms = None

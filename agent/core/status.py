@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
+from agent.core.plugs import Plug
 from config_keys import security
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _evse(charger: Charger, cx: Context, evse: Evse) -> dict[str, Any]:
     return {
         "id": evse.id,
         "status": charger.availability.status(evse),
+        "connectors": [_connector(charger, evse, plug) for plug in evse.plugs.values()],
         "pilot": evse.pilot,
         "contactor": evse.contactor.state,
         "session": evse.session.state,
@@ -70,6 +72,11 @@ def _evse(charger: Charger, cx: Context, evse: Evse) -> dict[str, Any]:
         "meter": meter(cx, evse),
         "transaction": transaction(evse),
     }
+
+
+def _connector(charger: Charger, evse: Evse, plug: Plug) -> dict[str, Any]:
+    status = charger.availability.status(evse, plug.id)
+    return {"id": plug.id, "status": status, "cable_amps": plug.cable_amps, "locked": plug.locked}
 
 
 def transaction(evse: Evse) -> dict[str, Any] | None:

@@ -181,7 +181,7 @@ class Transactions:
         return bool(points - before) or (bool(points) and fresh)
 
     def _start(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str]) -> None:
-        new = Transaction(cx.uuid(), evse.id, evse.site.connectors[0].id, started=stamp(cx, cx.ms), reached=facts)
+        new = Transaction(cx.uuid(), evse.id, evse.plug.id, started=stamp(cx, cx.ms), reached=facts)
         new.untold.add("evse")
         new.placed = evse.is_chosen
         evse.tx = new
@@ -215,7 +215,7 @@ class Transactions:
         if running is None:
             return
         here.tx, there.tx = None, running
-        running.evse, running.connector = there.id, there.site.connectors[0].id
+        running.evse, running.connector = there.id, there.plug.id
         self._before[there.id] = self._before.get(here.id, frozenset())
         self.takes_up(here)
         for timer in (sample_timer(here.id), series_timer(here.id)):
@@ -275,7 +275,8 @@ class Transactions:
         if over:
             self._begin_end(cx, evse, running, cause, token, facts)
             return
-        if "evse" not in running.untold and cause is Cause.PLUGGED:
+        if cause is Cause.PLUGGED:
+            running.connector = evse.plug.id
             running.untold.add("evse")
         if token is not None:
             running.untold.add("token")
@@ -396,8 +397,8 @@ class Transactions:
             data["remote_start_id"] = running.remote_start_id
         if "reservation" in running.untold:
             data["reservation"] = running.reservation
-        if evse.cable_amps is not None and data["type"] == "Started":
-            data["cable"] = int(evse.cable_amps)
+        if evse.plug.cable_amps is not None and data["type"] == "Started":
+            data["cable"] = int(evse.plug.cable_amps)
         running.untold = set() if running.placed else running.untold & {"evse"}
 
     def keep(self, cx: Context, running: Transaction, *, ended: bool = False, lazy: bool = False) -> None:

@@ -36,7 +36,7 @@ class Bench:
         self.step = 0
         for evse in self.evses.values():
             evse.capabilities = Capabilities(evse.id, True, NAMEPLATE, 3)
-            evse.contactor.state, evse.pilot, evse.connected = "closed", "C", True
+            evse.contactor.state, evse.plug.pilot, evse.plug.connected = "closed", "C", True
             evse.session.state = "powered"
 
     def _claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:

@@ -71,9 +71,9 @@ class Driver:
         self._heard = False
         self._missed: dict[str, PowerCommand] = {}
         """What it is told when it is back, by what it is about."""
-        self._pilot: str | None = None
+        self._pilots: dict[int, str] = {}
         self._closed: bool | None = None
-        self._cable: float | None = None
+        self._cables: dict[int, float | None] = {}
         self._known: set[str] = set()
         self._looking = False
         self._wire_free_ms = 0
@@ -237,7 +237,7 @@ class Driver:
         outlet = self.outlet
         match command:
             case Permit():
-                outlet.permits(command.amps)
+                outlet.permits(command.amps, command.connector)
                 return outlet.offered
             case Offer():
                 outlet.offers(command.amps)
@@ -248,7 +248,7 @@ class Driver:
                 outlet.failsafe_amps = command.amps
                 return command.amps
             case SetLock():
-                outlet.locked = command.locked
+                (outlet.locks.add if command.locked else outlet.locks.discard)(command.connector)
                 self._answer(LockReported(command.evse, command.connector, command.locked))
             case SetPhases() | ResetFault():
                 pass
@@ -280,16 +280,19 @@ class Driver:
         outlet = self.outlet
         self.meter.refresh()
         self._tell_faults()
-        if outlet.cable_amps != self._cable:
-            self._cable = outlet.cable_amps
-            self.hear(CableRated(outlet.evse, 1, outlet.cable_amps))
+        connectors = range(1, 2 + len(outlet.spec.more))
+        for connector in connectors:
+            if (cable := outlet.cables.get(connector)) != self._cables.get(connector):
+                self._cables[connector] = cable
+                self.hear(CableRated(outlet.evse, connector, cable))
         if outlet.closed != self._closed:
             self._closed = outlet.closed
             phases = outlet.spec.phases if outlet.closed else 0
             self.hear(ContactorReported(outlet.evse, outlet.closed, phases))
-        if outlet.pilot != self._pilot:
-            self._pilot = outlet.pilot
-            self.hear(PilotChanged(outlet.evse, outlet.pilot))
+        for connector in connectors:
+            if (pilot := outlet.pilot_at(connector)) != self._pilots.get(connector):
+                self._pilots[connector] = pilot
+                self.hear(PilotChanged(outlet.evse, pilot, connector))
 
     def _tell_faults(self) -> None:
         """Those that have come and gone since the last look."""

@@ -36,14 +36,16 @@ GONE_MS = 1_000
 class Seen:
     """What the station was told of one EVSE in this boot."""
 
-    pilot: bool = False
+    pilots: dict[int, str] = field(default_factory=dict)
+    """By connector, without E and F: they say nothing about a car."""
+    in_use: int | None = None
+    """The connector with a car, the first of them if there are several."""
     open: bool = False
     closed: bool = False
     closed_ms: int = 0
     """When it was told closed."""
     withdrawn_ms: int | None = None
     faults: set[str] = field(default_factory=set)
-    plugged: bool = False
     welded: bool = False
     deaf: bool = False
     calm_since_ms: int = 0
@@ -67,24 +69,25 @@ class HardwareJudge:
         if seen is None:
             return
         match event:
-            case PilotChanged(pilot=pilot):
-                self._pilot(seen, pilot)
+            case PilotChanged():
+                self._pilot(seen, event)
             case ContactorReported(closed=closed):
                 seen.closed, seen.closed_ms = closed, self.now_ms()
                 seen.open = seen.open or (not closed and seen.withdrawn_ms is not None)
             case FaultRaised(code=code) if code in FAULTS and FAULTS[code].blocks:
                 seen.faults.add(code)
-            case FaultCleared(code=code) if not (seen.plugged and _until_unplug(code)):
+            case FaultCleared(code=code) if not (seen.in_use is not None and _until_unplug(code)):
                 seen.faults.discard(code)
             case Silent(device="board" | "controller") | DeviceBooted():
                 seen.closed, seen.calm_since_ms = False, self.now_ms()
 
-    def _pilot(self, seen: Seen, pilot: str) -> None:
-        seen.pilot = True
-        if pilot in ("A", "B", "C", "D"):
-            seen.plugged = pilot != "A"
-        if pilot == "A":
-            seen.faults = {code for code in seen.faults if not _until_unplug(code)}
+    def _pilot(self, seen: Seen, event: PilotChanged) -> None:
+        if event.pilot in ("A", "B", "C", "D"):
+            seen.pilots[event.connector] = event.pilot
+        if event.pilot == "A" and seen.in_use in (None, event.connector):
+            seen.faults, seen.in_use = {code for code in seen.faults if not _until_unplug(code)}, None
+        cars = [connector for connector, pilot in seen.pilots.items() if pilot != "A"]
+        seen.in_use = seen.in_use or min(cars, default=None)
 
     # -------------------------------------------------- commands
 
@@ -95,7 +98,7 @@ class HardwareJudge:
             self.fail("4 weld", f"{command} although the contactor did not open after a withdrawal")
         if rises and seen.faults:
             self.fail("2 close", f"{command} although {', '.join(sorted(seen.faults))} stands")
-        known = seen.withdrawn_ms is not None and seen.open and seen.pilot
+        known = seen.withdrawn_ms is not None and seen.open and bool(seen.pilots)
         if isinstance(command, Permit | Offer) and rises and not known:
             self.fail("11 boot", f"{command} before EVSE {command.evse} was withdrawn, seen open, and its pilot seen")
         if rises or isinstance(command, Permit):

@@ -146,7 +146,7 @@ class Judge:
                 commanded.meter_silent = isinstance(event, Silent)
             case FaultRaised(code="derating") | FaultCleared(code="derating"):
                 commanded.derated = isinstance(event, FaultRaised)
-            case PilotChanged(pilot="A") if self.hardware.evses[event.evse].plugged:
+            case PilotChanged(pilot="A", connector=connector) if self.hardware.evses[event.evse].in_use == connector:
                 if self._key("TxCtrlr.StopTxOnEVSideDisconnect", "true") == "true":
                     self.permissions.pop(event.evse, None)
 

@@ -217,8 +217,9 @@ class LimitJudge:
 
     def _cable(self, command: Permit | Offer) -> None:
         outlet = self.outlets[command.evse]
-        cable = outlet.cable_amps
-        if cable is not None and outlet.spec.cable == "socket" and command.amps > cable:
+        connector = command.connector if isinstance(command, Permit) else outlet.connector
+        cable = outlet.cables.get(connector)
+        if cable is not None and outlet.cable_at(connector) == "socket" and command.amps > cable:
             self.fail("1 limit", f"{command}: the cable carries {cable} A")
 
     @property

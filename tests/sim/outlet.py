@@ -20,6 +20,7 @@ from tests.sim.car import MIN_AMPS, Behaviour, Car
 from tests.sim.clock import Life, Timeline
 
 Meter = Literal["usual", "rich", "without totals"]
+Cable = Literal["fixed", "socket"]
 PAUSE_PATIENCE_MS = 6_000
 """Without an offer, a contactor still closed after this is opened (IEC 61851-1 A.5.3)."""
 
@@ -31,21 +32,26 @@ class OutletSpec:
     kind: Literal["raw", "smart"]
     max_amps: float
     phases: int = 3
-    cable: Literal["fixed", "socket"] = "fixed"
+    cable: Cable = "fixed"
     bay_detector: bool = False
     signs: bool = False
     """Its meter signs readings."""
+    more: tuple[Cable, ...] = ()
+    """Connectors 2, 3, ... of this EVSE."""
     meter: Meter = "usual"
     """rich: frequency, power factor, export and the share of each phase too; without totals: power by phase only."""
 
     def site(self, evse: int) -> EvseSite:
         """The site entry of this outlet as EVSE `evse`."""
-        connector = Connector(1, "sType2" if self.cable == "socket" else "cType2", self.cable)
+        connectors = tuple(
+            Connector(id, "sType2" if cable == "socket" else "cType2", cable)
+            for id, cable in enumerate((self.cable, *self.more), start=1)
+        )
         return EvseSite(
             evse,
             self.max_amps,
             self.phases,
-            connectors=(connector,),
+            connectors=connectors,
             bay_detector=self.bay_detector,
             signing_meter=self.signs,
         )
@@ -53,7 +59,7 @@ class OutletSpec:
     @property
     def has_lock(self) -> bool:
         """The board retains the plug in its socket."""
-        return self.kind == "raw" and self.cable == "socket"
+        return self.kind == "raw" and "socket" in (self.cable, *self.more)
 
     @property
     def fallback_ms(self) -> int:
@@ -73,7 +79,7 @@ def smart(max_amps: float = 16, phases: int = 3) -> OutletSpec:
     return OutletSpec("smart", max_amps, phases)
 
 
-def raw(max_amps: float = 32, phases: int = 3, cable: Literal["fixed", "socket"] = "fixed") -> OutletSpec:
+def raw(max_amps: float = 32, phases: int = 3, cable: Cable = "fixed") -> OutletSpec:
     """A board on our framed serial protocol."""
     return OutletSpec("raw", max_amps, phases, cable)
 
@@ -155,12 +161,16 @@ class Outlet:
     """What the device itself has found wrong: codes of `hal.faults`."""
     pilot_fault: Pilot | None = None
     """E or F while the pilot line is broken."""
-    cable_amps: float | None = None
-    locked: bool = False
-    """The plug is retained in the socket."""
-    car: Car | None = None
+    connector: int = 1
+    """The connector that has the power path: the first that a car came to, or the one that was permitted."""
+    cars: dict[int, Car] = field(default_factory=dict)
+    """By connector."""
+    cables: dict[int, float | None] = field(default_factory=dict)
+    """Ratings of the loose cables in the sockets."""
+    locks: set[int] = field(default_factory=set)
+    """Connectors whose plug is retained."""
     register: Register = field(default_factory=lambda: Register(1_000_000.0))
-    _behaviour: Behaviour | None = None
+    _behaviours: dict[int, Behaviour] = field(default_factory=dict)
     _life: Life = field(default_factory=Life)
     _coil: bool = False
     _unfed: int = 0
@@ -169,13 +179,41 @@ class Outlet:
     # -------------------------------------------------- what is seen
 
     @property
+    def car(self) -> Car | None:
+        """The car at the connector that has the power path."""
+        return self.cars.get(self.connector)
+
+    @property
+    def cable_amps(self) -> float | None:
+        """Of its cable."""
+        return self.cables.get(self.connector)
+
+    @cable_amps.setter
+    def cable_amps(self, amps: float | None) -> None:
+        self.cables[self.connector] = amps
+
+    @property
+    def locked(self) -> bool:
+        """Its plug is retained in the socket."""
+        return self.connector in self.locks
+
+    @property
     def pilot(self) -> Pilot:
-        """The control pilot state."""
-        if self.pilot_fault is not None:
+        """Its control pilot state."""
+        return self.pilot_at(self.connector)
+
+    def pilot_at(self, connector: int) -> Pilot:
+        """The control pilot state of a connector; without the power path there is no offer, so no C."""
+        here, car = connector == self.connector, self.cars.get(connector)
+        if here and self.pilot_fault is not None:
             return self.pilot_fault
-        if self.car is None:
+        if car is None:
             return "A"
-        return "C" if self.car.s2 else "B"
+        return "C" if car.s2 and here else "B"
+
+    def cable_at(self, connector: int) -> Cable:
+        """How a connector is built."""
+        return (self.spec.cable, *self.spec.more)[connector - 1]
 
     @property
     def tripped(self) -> bool:
@@ -212,26 +250,32 @@ class Outlet:
 
     # -------------------------------------------------- the driver
 
-    def plug(self, car: Car, cable_amps: float | None = None) -> None:
-        """A car is plugged in; a driver with an occupied outlet in front of him does nothing."""
-        if self.car is None:
-            self.car = car
-            self.cable_amps = cable_amps
-            self._behaviour = Behaviour(self.timeline, self.rng, car, self.settle)
+    def plug(self, car: Car, cable_amps: float | None = None, connector: int = 1) -> None:
+        """A car is plugged in; a driver with an occupied connector in front of him does nothing."""
+        if connector not in self.cars:
+            self.cars[connector], self.cables[connector] = car, cable_amps
+            self._behaviours[connector] = Behaviour(self.timeline, self.rng, car, self.settle)
+            if self.car is None:
+                self.connector = connector
             self.settle()
 
-    def unplug(self) -> None:
-        """The plug is pulled, whatever flows; the board drops the permission."""
-        if self._behaviour is not None:
-            self._behaviour.leaves()
-        self.car, self._behaviour, self.cable_amps = None, None, None
-        self.permitted = False
+    def unplug(self, connector: int | None = None) -> None:
+        """The plug is pulled (None: where the power path is), whatever flows; the board drops the permission."""
+        pulled = self.connector if connector is None else connector
+        if (behaviour := self._behaviours.pop(pulled, None)) is not None:
+            behaviour.leaves()
+        self.cars.pop(pulled, None)
+        self.cables[pulled] = None
+        if pulled == self.connector:
+            self.permitted = False
         self.settle()
 
     # -------------------------------------------------- the host
 
-    def permits(self, amps: float) -> None:
-        """May close in C; offers `amps` on the pilot."""
+    def permits(self, amps: float, connector: int = 1) -> None:
+        """May close in C; offers `amps` on the pilot of that connector."""
+        if connector in self.cars and not self.closed:
+            self.connector = connector
         self.permitted, self.lapsed = True, False
         self.offers(amps)
 
@@ -339,8 +383,9 @@ class Outlet:
 
     def settle(self) -> None:
         """Let everything follow what has changed: car, contactor, meter, and whoever watches."""
-        if self._behaviour is not None:
-            self._behaviour.look(self.offered, self.closed and self.powered)
+        for connector, behaviour in list(self._behaviours.items()):
+            here = connector == self.connector
+            behaviour.look(self.offered if here else 0.0, here and self.closed and self.powered)
         self._drive_coil()
         watts = self.amps * self.volts * self.live_phases
         if watts != self.register.watts:

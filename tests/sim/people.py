@@ -56,14 +56,15 @@ class Driver:
         wants: bool = True,
         cable_amps: float | None = None,
         bad: frozenset[str] = frozenset(),
+        connector: int = 1,
     ) -> Driver:
         """Plug in a car that takes `amps` per phase on `phases` phases; `cable_amps`: with its own cable."""
         car = Car(phases, amps, wants, bad=bad)
-        return self._act(lambda: self._outlet.plug(car, cable_amps))
+        return self._act(lambda: self._outlet.plug(car, cable_amps, connector))
 
-    def unplugs(self) -> Driver:
-        """Pull the plug."""
-        return self._act(self._outlet.unplug)
+    def unplugs(self, connector: int | None = None) -> Driver:
+        """Pull the plug (None: of the car that has the power path)."""
+        return self._act(lambda: self._outlet.unplug(connector))
 
     def pauses(self) -> Driver:
         """The car wants no more energy for now."""

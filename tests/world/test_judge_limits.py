@@ -149,7 +149,7 @@ def test_closing_outside_pilot_c() -> None:
         return [TX, Energise(Permit(1, 99, 16, 3))] if event == PilotChanged(1, "B") else []
 
     world = with_a_card(permit).runs(seconds=5)
-    world.outlets[1].car = None
+    world.outlets[1].cars.clear()
     world.outlets[1].closed = False
     world.judge.hardware.evses[1].open = True
     world.outlets[1].on_closing, close = world.outlets[1].on_closing, world.outlets[1].on_closing
