@@ -162,7 +162,7 @@ class Limits:
             watts_per_amp=watts_per_amp(cx, evse),
             efficient=self._efficient(cx, evse),
             priority=evse.priority,
-            turn=self._turns.of(evse.id, cx.ms),
+            turn=self._turns.of(evse.id),
             resting=evse.rested and evse.contactor.state == "armed",
         )
 

@@ -20,6 +20,8 @@ from config_keys import limits
 
 SLACK = 1e-6
 """A, by which floating point may be off."""
+BEHIND = 1 << 62
+"""Place in the queue of who has not come yet; the same at every moment, so that nothing is divided anew for it."""
 ROTATE = "limits.rotate"
 """Name of the deadline at which cars take turns."""
 
@@ -178,9 +180,9 @@ class Turns:
         self._waits: dict[int, int] = {}
         """Since when (monotonic ms) an EVSE gets nothing because others do."""
 
-    def of(self, evse_id: int, now_ms: int) -> int:
-        """Its place in the queue: the lowest is first."""
-        return self._turn.get(evse_id, now_ms)
+    def of(self, evse_id: int) -> int:
+        """Its place in the queue: the lowest is first, who does not wait is behind all."""
+        return self._turn.get(evse_id, BEHIND)
 
     def follow(self, cx: Context, taking: Mapping[int, Taker], bounds: Iterable[Shared]) -> None:
         """Note who has come and gone, and who waits; after RotationInterval the first served goes to the back."""

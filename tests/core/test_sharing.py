@@ -135,9 +135,9 @@ class Queue:
     def at(self, minute: float, *ids: int) -> list[int]:
         cx = Context(self.durable, Instant(round(minute * 60_000)), 1)
         for _ in range(2):
-            takers = {i: taker(i, turn=self.turns.of(i, cx.ms)) for i in ids}
+            takers = {i: taker(i, turn=self.turns.of(i)) for i in ids}
             self.turns.follow(cx, takers, self.bounds)
-        takers = {i: taker(i, turn=self.turns.of(i, cx.ms)) for i in ids}
+        takers = {i: taker(i, turn=self.turns.of(i)) for i in ids}
         parts = split(self.bounds[0], tuple(takers.values()))
         return [i for i in ids if parts[i] > 0]
 

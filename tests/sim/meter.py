@@ -22,6 +22,8 @@ BUSY_MS = 10_000
 """How long after a change the meter is read once a second."""
 GRACE_MS = 3_000
 FRESH_MS = 1_500
+IDLE_MS = 600_000
+"""A meter behind which nothing can flow shows the same for ever: no reading of it is older than this."""
 
 
 class Wire:
@@ -94,7 +96,7 @@ class Meter:
     def merge(self) -> None:
         """Before anything else is heard: the last of the readings that were left out."""
         if self.merges:
-            self.refresh(FRESH_MS)
+            self.refresh(FRESH_MS if self.outlet.car is not None or self.outlet.closed else IDLE_MS)
 
     def _read_in(self, ms: int) -> None:
         self._turn += 1

@@ -45,6 +45,8 @@ class ProtocolJudge:
     _in_flight: Call | None = None
     _decided: dict[str, int] = field(default_factory=dict)
     """What the station wants to say, and since when: it may still wait for the flash."""
+    _ended: int = 0
+    """The last connection that is over: what is said on it reaches nobody."""
     _owed: dict[str, Call] = field(default_factory=dict)
     _asked_for: set[str] = field(default_factory=set)
     _url: str = ""
@@ -53,6 +55,7 @@ class ProtocolJudge:
         """A new process: not registered, nothing in flight."""
         self.registered, self.silent_until_ms = "unknown", 0
         self._in_flight = None
+        self._ended = 0
         self._decided.clear()
         self._owed.clear()
         self._asked_for.clear()
@@ -65,6 +68,7 @@ class ProtocolJudge:
 
     def link_down(self, connection: int) -> None:
         """Nothing more will be answered on this connection."""
+        self._ended = max(self._ended, connection)
         if self._in_flight is not None and self._in_flight.connection == connection:
             self._in_flight = None
         self._owed = {id: call for id, call in self._owed.items() if call.connection != connection}
@@ -110,6 +114,8 @@ class ProtocolJudge:
     def said(self, connection: int, text: str) -> tuple[Call, dict[str, Any]] | None:
         """A frame leaves the station; returns the CALL that it answers, and its result."""
         message, decided_ms = json.loads(text), self._decided.pop(text, self.now_ms())
+        if connection <= self._ended:
+            return None
         if message[0] == 2:
             self._call(connection, decided_ms, *message[1:])
         elif message[0] == 3:

@@ -20,7 +20,7 @@ from tests.sim.outlet import Outlet, OutletSpec, raw, smart
 from tests.sim.world import World
 
 DAY_S = 86_400.0
-BUSY_S = 6_000.0
+BUSY_S = 3_600.0
 """The part of a day in which things happen close together; the rest of it is quiet."""
 FAULT_EVERY_S = 400.0
 QUIET_FAULT_EVERY_S = 6 * 3600.0
@@ -164,7 +164,7 @@ def random_life(seed: int, *, days: int = 7) -> Story:
         scenes += _busy(rng, site, begin, begin + BUSY_S, True)
         scenes += _quiet(rng, site, day * DAY_S)
     plan = _plan(rng, seed, site, keys, days * 24.0, scenes, on_file=rng.random() < 0.15)
-    return Story(replace(plan, merged=True, heartbeat_s=rng.choice((300, 900, 3600))))
+    return Story(replace(plan, merged=True, heartbeat_s=rng.choice((300, 900, 3600, 3600))))
 
 
 def _plan(
