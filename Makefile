@@ -18,7 +18,7 @@ demo: $(VENV)
 test: $(VENV) $(NODE) tools
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# Long runs: SEEDS more simulated days (they accumulate in docs/soak.json), then the long tests of the real process.
+# Long runs: SEEDS more simulated weeks (they accumulate in docs/soak.json), then the long tests of the real process.
 SEEDS ?= 100
 soak: $(VENV) $(NODE) tools
 	$(BIN)/python -m tests.sim.soak --seeds $(SEEDS)

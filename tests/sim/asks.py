@@ -77,11 +77,13 @@ def csms_blocks_a_card(world: World, card: str, seconds: float) -> None:
 
 @verb(weight=1, evse=an_evse, seconds=pick(5, 60, 600))
 def csms_takes_an_evse_out_of_use(world: World, evse: int, seconds: float) -> None:
-    def change(status: str) -> None:
-        world.csms.sends("ChangeAvailability", {"operationalStatus": status, "evse": {"id": evse}})
+    csms_changes_availability(world, evse, "Inoperative")
+    world.later(seconds, lambda: csms_changes_availability(world, evse, "Operative"))
 
-    change("Inoperative")
-    world.later(seconds, lambda: change("Operative"))
+
+def csms_changes_availability(world: World, evse: int, status: str) -> None:
+    """Operative or Inoperative; while there is no link the word is lost."""
+    world.csms.sends("ChangeAvailability", {"operationalStatus": status, "evse": {"id": evse}})
 
 
 HEARTBEAT_INTERVAL = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}

@@ -77,6 +77,8 @@ class Disk:
         self._damages = False
         self._before: tuple[Rows, Tables] = ({}, {})
         """What the last cut would leave if nothing of the last group got through."""
+        self._perhaps: list[_Batch] = []
+        """That group: whether it did is known at the next start."""
         self._pending: list[_Batch] = []
         self._in_flight: list[_Batch] = []
 
@@ -118,7 +120,9 @@ class Disk:
         """The power goes: what was on its way is lost, but for the prefix that `keep` grants."""
         waiting = self._in_flight + self._pending
         kept = {"none": 0, "all": len(waiting), "random": self.rng.randint(0, len(waiting))}[keep]
-        if self.file is not None:
+        if self.file is not None and not self.file.is_open:
+            pass  # nobody was writing
+        elif self.file is not None:
             self._cut_file(self.file, self._in_flight if keep == "random" else waiting[:kept], torn=keep == "random")
         else:
             for batch in waiting[:kept]:
@@ -158,12 +162,13 @@ class Disk:
         pairs = [(batch.step, batch.persist) for batch in unsynced]
         if torn:
             self._before = (dict(self.rows), {name: dict(rows) for name, rows in self.tables.items()})
+            self._perhaps = unsynced
             file.cut(pairs)
         else:
             file.write(pairs)
             file.cut(())
         for batch in unsynced:
-            self._write(batch)
+            self._write(batch, told=not torn)
         if not torn:
             self._before = (self.rows, self.tables)
 
@@ -177,6 +182,10 @@ class Disk:
             self._adopt(rows, found)
         else:
             self._rescue(rows, found)
+        for batch in self._perhaps:
+            if self.owner is not None and all(id in rows for id, _, _ in batch.records):
+                self.owner.written(batch.persist)
+        self._perhaps = []
         return report
 
     def _adopt(self, rows: Rows, tables: Tables) -> None:
@@ -248,7 +257,7 @@ class Disk:
             if self.owner is not None and self.life.alive:
                 tell(self.owner, batch)
 
-    def _write(self, batch: _Batch) -> None:
+    def _write(self, batch: _Batch, *, told: bool = True) -> None:
         for id, kind, body in batch.records:
             if id in self.rows:
                 raise AssertionError(f"record id {id} ({kind}) is already taken by {self.rows[id]}")
@@ -262,7 +271,7 @@ class Disk:
                 rows.pop(key, None)
             else:
                 rows[key] = value
-        if self.owner is not None:
+        if told and self.owner is not None:
             self.owner.written(batch.persist)
 
 

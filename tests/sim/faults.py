@@ -222,7 +222,11 @@ def meter_counter_is_frozen(world: World, evse: int, seconds: float) -> None:
 
 @verb(weight=1, evse=an_evse, seconds=pick(10, 600))
 def meter_counter_rolls_over(world: World, evse: int, seconds: float) -> None:
-    """It starts again at zero; the host does not believe it until it was started anew."""
+    """It starts again at zero; the host does not believe it until it was started anew.
+
+    What was counted since the last record is lost with the old process.
+    """
+    world.judge.untold(evse, STEP_WH)
     world.outlets[evse].register.rolls_over(world.now_ms)
     world.later(seconds, lambda: agent_is_killed(world, 1))
 

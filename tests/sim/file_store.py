@@ -54,6 +54,11 @@ class FileStore:
     def _path(self) -> Path:
         return self._root / str(self._number) / "store.db"
 
+    @property
+    def is_open(self) -> bool:
+        """A process uses it."""
+        return self._journal is not None
+
     def open(self) -> tuple[list[Record], Tables, StoreReported]:
         """A process starts: what the journal makes of the file."""
         self._path.parent.mkdir(exist_ok=True)
@@ -71,8 +76,7 @@ class FileStore:
 
     def cut(self, unsynced: Iterable[Batch]) -> None:
         """The power goes while this group is being written: any part of its bytes may be on flash."""
-        if self._journal is None:
-            return
+        assert self._journal is not None
         before = self._bytes()
         self.write(unsynced)
         after = self._bytes()

@@ -23,6 +23,8 @@ DAY_S = 86_400.0
 BUSY_S = 3_600.0
 """The part of a day in which things happen close together; the rest of it is quiet."""
 FAULT_EVERY_S = 400.0
+CROWDED_S = 120.0
+"""Between faults in the short stories of the ordinary tests."""
 QUIET_FAULT_EVERY_S = 6 * 3600.0
 OVERNIGHT = 0.3
 PROBE_WITHIN_S = 240.0
@@ -125,6 +127,8 @@ class Story:
         world = self.world
         for purpose in (asks.MAX, asks.DEFAULT):
             asks.csms_clears_limits(world, purpose)
+        for evse in world.outlets:
+            asks.csms_changes_availability(world, evse, "Operative")
         world.runs(seconds=30)
         for evse, outlet in world.outlets.items():
             world.ev(evse).plugs_in(cable_amps=32.0).after(seconds=3).presents("04FEED")
@@ -146,12 +150,13 @@ def _bound(scene: Scene, world: World) -> Any:
 # -------------------------------------------------- drawing
 
 
-def random_story(seed: int, *, hours: float = 2, faults: bool = True) -> Story:
-    """Some busy hours, not yet told."""
+def random_story(seed: int, *, hours: float = 0.5, faults: bool = True) -> Story:
+    """A busy half hour in which fault follows on fault, not yet told."""
     rng = Random(f"story {seed}")
     site, keys = rng.choice(SITES), _keys(rng)
-    scenes = _busy(rng, site, 0.0, hours * 3600, faults)
-    return Story(_plan(rng, seed, site, keys, hours, scenes, on_file=rng.random() < 0.15))
+    scenes = _busy(rng, site, 0.0, hours * 3600, CROWDED_S if faults else 0.0)
+    plan = _plan(rng, seed, site, keys, hours, scenes, on_file=rng.random() < 0.15)
+    return Story(replace(plan, merged=rng.random() < 0.8))
 
 
 def random_life(seed: int, *, days: int = 7) -> Story:
@@ -161,7 +166,7 @@ def random_life(seed: int, *, days: int = 7) -> Story:
     scenes: list[Scene] = []
     for day in range(days):
         begin = day * DAY_S + rng.uniform(0, DAY_S - BUSY_S)
-        scenes += _busy(rng, site, begin, begin + BUSY_S, True)
+        scenes += _busy(rng, site, begin, begin + BUSY_S, FAULT_EVERY_S)
         scenes += _quiet(rng, site, day * DAY_S)
     plan = _plan(rng, seed, site, keys, days * 24.0, scenes, on_file=rng.random() < 0.15)
     return Story(replace(plan, merged=True, heartbeat_s=rng.choice((300, 900, 3600, 3600))))
@@ -175,15 +180,16 @@ def _plan(
     return Plan(seed, site, keys, hours, tuple(kept), on_file=on_file)
 
 
-def _busy(rng: Random, site: tuple[OutletSpec, ...], from_s: float, until_s: float, faults: bool) -> list[Scene]:
+def _busy(rng: Random, site: tuple[OutletSpec, ...], from_s: float, until_s: float, every_s: float) -> list[Scene]:
+    """Visitors at every EVSE, and a fault each `every_s` on average (0: none)."""
     evses = range(1, len(site) + 1)
     scenes: list[Scene] = []
     for evse in evses:
-        at = from_s + rng.uniform(15, 600)
+        at = from_s + rng.uniform(15, 300)
         while at < until_s - 600:
             scenes += (visit := visits.visit(rng, evse, at))
             at = visit[-1].at_s + rng.expovariate(1 / 600) + 5
-    return scenes + (_mishaps(rng, evses, from_s, until_s - 300, FAULT_EVERY_S) if faults else [])
+    return scenes + (_mishaps(rng, evses, from_s, until_s - 300, every_s) if every_s else [])
 
 
 def _quiet(rng: Random, site: tuple[OutletSpec, ...], from_s: float) -> list[Scene]:

@@ -182,6 +182,7 @@ class World:
 
     def heals(self) -> None:
         """Nothing is broken any more, and a technician has been there where one was needed."""
+        self.cut_at = 0
         self.network.heals()
         self.csms.heals()
         self.disk.full = self.disk.dead = False
