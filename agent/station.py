@@ -47,6 +47,9 @@ class Handlers:
         self.answers = self._of(blocks, "answers")
         self.sends = self._of(blocks, "sends")
         self.follows = self._of(blocks, "follows")
+        asked_for = self._of(blocks, "triggers")
+        for block in blocks:
+            block.triggers = asked_for
         self.most_bytes = {action: getattr(answer, MOST_BYTES) for action, answer in self.answers.items()}
 
     def _of(self, blocks: Iterable[Block], role: str) -> dict[str, Handler]:

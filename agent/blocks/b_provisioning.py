@@ -7,7 +7,7 @@ from typing import Any
 from agent.blocks.variables import info, where
 from agent.core.context import Context
 from agent.core.variables import Outcome
-from agent.protocol.block import Block, answers, too_many
+from agent.protocol.block import Block, answers, too_many, triggers
 from agent.protocol.errors import Violation
 from agent.protocol.v201 import call, call_result, datatypes
 from config_keys import device
@@ -33,6 +33,10 @@ class Provisioning(Block):
         outcomes = self.charger.variables.write_all(cx, wanted)
         results = [self._set(one, made) for one, made in zip(request.set_variable_data, outcomes, strict=True)]
         return call_result.SetVariables(set_variable_result=results)
+
+    @triggers("BootNotification")
+    def boot(self, request: call.TriggerMessage, cx: Context) -> bool:
+        return self.charger.registration.trigger(cx)
 
     def _got(self, asked: Any, outcome: Outcome) -> datatypes.GetVariableResultType:
         return datatypes.GetVariableResultType(

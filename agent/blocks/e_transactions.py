@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Token
-from agent.protocol.block import Block, answers, follows, moment, sends
+from agent.protocol.block import Block, answers, follows, moment, sends, triggers
 from agent.protocol.metervalue import meter_value
 from agent.protocol.token import id_token_info, languages
 from agent.protocol.v201 import call, call_result, datatypes
@@ -41,6 +41,10 @@ class Transactions(Block):
             stopped_reason=data.get("stopped"),
             remote_start_id=data.get("remote_start_id"),
         )
+
+    @triggers("TransactionEvent")
+    def asked_for(self, request: call.TriggerMessage, cx: Context) -> bool:
+        return self.charger.sampling.trigger_events(cx, request.evse.id if request.evse else None)
 
     @follows("transaction_event")
     def answered(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.core.context import Context
@@ -37,25 +36,11 @@ class RemoteControl(Block):
         verdict = self.charger.remote.stop(cx, request.transaction_id)
         return call_result.RequestStopTransaction(status=_status(verdict), status_info=_info(verdict))
 
-
     @answers("TriggerMessage")
     def trigger(self, request: call.TriggerMessage, cx: Context) -> call_result.TriggerMessage:
-        """F06: each message that can be asked for says whether it comes."""
-        wanted = self._triggers.get(str(request.requested_message))
-        if wanted is None:
-            return call_result.TriggerMessage(status=_triggered(None))
-        evse = request.evse
-        return call_result.TriggerMessage(status=_triggered(wanted(cx, evse.id if evse else None)))
-
-    @property
-    def _triggers(self) -> Mapping[str, Callable[[Context, int | None], bool]]:
-        return {
-            "BootNotification": lambda cx, evse: self.charger.registration.trigger(cx),
-            "Heartbeat": lambda cx, evse: self.charger.beat(cx),
-            "MeterValues": self.charger.sampling.trigger_values,
-            "TransactionEvent": self.charger.sampling.trigger_events,
-            "StatusNotification": lambda cx, evse: self.charger.is_online and self.charger.availability.tell(evse),
-        }
+        """F06: each block knows whether what it sends can come now."""
+        wanted = self.triggers.get(str(request.requested_message))
+        return call_result.TriggerMessage(status=_triggered(wanted(request, cx) if wanted else None))
 
 
 def _triggered(comes: bool | None) -> Any:

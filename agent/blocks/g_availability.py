@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.core.context import Context
-from agent.protocol.block import Block, answers, follows, moment, sends
+from agent.protocol.block import Block, answers, follows, moment, sends, triggers
 from agent.protocol.v201 import call, call_result, datatypes
 
 
@@ -32,6 +32,17 @@ class Availability(Block):
             evse_id=data["evse"],
             connector_id=data["connector"],
         )
+
+    @triggers("StatusNotification")
+    def status_asked_for(self, request: call.TriggerMessage, cx: Context) -> bool:
+        """Without a connector: of all connectors of the EVSE; without an EVSE: of the station (F06.FR.12)."""
+        evse = request.evse
+        place = (evse.id, evse.connector_id) if evse else (None, None)
+        return self.charger.is_online and self.charger.availability.tell(*place)
+
+    @triggers("Heartbeat")
+    def heartbeat_asked_for(self, request: call.TriggerMessage, cx: Context) -> bool:
+        return self.charger.beat(cx)
 
     @sends("Heartbeat")
     def heartbeat(self, data: Mapping[str, Any], cx: Context) -> call.Heartbeat:

@@ -34,7 +34,7 @@ class Availability:
 
     def change(self, cx: Context, evse_id: int | None, connector_id: int | None, *, operative: bool) -> Verdict:
         """ChangeAvailabilityRequest; while somebody charges it is Scheduled (G03.FR.05, G04.FR.06)."""
-        places = [p for p in self._places() if evse_id in (None, p[0]) and connector_id in (None, p[1])]
+        places = self._named(evse_id, connector_id)
         if not places:
             known = evse_id in self._evses
             return Verdict("Rejected", "UnknownConnectorId" if known else "UnknownEvse", "there is no such place")
@@ -51,6 +51,9 @@ class Availability:
 
     def _places(self) -> Iterator[Place]:
         return ((evse.id, plug.id) for evse in self._evses.values() for plug in evse.site.connectors)
+
+    def _named(self, evse_id: int | None, connector_id: int | None) -> list[Place]:
+        return [p for p in self._places() if evse_id in (None, p[0]) and connector_id in (None, p[1])]
 
     def _is_out(self, evse: int, connector: int) -> bool:
         return not self._out.isdisjoint((_name(None, None), _name(evse, None), _name(evse, connector)))
@@ -122,9 +125,9 @@ class Availability:
         """B01.FR.05: every connector's status is due again."""
         self._told.clear()
 
-    def tell(self, evse_id: int | None) -> bool:
-        """The status of an EVSE's connectors (None: of all) is asked for; False when there is no such EVSE."""
-        places = [place for place in self._places() if evse_id in (None, place[0])]
+    def tell(self, evse_id: int | None, connector_id: int | None) -> bool:
+        """The status of a connector (None: of all) is asked for; False when there is no such place."""
+        places = self._named(evse_id, connector_id)
         for place in places:
             self.void(place)
         return bool(places)

@@ -127,10 +127,11 @@ class Transactions:
         self._event(cx, evse, running, "Updated", cause, [*self._begin(cx, evse, running), value], at_ms=at_ms)
 
     def asked_for(self, cx: Context, evse: Evse, value: dict[str, Any] | None) -> bool:
-        """F06.FR.07: an event about how it stands now, with a sample if there is one; False without a transaction."""
+        """F06.FR.07: how it stands now and where, with a sample if there is one; False without a transaction."""
         running = evse.tx
         if running is None or not running.takes_samples:
             return False
+        running.untold |= {"evse"} if running.placed else set()
         self._event(cx, evse, running, "Updated", Cause.ASKED_FOR, [value] if value is not None else [])
         return True
 

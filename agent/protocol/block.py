@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from agent.core.charger import Charger
@@ -18,11 +18,14 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 class Block:
     """Base of the blocks A to P. Handlers turn OCPP types into core calls and core facts into OCPP types."""
 
+    triggers: Mapping[str, Callable[[Any, Context], bool | None]] = {}
+    """What TriggerMessage can ask for: the `@triggers` methods of all blocks."""
+
     def __init__(self, charger: Charger) -> None:
         self.charger = charger
 
     def handlers(self, role: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        """(action or name, bound method) of every handler with this role: answers, sends or follows."""
+        """(action or name, bound method) of every handler with this role: answers, sends, follows or triggers."""
         for name in dir(type(self)):
             wanted = getattr(getattr(type(self), name), f"__{role}__", None)
             if wanted is not None:
@@ -50,6 +53,15 @@ def sends(action: str) -> Callable[[Handler], Handler]:
 def follows(name: str) -> Callable[[Handler], Handler]:
     """The method takes the answer to the call that named it: (response, call data, call context, context)."""
     return _mark("follows", name)
+
+
+def triggers(message: str) -> Callable[[Handler], Handler]:
+    """The method makes `message` come when TriggerMessage asks for it (F06): (request, context) -> bool | None.
+
+    True: it comes, behind the answer (F06.FR.04); False: it cannot come now (Rejected); None: this station never
+    sends it (NotImplemented). A message without such a method is not implemented either (F06.FR.08).
+    """
+    return _mark("triggers", message)
 
 
 def too_many(items: int, most: int) -> Violation | None:

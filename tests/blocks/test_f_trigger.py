@@ -39,7 +39,7 @@ def test_a_transaction_event_tells_how_it_stands() -> None:
     status, asked_s = trigger(world, "TransactionEvent", evse={"id": 1})
     [event] = [payload for at, payload in heard(world, "TransactionEvent") if at >= asked_s]
     assert status == "Accepted" and (event["eventType"], event["triggerReason"]) == ("Updated", "Trigger")
-    assert event["transactionInfo"]["chargingState"] == "Charging"
+    assert event["transactionInfo"]["chargingState"] == "Charging" and event["evse"] == {"id": 1, "connectorId": 1}
     sampled = event["meterValue"][0]["sampledValue"]
     assert {(one["measurand"], one["context"]) for one in sampled} == {("Power.Active.Import", "Trigger")}
     world.settles()
@@ -72,6 +72,20 @@ def test_a_status_comes_though_it_has_not_changed() -> None:
     world = idle(TWO)
     status, asked_s = trigger(world, "StatusNotification", evse={"id": 2, "connectorId": 1})
     assert status == "Accepted" and statuses(world, asked_s) == [(2, "Available")]
+
+
+@req("F06.FR.12")
+def test_a_status_without_a_place_is_told_of_all_connectors() -> None:
+    world = idle(TWO)
+    status, asked_s = trigger(world, "StatusNotification")
+    assert status == "Accepted" and statuses(world, asked_s) == [(1, "Available"), (2, "Available")]
+
+
+@req("F06.FR.05", "F06.FR.12")
+def test_a_status_of_a_connector_that_is_not_there_is_rejected() -> None:
+    world = idle(TWO)
+    status, asked_s = trigger(world, "StatusNotification", evse={"id": 1, "connectorId": 2})
+    assert status == "Rejected" and statuses(world, asked_s) == []
 
 
 @req("B05.FR.10")
