@@ -103,10 +103,14 @@ class Values:
 
     def __getitem__(self, key: Key[T]) -> T:
         """The value of a station-wide key."""
-        return self.at(key)
+        value = self._values.get((key, None, None))
+        return self.at(key) if value is None else value
 
     def at(self, key: Key[T], evse: int | None = None, connector: int | None = None) -> T:
         """The value at a place; AssertionError when there is none."""
+        value: T | None = self._values.get((key, evse, connector))
+        if value is not None:
+            return value
         value = self.get(key, evse, connector)
         assert value is not None, f"{format_name(key, evse, connector)} has no value"
         return value

@@ -187,6 +187,8 @@ class Displays:
 
     def _pages(self, cx: Context, site: DisplaySite) -> tuple[Page, ...]:
         """The front-most rotation (O01.FR.12 to FR.15)."""
+        if not self._messages:
+            return ()
         utc, states = cx.utc(), self._states(site)
         due = [m for m in self._messages.values() if self._belongs(m, site) and m.is_due(utc)]
         due = [m for m in due if m.state is None or m.state in states]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from agent.core.context import Context
 from agent.core.evse import Evse
@@ -40,10 +41,14 @@ def grid_phases(cx: Context, evse: Evse, lines: Iterable[int] | None = None) -> 
 
     PhaseRotation names, for L1 to L3 in turn, the phase R, S or T of what is before; x is not connected.
     """
-    outer = cx.keys[physical.STATION_PHASE_ROTATION]
-    inner = cx.keys.at(physical.EVSE_PHASE_ROTATION, evse.id)
     used = range(1, evse.site.phases + 1) if lines is None else lines
-    letters = [outer["RST".index(letter)] for letter in (inner[line - 1] for line in used) if letter != "x"]
+    inner = cx.keys.at(physical.EVSE_PHASE_ROTATION, evse.id)
+    return _rotated(cx.keys[physical.STATION_PHASE_ROTATION], inner, tuple(used))
+
+
+@lru_cache(maxsize=64)
+def _rotated(outer: str, inner: str, lines: tuple[int, ...]) -> frozenset[int]:
+    letters = [outer["RST".index(letter)] for letter in (inner[line - 1] for line in lines) if letter != "x"]
     return frozenset("RST".index(letter) for letter in letters if letter != "x") or ALL
 
 

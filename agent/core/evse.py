@@ -215,17 +215,17 @@ class Evse:
     """The step of a permission that the device has not confirmed yet: it may still wait for the flash."""
     plugs: dict[int, Plug] = field(init=False)
     """Every connector by its id."""
+    id: int = field(init=False)
+    _first: Plug = field(init=False)
     contactor: Contactor = field(init=False)
     session: Session = field(init=False)
 
     def __post_init__(self) -> None:
+        self.id = self.site.id
         self.plugs = {connector.id: Plug(connector) for connector in self.site.connectors}
+        self._first = next(iter(self.plugs.values()))
         self.contactor = Contactor(self)
         self.session = Session(self)
-
-    @property
-    def id(self) -> int:
-        return self.site.id
 
     @property
     def occupied(self) -> bool:
@@ -281,7 +281,7 @@ class Evse:
     @property
     def plug(self) -> Plug:
         """The connector in use or used last, else the first."""
-        return self.plugs.get(self.connector) or next(iter(self.plugs.values()))
+        return self.plugs.get(self.connector) or self._first
 
     @property
     def pilot(self) -> Pilot | None:

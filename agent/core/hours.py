@@ -27,6 +27,9 @@ class Hours:
 
     def claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
         """A pause outside the default hours, and during the delay after a schedule's pause."""
+        if not (cx.keys[limits.DEFAULT_HOURS] or cx.keys[limits.RANDOM_DELAY] or self._until):
+            self._paused.clear()
+            return
         told = list(self._profiles(cx, evse))
         outside = not told and self._outside(cx)
         if outside:

@@ -76,6 +76,8 @@ class _Setpoint:
 
     def exposure(self, now_ms: int) -> float:
         """The most that the EV may still draw."""
+        if not self.older:
+            return self.amps
         return max((self.amps, *(amps for until, amps in self.older if until > now_ms)))
 
     def becomes(self, amps: float, now_ms: int) -> None:
@@ -93,6 +95,14 @@ class Round(NamedTuple):
     bounds: tuple[Shared, ...]
     takers: dict[int, Taker]
     taking: frozenset[int]
+
+
+class _Judged(NamedTuple):
+    """A verdict, what it was found from, and until when (monotonic ms) no claim in it lapses."""
+
+    inputs: tuple[Any, ...]
+    until_ms: float
+    verdict: Verdict
 
 
 class Limits:
@@ -117,6 +127,7 @@ class Limits:
         self._efficient = efficient
         self._setpoints = {evse_id: _Setpoint() for evse_id in evses}
         self._turns = Turns()
+        self._judged: dict[int, _Judged] = {}
         self.verdicts: dict[int, Verdict] = {}
 
     def local(self, cx: Context, evse: Evse) -> list[Claim]:
@@ -138,6 +149,7 @@ class Limits:
             locking = evse.needs_lock and not evse.plug.locked
             evse.held = evse.session.state in ("ready", "pausing") and not locking
             self._command(cx, evse, verdict)
+        self._wake(cx)
 
     # ---------------------------------------------------------------------------------------- judging
 
@@ -167,23 +179,33 @@ class Limits:
         )
 
     def _verdict(self, cx: Context, evse: Evse, seen: Round) -> Verdict:
-        claims = [*seen.own[evse.id], *(c for bound in seen.bounds for c in self._part(cx, evse, bound, seen))]
+        """What follows from the claims; found anew only when something that it follows from has changed."""
+        drawn = {i: setpoint.exposure(cx.ms) for i, setpoint in self._setpoints.items()}
+        inputs = (seen.own[evse.id], seen.bounds, seen.takers, seen.taking, drawn)
+        known = self._judged.get(evse.id)
+        if known is not None and cx.ms < known.until_ms and known.inputs == inputs:
+            return Verdict(known.verdict.amps, known.verdict.owner, known.verdict.claims, cx.ms)
+        verdict = self._find(cx, evse, seen, drawn)
+        lapses = (claim.until_ms for claim in verdict.claims if claim.until_ms is not None and claim.until_ms > cx.ms)
+        self._judged[evse.id] = _Judged(inputs, min(lapses, default=math.inf), verdict)
+        return verdict
+
+    def _find(self, cx: Context, evse: Evse, seen: Round, drawn: Mapping[int, float]) -> Verdict:
+        claims = [*seen.own[evse.id], *(c for bound in seen.bounds for c in self._part(evse, bound, seen, drawn))]
         lowest = min(claims, key=lambda claim: claim.at(cx.ms))
         amps = math.floor(lowest.at(cx.ms) / STEP_AMPS + 1e-6) * STEP_AMPS
         if amps < cx.keys[site.EV_MINIMUM]:
             amps = 0.0
         return Verdict(round(amps, 1), lowest.owner, tuple(claims), cx.ms)
 
-    def _part(self, cx: Context, evse: Evse, bound: Shared, seen: Round) -> Iterable[Claim]:
+    def _part(self, evse: Evse, bound: Shared, seen: Round, drawn: Mapping[int, float]) -> Iterable[Claim]:
         """A fair, stable part of a shared bound, and never what others may still be drawing."""
         me = seen.takers[evse.id]
         me = me._replace(ceiling=max(me.ceiling, me.least))
         rivals = [me if i == me.id else seen.takers[i] for i in sorted(seen.taking | {me.id})]
-        drawn = {i: setpoint.exposure(cx.ms) for i, setpoint in self._setpoints.items()}
         free = room(bound, me, drawn, (t for t in seen.takers.values() if t.id != me.id))
         if free == math.inf:
             return
-        self._wake(cx)
         others = sum(amps for i, amps in drawn.items() if i != me.id)
         why = f"{bound.limit:g} {bound.unit} shared by {len(rivals)}; others may draw {others:g} A. {bound.why}"
         yield Claim(bound.owner, min(free, split(bound, tuple(rivals))[me.id]), why=why.strip())
@@ -194,7 +216,7 @@ class Limits:
 
     def _wake(self, cx: Context) -> None:
         """Step again when an EV's older setpoint no longer counts."""
-        lapses = [until for s in self._setpoints.values() for until, _ in s.older if until > cx.ms]
+        lapses = [until for s in self._setpoints.values() if s.older for until, _ in s.older if until > cx.ms]
         if lapses:
             cx.timers.set("limits.share", min(lapses))
 

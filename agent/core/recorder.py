@@ -11,6 +11,7 @@ from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.limits import Verdict
 
+_NOTHING = (None, None, None)
 KEPT = 400
 """Changes kept per EVSE, about 600 bytes each; the oldest go."""
 
@@ -31,15 +32,19 @@ class Recorder:
 
     def __init__(self, evses: Mapping[int, Evse]) -> None:
         self._changes: dict[int, list[_Change]] = {evse: [] for evse in evses}
-        self._seen: dict[int, tuple[Any, ...]] = {}
+        self._seen: dict[int, tuple[Any, Any, Any]] = {}
+        """What was recorded last; a verdict whose claims are the very same ones was not found anew."""
 
     def follow(self, cx: Context, evse: Evse, verdict: Verdict) -> None:
         """At the end of a step: keep what has changed."""
-        bounds = tuple((claim.owner, claim.at(cx.ms), claim.why) for claim in verdict.claims)
-        now = (verdict.amps, evse.commanded_amps, evse.session.state, evse.contactor.state, bounds)
-        if self._seen.get(evse.id) == now:
+        now = (verdict.amps, evse.commanded_amps, evse.session.state, evse.contactor.state)
+        told, claims, seen = self._seen.get(evse.id, _NOTHING)
+        if told == now and claims is verdict.claims:
             return
-        self._seen[evse.id] = now
+        bounds = tuple((claim.owner, claim.at(cx.ms), claim.why) for claim in verdict.claims)
+        self._seen[evse.id] = (now, verdict.claims, bounds)
+        if (told, seen) == (now, bounds):
+            return
         changes = self._changes[evse.id]
         changes.append(_Change(cx.ms, json.dumps(explain(cx, evse, verdict), separators=(",", ":"))))
         del changes[:-KEPT]

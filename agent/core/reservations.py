@@ -234,6 +234,10 @@ class Reservations:
         }
 
     def _mark(self) -> None:
+        if not self._all:
+            for evse in self._evses.values():
+                evse.reserved = False
+            return
         named = {r.evse for r in self._all.values()}
         free, places = self._free(), [r for r in self._all.values() if r.evse is None]
         for evse in self._evses.values():
