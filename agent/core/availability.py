@@ -56,7 +56,9 @@ class Availability:
         return [p for p in self._places() if evse_id in (None, p[0]) and connector_id in (None, p[1])]
 
     def _is_out(self, evse: int, connector: int) -> bool:
-        return bool(self._out) and not self._out.isdisjoint((_name(None, None), _name(evse, None), _name(evse, connector)))
+        if not self._out:
+            return False
+        return not self._out.isdisjoint((_name(None, None), _name(evse, None), _name(evse, connector)))
 
     def _close(self, evse: Evse) -> None:
         """An EVSE without an operative connector takes nobody new."""
