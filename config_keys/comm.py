@@ -16,7 +16,7 @@ FILE_TRANSFER_PROTOCOLS = key(
     "OCPPCommCtrlr.FileTransferProtocols",
     MemberList(("FTP", "FTPS", "HTTP", "HTTPS", "SFTP")),
     access=RO,
-    default="HTTP,HTTPS",
+    default="FTP,FTPS,HTTP,HTTPS",
     alias16="SupportedFileTransferProtocols",
     doc="Protocols that firmware downloads and log uploads can use.",
 )

@@ -6,5 +6,6 @@ from state_machines.contactor import CONTACTOR
 from state_machines.link import LINK
 from state_machines.registration import REGISTRATION
 from state_machines.session import SESSION
+from state_machines.upload import UPLOAD
 
-TABLES = (LINK, REGISTRATION, SESSION, CONTACTOR)
+TABLES = (LINK, REGISTRATION, SESSION, CONTACTOR, UPLOAD)

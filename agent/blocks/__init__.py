@@ -18,6 +18,7 @@ from agent.blocks.j_metering import Metering
 from agent.blocks.k_smart_charging import SmartCharging
 from agent.blocks.m_certificates import CertificateManagement
 from agent.blocks.n_customer import CustomerInformation
+from agent.blocks.n_logs import Logs
 from agent.blocks.n_monitoring import Monitoring
 from agent.blocks.o_display import DisplayMessages
 from agent.blocks.p_data_transfer import DataTransfer
@@ -39,6 +40,7 @@ BLOCKS = (
     SmartCharging,
     Monitoring,
     CustomerInformation,
+    Logs,
     CertificateManagement,
     DisplayMessages,
     DataTransfer,

@@ -54,6 +54,8 @@ from agent.core.site import Site
 from agent.core.tariffs import TABLE as COSTS
 from agent.core.tariffs import Tariffs
 from agent.core.transactions import Transactions, sample_timer
+from agent.core.uploads import TABLE as UPLOADS
+from agent.core.uploads import Uploads
 from agent.core.variables import Variables
 from config_keys import aligned, clock, comm, sampled, tx
 from config_keys.key import Key
@@ -98,6 +100,7 @@ class Charger:
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
         self.security = SecurityEvents(self.outbox, stored.get(security.TABLE, {}))
+        self.uploads = Uploads(self.jobs, self.outbox, stored.get(UPLOADS, {}), lambda: self.can_store)
         self.stagger = failsafe.Stagger()
         self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed)
         self.complaints += self.energy.complaints
@@ -201,6 +204,7 @@ class Charger:
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.displays.start(cx)
         self.certificates.start(cx)
+        self.uploads.start(cx)
         self.monitoring.start(cx)
         self.network_profiles.start(cx)
         self.energy.start(cx, {t.id for t in self.recovered.running})
@@ -229,6 +233,7 @@ class Charger:
         self.energy.tell(cx)
         self.availability.settle(cx)
         self.security.settle(cx)
+        self.uploads.settle(cx)
         self.reports.settle(cx)
         self.displays.settle(cx)
         self.monitoring.settle(cx)
@@ -309,6 +314,8 @@ class Charger:
             self.availability.void((context["place"][0], context["place"][1]))
         elif then == "security_event" and refused:
             self.security.told(cx, context["number"])
+        elif then == "log_status":
+            self.uploads.unanswered(cx, context["number"], refused=refused)
         elif then == "page":
             self.reports.void(cx, refused=refused)
         elif then == "reservation":
@@ -359,6 +366,7 @@ class Charger:
         named: dict[str, Callable[[Context], None]] = {
             self.link.deadline_name: self.link.expire,
             self.registration.deadline_name: self.registration.expire,
+            self.uploads.deadline_name: self.uploads.expire,
             "heartbeat": self._beat,
             TRIAL_TIMER: self.settings.proven,
             "store.retry": self._write_again,

@@ -24,6 +24,7 @@ WORKERS: dict[str, str] = {
     "certificates.install": "agent.io.pki:install",
     "certificates.delete": "agent.io.pki:delete",
     "certificates.list": "agent.io.pki:listing",
+    "logs.upload": "agent.io.uploads:upload",
     "network.try": "agent.io.trial:connect",
 }
 """Kind of job: module and function of its worker."""
