@@ -1,4 +1,4 @@
-"""F: start and stop from afar, and messages that are asked for."""
+"""F: start, stop and unlock from afar, and messages that are asked for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Token
-from agent.core.remote import RemoteStart, Verdict
+from agent.core.remote import RemoteStart, Unlocking, Verdict
 from agent.protocol.block import Block, answers
+from agent.protocol.later import Later
 from agent.protocol.profile import to_profile
 from agent.protocol.v201 import call, call_result, datatypes
 from config_keys import smart_charging
 
 
 class RemoteControl(Block):
-    """F01, F02, F03, F06."""
+    """F01, F02, F03, F05, F06."""
 
     @answers("RequestStartTransaction")
     def start(
@@ -36,11 +37,26 @@ class RemoteControl(Block):
         verdict = self.charger.remote.stop(cx, request.transaction_id)
         return call_result.RequestStopTransaction(status=_status(verdict), status_info=_info(verdict))
 
+    @answers("UnlockConnector")
+    def unlock(self, request: call.UnlockConnector, cx: Context) -> call_result.UnlockConnector | Later:
+        """F05: the answer comes when the lock has moved, or has not in time."""
+        later = Later()
+        known = self.charger.remote.unlock(
+            cx, request.evse_id, request.connector_id, lambda cx, end: later.answer(cx, _unlocked(end))
+        )
+        return later if known is None else _unlocked(known)
+
     @answers("TriggerMessage")
     def trigger(self, request: call.TriggerMessage, cx: Context) -> call_result.TriggerMessage:
         """F06: each block knows whether what it sends can come now."""
         wanted = self.triggers.get(str(request.requested_message))
         return call_result.TriggerMessage(status=_triggered(wanted(request, cx) if wanted else None))
+
+
+def _unlocked(end: Unlocking) -> call_result.UnlockConnector:
+    status: Any = end.status
+    info = datatypes.StatusInfoType(end.code, end.info) if end.code else None
+    return call_result.UnlockConnector(status=status, status_info=info)
 
 
 def _triggered(comes: bool | None) -> Any:

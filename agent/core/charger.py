@@ -118,7 +118,9 @@ class Charger:
         )  # fmt: skip
         self.network_profiles = Profiles(site.network, stored.get(NETWORK, {}), keys)
         self.registration = Registration(site, self.outbox, self._answered, self._accepted)
-        self.remote = Remote(self.evses, self.authorizer, self.schedules, self.registration, self.reservations)
+        self.remote = Remote(
+            self.evses, self.authorizer, self.schedules, self.registration, self.reservations, self.locks
+        )
         self.availability = Availability(self.evses, self.outbox, stored.get(INOPERATIVE, {}))
         self.tariffs = Tariffs(stored.get(COSTS, {}))
         self.displays = Displays(

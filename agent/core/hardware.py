@@ -279,6 +279,8 @@ class Devices:
 
     def _applied(self, cx: Context, event: ports.Applied) -> None:
         evse = self._charger.evses.get(event.evse)
+        if evse is not None and event.what == "setlock":
+            self._charger.locks.applied(evse, event.step)
         if evse is None or event.what not in ("permit", "offer", "withdraw"):
             return
         evse.applied_amps = event.amps

@@ -1,9 +1,17 @@
-"""The retention of loose plugs: locked before current flows, released at a normal end, kept for its owner else."""
+"""The retention of loose plugs: locked before current flows, released at a normal end, kept for its owner else.
+
+What the hardware does not report is not believed: a lock that does not move has failed (G05), is told again and
+again, and a release that the CSMS asks for is answered when the lock has answered (F05).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from agent.core.context import Context
 from agent.core.evse import Evse, Token
+from agent.core.plugs import Plug
 from config_keys import comm
 from hal.ports import SetLock
 from state_machines.reasons import Cause
@@ -11,16 +19,38 @@ from state_machines.reasons import Cause
 Place = tuple[int, int]
 """EVSE and connector."""
 LOCKED_STATES = ("ready", "powered", "pausing", "stopping")
+TRAVEL_S = 5.0
+"""How long a lock may take, its telegrams included; Phoenix Contact and Walther drives need below 1 s."""
+AGAIN_S = {True: 5.0, False: 30.0}
+"""When a lock that did not close (a driver stands there and pushes) or open is told again."""
+
+
+class Told(NamedTuple):
+    """What a lock was told, in which step, and when it must have obeyed."""
+
+    locked: bool
+    step: int
+    until_ms: int
+
+
+class Asked(NamedTuple):
+    """A release that the CSMS waits for."""
+
+    step: int
+    until_ms: int
+    done: Callable[[Context, bool], None]
 
 
 class Locks:
     """Commands the lock of each EVSE with a socket; fixed cables have none."""
 
     def __init__(self) -> None:
-        self._told: dict[Place, tuple[bool, int]] = {}
-        """What each was told, and in which step."""
+        self._told: dict[Place, Told] = {}
         self._owner: dict[Place, Token] = {}
         """Whose cable stays locked until that token is presented (E05.FR.11, E09.FR.03, E10.FR.01)."""
+        self._asked: dict[Place, list[Asked]] = {}
+        self._applied: dict[int, int] = {}
+        """EVSE: the newest step whose lock command the device has taken."""
 
     def restarted(self, evse: Evse) -> None:
         """The device was heard anew: it is told again."""
@@ -29,21 +59,69 @@ class Locks:
     def unrecorded(self, evse: Evse, step: int) -> None:
         """The batch of `step` was lost, and with it what was to be energised since: it is told again."""
         self._told = {
-            place: told for place, told in self._told.items() if place[0] != evse.id or told[1] < step
+            place: told for place, told in self._told.items() if place[0] != evse.id or told.step < step
         }
 
     def settle(self, cx: Context, evse: Evse) -> None:
         """Lock or release as the session asks; never release under voltage."""
         if evse.capabilities is None or not evse.capabilities.lock:
             return
-        in_use = evse.session.state in LOCKED_STATES or evse.contactor.may_carry
         for plug in evse.plugs.values():
-            place = (evse.id, plug.id)
-            wanted = (in_use and plug is evse.plug) or place in self._owner
-            told = self._told.get(place)
-            if plug.cable == "socket" and (told is None or told[0] != wanted):
-                self._told[place] = (wanted, cx.step)
-                cx.energise(SetLock(evse.id, cx.step, plug.id, wanted))
+            if plug.cable == "socket":
+                self._follow(cx, evse, plug)
+                if self._asked:
+                    self._report(cx, evse, plug)
+
+    def _follow(self, cx: Context, evse: Evse, plug: Plug) -> None:
+        wanted = self.in_use(evse, plug) or (evse.id, plug.id) in self._owner
+        told = self._told.get((evse.id, plug.id))
+        if told is None or told.locked != wanted:
+            plug.lock_fails = False
+            self._tell(cx, evse, plug, wanted, TRAVEL_S)
+        elif (plug.locked is True) == wanted:
+            plug.lock_fails = False
+        elif cx.ms >= told.until_ms and not evse.silent:
+            plug.lock_fails = True
+            cx.note("lock", f"EVSE {evse.id}: connector {plug.id} does not {'lock' if wanted else 'open'}", "warning")
+            self._tell(cx, evse, plug, wanted, AGAIN_S[wanted])
+
+    def _tell(self, cx: Context, evse: Evse, plug: Plug, locked: bool, within_s: float) -> None:
+        self._told[evse.id, plug.id] = Told(locked, cx.step, cx.ms + round(within_s * 1000))
+        cx.after(f"lock{evse.id}.{plug.id}", within_s)
+        cx.energise(SetLock(evse.id, cx.step, plug.id, locked))
+
+    def in_use(self, evse: Evse, plug: Plug) -> bool:
+        """Somebody charges there, or is about to: it stays locked."""
+        return plug is evse.plug and (evse.session.state in LOCKED_STATES or evse.contactor.may_carry)
+
+    # ---------------------------------------------------------------------------------------- the CSMS asks
+
+    def open(self, cx: Context, evse: Evse, plug: Plug, done: Callable[[Context, bool], None]) -> None:
+        """F05: try to release the plug, also without a cable (F05.FR.06), and for nobody any longer.
+
+        `done` hears later whether it is open. Only when it is not in use.
+        """
+        assert not self.in_use(evse, plug), "a release under somebody's charging"
+        place = (evse.id, plug.id)
+        self._owner.pop(place, None)
+        self._tell(cx, evse, plug, False, TRAVEL_S)
+        self._asked.setdefault(place, []).append(Asked(cx.step, cx.ms + round(TRAVEL_S * 1000), done))
+
+    def applied(self, evse: Evse, step: int) -> None:
+        """The device has taken a lock command."""
+        self._applied[evse.id] = max(step, self._applied.get(evse.id, 0))
+
+    def _report(self, cx: Context, evse: Evse, plug: Plug) -> None:
+        place = (evse.id, plug.id)
+        for asked in self._asked.pop(place, ()):
+            taken = self._applied.get(evse.id, 0) >= asked.step
+            is_open = taken and plug.locked is not True
+            if is_open or cx.ms >= asked.until_ms:
+                asked.done(cx, is_open)
+            else:
+                self._asked.setdefault(place, []).append(asked)
+
+    # ---------------------------------------------------------------------------------------- whose it is
 
     def ended(self, cx: Context, evse: Evse, cause: Cause, token: Token | None) -> None:
         """An authorization has ended: not by its owner means that the cable waits for its owner."""

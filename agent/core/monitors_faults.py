@@ -25,6 +25,8 @@ TIMER = "monitors.faults"
 SETTLED_MS = 60_000
 """After a start, how long the hardware has to tell whether a fault of before still stands."""
 MAX_INFO = 500
+TRIGGERS: Mapping[str, str] = {"lock": "Delta"}
+"""What is told as something else than Alerting (TC_G_20)."""
 Place = tuple[int, str]
 """EVSE (0: the station) and code."""
 
@@ -116,7 +118,8 @@ class Faults:
         self._quiet[place] = cx.ms + cx.keys[monitoring.EVENT_INTERVAL] * 1000
         slot = self._slot(place)
         return self._notices.add(
-            cx, PARTS.get(place[1], UNKNOWN).severity, trigger="Alerting", origin="HardWiredNotification",
+            cx, PARTS.get(place[1], UNKNOWN).severity, trigger=TRIGGERS.get(place[1], "Alerting"),
+            origin="HardWiredNotification",
             where=parts(slot), value=self._charger.variables.text(cx, *slot), code=tech_code(place[1]),
             info=self._info(cx, place, detail)[:MAX_INFO], tx=tx, **more,
         )  # fmt: skip

@@ -95,6 +95,8 @@ def standing(evse: Evse) -> dict[str, str]:
         found.setdefault("pilot", f"pilot {evse.pilot}")
     if evse.unprotected:
         found.setdefault("not_independent", "")
+    if any(plug.lock_fails for plug in evse.plugs.values()):
+        found.setdefault("lock", "")
     for device in sorted(evse.silent):
         found.setdefault(f"{device}_silent", "")
     return found

@@ -20,6 +20,8 @@ class Plug:
     cable_amps: float | None = None
     """Rating of the loose cable in the socket; None: no cable, or one that does not tell."""
     locked: bool | None = None
+    lock_fails: bool = False
+    """Its lock was told to move and has not (G05)."""
 
     @property
     def id(self) -> int:

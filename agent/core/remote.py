@@ -1,14 +1,15 @@
-"""Start and stop from afar: what is refused, and why (F01, F02, F03)."""
+"""Start, stop and unlock from afar: what is refused, and why (F01, F02, F03, F05)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from agent.core.authorization import Authorizer
 from agent.core.context import Context
 from agent.core.evse import Authorization, Evse, Token
+from agent.core.locks import Locks
 from agent.core.profiles import TX, Profile
 from agent.core.registration import Registration
 from agent.core.reservations import Reservations
@@ -34,6 +35,18 @@ class Verdict(NamedTuple):
     transaction_id: str | None = None
 
 
+class Unlocking(NamedTuple):
+    """How UnlockConnector went: OCPP's status, and of a refusal its reasonCode and a plain sentence."""
+
+    status: str
+    code: str = ""
+    info: str = ""
+
+
+OPEN = Unlocking("Unlocked")
+STUCK = Unlocking("UnlockFailed", "InternalError", "the lock did not open in time")
+
+
 class Remote:
     """The CSMS's hand on the charger."""
 
@@ -44,12 +57,14 @@ class Remote:
         schedules: Schedules,
         registration: Registration,
         reservations: Reservations,
+        locks: Locks,
     ) -> None:
         self._evses = evses
         self._authorizer = authorizer
         self._schedules = schedules
         self._registration = registration
         self._reservations = reservations
+        self._locks = locks
 
     def start(self, cx: Context, wanted: RemoteStart) -> Verdict:
         """RequestStartTransaction."""
@@ -77,6 +92,23 @@ class Remote:
             return Verdict("TxNotFound", "that transaction is not running")
         self._authorizer.stop(cx, evse, Cause.STOPPED_REMOTELY)
         return Verdict()
+
+    def unlock(
+        self, cx: Context, evse_id: int, connector_id: int, done: Callable[[Context, Unlocking], None]
+    ) -> Unlocking | None:
+        """UnlockConnector: why it is not tried, or None and how it went to `done`."""
+        evse = self._evses.get(evse_id)
+        plug = evse.plugs.get(connector_id) if evse is not None else None
+        if evse is None or plug is None:
+            return Unlocking("UnknownConnector", "NotFound", "there is no such connector (F05.FR.03)")
+        if self._locks.in_use(evse, plug):
+            return Unlocking("OngoingAuthorizedTransaction", "TxInProgress", "somebody charges there (F05.FR.02)")
+        if plug.cable != "socket":
+            return Unlocking("UnlockFailed", "FixedCable", "the cable is part of the station")
+        if evse.capabilities is None or not evse.capabilities.lock:
+            return Unlocking("UnlockFailed", "UnsupportedRequest", "no lock that could be commanded")
+        self._locks.open(cx, evse, plug, lambda cx, is_open: done(cx, OPEN if is_open else STUCK))
+        return None
 
     def _pick(self, cx: Context, wanted: RemoteStart) -> Evse | None:
         if wanted.evse is not None:

@@ -59,7 +59,7 @@ class BoardMake:
 class RawBoard:
     """One board: `receive` takes bytes from the host, `step` does the electrics, `send` gets what it says."""
 
-    faults_known = FAULTS
+    faults_known = (*FAULTS, "lock_sticks")
 
     def __init__(
         self, clock: Callable[[], float], make: BoardMake | None = None, send: Send | None = None
@@ -415,7 +415,7 @@ class RawBoard:
             return frames.NOT_CAPABLE
         if not locked and any(self.contactor.poles):
             return frames.CONTACTS_CLOSED
-        if "lock" not in self.causes:
+        if not self.causes & {"lock", "lock_sticks"}:
             self.locked = locked
         return frames.OK
 

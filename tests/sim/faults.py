@@ -280,6 +280,12 @@ def pilot_line_breaks(world: World, evse: int, pilot: Any, seconds: float) -> No
     world.later(seconds, lambda: world.outlets[evse].pilot_breaks(None))
 
 
+@verb(weight=1, evse=an_evse, seconds=pick(3, 60, 600))
+def lock_sticks(world: World, evse: int, seconds: float) -> None:
+    world.outlets[evse].lock_sticks = True
+    world.later(seconds, lambda: setattr(world.outlets[evse], "lock_sticks", False))
+
+
 @verb(weight=1, evse=an_evse)
 def contactor_drops_out(world: World, evse: int) -> None:
     world.outlets[evse].drops_out()

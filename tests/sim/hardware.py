@@ -248,8 +248,9 @@ class Driver:
                 outlet.failsafe_amps = command.amps
                 return command.amps
             case SetLock():
-                (outlet.locks.add if command.locked else outlet.locks.discard)(command.connector)
-                self._answer(LockReported(command.evse, command.connector, command.locked))
+                if not outlet.lock_sticks:
+                    (outlet.locks.add if command.locked else outlet.locks.discard)(command.connector)
+                self._answer(LockReported(command.evse, command.connector, command.connector in outlet.locks))
             case SetPhases() | ResetFault():
                 pass
             case _:

@@ -169,6 +169,8 @@ class Outlet:
     """Ratings of the loose cables in the sockets."""
     locks: set[int] = field(default_factory=set)
     """Connectors whose plug is retained."""
+    lock_sticks: bool = False
+    """The drive of the lock does not move, and the board does not notice."""
     register: Register = field(default_factory=lambda: Register(1_000_000.0))
     _behaviours: dict[int, Behaviour] = field(default_factory=dict)
     _life: Life = field(default_factory=Life)

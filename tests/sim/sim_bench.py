@@ -131,10 +131,16 @@ class SimBench:
         self.world.runs(ms=1)
 
     def raise_fault(self, evse: int, code: str) -> None:
-        self.world.hear(FaultRaised(evse, code))
+        self._fault(evse, code, True)
 
     def clear_fault(self, evse: int, code: str) -> None:
-        self.world.hear(FaultCleared(evse, code))
+        self._fault(evse, code, False)
+
+    def _fault(self, evse: int, code: str, stands: bool) -> None:
+        if code == "lock_sticks":
+            self.world.outlets[evse].lock_sticks = stands
+        else:
+            self.world.hear(FaultRaised(evse, code) if stands else FaultCleared(evse, code))
 
     def cut(self, how: Literal["cut", "blackhole"] = "cut") -> None:
         self.world.network.vanishes(half_open=how == "blackhole")
