@@ -98,7 +98,7 @@ class LateHardware:
 
     async def _read_raw(self, args: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Every point of the meters' profiles, read from the devices now."""
-        meters = {evse.id: evse.meter for evse in self._config.evses if evse.meter}
+        meters = self._config.meters
         wanted = args.get("evse")
         if wanted is not None and wanted not in meters:
             raise Refused(f"EVSE {wanted!r} has no meter; those with one: {', '.join(map(str, meters))}")

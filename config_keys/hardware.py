@@ -115,6 +115,44 @@ METER_PUBLIC_KEY = _fact(
     only="with a meter that signs",
 )  # fmt: skip
 
+# ------------------------------------------------------------------------------------------------ main meter
+
+_MAIN = "with a main meter"
+
+
+def _of_main(name: str, type: ValueType[T], doc: str, *, unit: str = "", default: Any = None) -> Key[T]:
+    return key(name, type, access=RO, doc=doc, only=_MAIN, unit=unit, default=default, monitored=True)
+
+
+MAIN_METER_AVAILABLE = _of_main(
+    "MainMeter.Available", Boolean(), "A meter measures what the station takes.", default=True
+)
+MAIN_METER_PROBLEM = _of_main("MainMeter.Problem", Boolean(), "The main meter cannot be read, or not be believed.")
+MAIN_METER_SERIAL_NUMBER = _of_main("MainMeter.SerialNumber", NAME, "Serial number of the main meter.")
+MAIN_METER_POWER = _of_main("MainMeter.Power", Decimal(), "Power that the station takes from the grid.", unit="W")
+MAIN_METER_ENERGY_IMPORT_REGISTER = _of_main(
+    "MainMeter.EnergyImportRegister", Decimal(), "Energy register of the main meter, from the grid.", unit="Wh"
+)
+MAIN_METER_ENERGY_EXPORT_REGISTER = _of_main(
+    "MainMeter.EnergyExportRegister", Decimal(), "Energy register of the main meter, to the grid.", unit="Wh"
+)
+MAIN_METER_CURRENT = {
+    phase: _of_main(f"ChargingStation.ACCurrent[L{phase}]", Decimal(), f"Current of the main meter in phase L{phase}.",
+                    unit="A")
+    for phase in (1, 2, 3)
+}  # fmt: skip
+MAIN_METER_VOLTAGE = {
+    phase: _of_main(f"ChargingStation.ACVoltage[L{phase}]", Decimal(), f"Voltage of the main meter in phase L{phase}.",
+                    unit="V")
+    for phase in (1, 2, 3)
+}  # fmt: skip
+MAIN_METER: tuple[Key[Any], ...] = (
+    MAIN_METER_AVAILABLE, MAIN_METER_PROBLEM, MAIN_METER_SERIAL_NUMBER, MAIN_METER_POWER,
+    MAIN_METER_ENERGY_IMPORT_REGISTER, MAIN_METER_ENERGY_EXPORT_REGISTER,
+    *MAIN_METER_CURRENT.values(), *MAIN_METER_VOLTAGE.values(),
+)  # fmt: skip
+"""What a station without a main meter does not have."""
+
 # ------------------------------------------------------------------------------------------------ people
 
 _SOCKET = "with a socket that locks"

@@ -81,3 +81,11 @@ class HardwareConfig(NamedTuple):
     readers: tuple[ReaderConfig, ...] = ()
     profiles: Path | None = None
     displays: tuple[DisplayConfig, ...] = ()
+    main_meter: DeviceRef | None = None
+    """Measures what the whole station takes."""
+
+    @property
+    def meters(self) -> Mapping[int, DeviceRef]:
+        """Every meter by its EVSE; 0 is the main meter."""
+        main = {0: self.main_meter} if self.main_meter is not None else {}
+        return main | {evse.id: evse.meter for evse in self.evses if evse.meter is not None}

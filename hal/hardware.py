@@ -81,9 +81,7 @@ class Hardware:
     async def open(self) -> None:
         """Open buses and devices, withdraw every permission first, start polling. Raises ProfileError."""
         self._open = {name: Bus(b) for name, b in self._buses.items()}
-        meters = [
-            Meter(e.id, self._device(e.meter), self._emit, self._clock) for e in self._config.evses if e.meter
-        ]
+        meters = [Meter(id, self._device(ref), self._emit, self._clock) for id, ref in self._config.meters.items()]
         self._stages = [self._stage(e) for e in self._config.evses]
         self._readers = [Reader(r, self._emit, self._clock) for r in self._config.readers]
         plates = {e.id: e.nameplate for e in self._config.evses}
@@ -155,17 +153,18 @@ class Hardware:
                 raise UnknownHardwareError(f"EVSE {evse.id}: kind raw, but no board")
             if evse.kind not in KINDS:
                 _driver(evse.kind)
-            for ref, kind in ((evse.controller, "controller"), (evse.meter, "meter")):
-                if ref is not None:
-                    self._check_device(evse.id, ref, kind)
+            if evse.controller is not None:
+                self._check_device(f"EVSE {evse.id}", evse.controller, "controller")
+        for id, ref in self._config.meters.items():
+            self._check_device(f"EVSE {id}" if id else "main meter", ref, "meter")
 
-    def _check_device(self, evse: int, ref: DeviceRef, kind: str) -> None:
+    def _check_device(self, place: str, ref: DeviceRef, kind: str) -> None:
         if ref.bus not in self._buses:
             known = ", ".join(self._buses) or "none"
-            raise UnknownHardwareError(f"EVSE {evse}: bus {ref.bus!r} not found; known are {known}")
+            raise UnknownHardwareError(f"{place}: bus {ref.bus!r} not found; known are {known}")
         found = profile.load(ref.profile, self._config.profiles).kind
         if found != kind:
-            raise UnknownHardwareError(f"EVSE {evse}: {ref.profile} is a {found} profile, expected a {kind}")
+            raise UnknownHardwareError(f"{place}: {ref.profile} is a {found} profile, expected a {kind}")
 
     def _bus(self, name: str) -> Bus:
         if name not in self._open:

@@ -25,6 +25,9 @@ def render(plan: BenchPlan, url: str, ports: Mapping[str, str | tuple[str, int]]
         lines += _bus(plan, wire.name, ports)
     for evse in plan.evses:
         lines += _evse(evse, ports)
+    if plan.main_meter is not None:
+        main = plan.main_meter
+        lines += _table("main_meter", profile="eastron-sdm630", bus=main.wire, unit=main.unit)
     for reader in plan.readers:
         lines += _table(
             "[reader]", name=reader.name, port=ports[reader.name], baud=reader.baud, evses=list(reader.evses)

@@ -94,6 +94,8 @@ class BenchPlan:
     readers: tuple[ReaderPlan, ...]
     network: NetworkPlan
     keys: Mapping[str, str]
+    main_meter: MeterPlan | None = None
+    """Measures what all EVSEs take together."""
 
 
 class Table:
@@ -170,13 +172,14 @@ def parse(values: Mapping[str, Any], where: str = "bench", base: Path | None = N
     wires = tuple(_wire(table) for table in top.tables("wire"))
     evses = tuple(_evse(table, {wire.name for wire in wires}) for table in top.tables("evse"))
     readers = tuple(_reader(table, {evse.id for evse in evses}) for table in top.tables("reader"))
+    main_meter = _meter(top.table("main_meter"), {wire.name for wire in wires}) if top.has("main_meter") else None
     network = _network(top.table("network"))
     keys = {name: str(value) for name, value in top.table("keys").rest().items()}
     top.done()
     if not evses or not 10 <= step_hz <= 200:
         raise PlanError(f"{where}: expected at least one evse and 10 to 200 for bench.step_hz")
     home = (base or Path()) / directory if directory else None
-    return BenchPlan(home, step_hz, wires, evses, readers, network, keys)
+    return BenchPlan(home, step_hz, wires, evses, readers, network, keys, main_meter)
 
 
 def _wire(table: Table) -> WirePlan:
@@ -205,9 +208,7 @@ def _evse(table: Table, wires: set[str]) -> EvsePlan:
     wrong = car.keys() - {f.name for f in fields(CarModel)}
     if wrong:
         raise PlanError(f"{table.where}.car: unknown {', '.join(sorted(wrong))}")
-    wire, unit = _unit(meter, wires)
-    metered = MeterPlan(wire, unit, meter.take("serial", int, unit), meter.take("import_kwh", float, 0.0))
-    meter.done()
+    metered = _meter(meter, wires)
     if kind == "smart":
         controller = table.table("controller")
         wire, unit = _unit(controller, wires)
@@ -216,6 +217,13 @@ def _evse(table: Table, wires: set[str]) -> EvsePlan:
     else:
         board, baud = _board(table.table("board"), max_amps, phases)
         plan = EvsePlan(number, max_amps, phases, metered, board=board, board_baud=baud, car=car)
+    table.done()
+    return plan
+
+
+def _meter(table: Table, wires: set[str]) -> MeterPlan:
+    wire, unit = _unit(table, wires)
+    plan = MeterPlan(wire, unit, table.take("serial", int, unit), table.take("import_kwh", float, 0.0))
     table.done()
     return plan
 

@@ -16,11 +16,12 @@ from hil.cutter import Address, Cutter
 from hil.instruments.board import RawBoard
 from hil.instruments.ev import CarModel
 from hil.instruments.meter import EastronSdm630
+from hil.instruments.pilot import NO_MAINS, Mains
 from hil.instruments.reader import RfidReader
 from hil.instruments.smart import HeidelbergEnergyControl
 from hil.modbus import RtuBus, TcpBus, Unit
 from hil.outlet import Outlet, Sample
-from hil.plan import BenchPlan, EvsePlan, WirePlan
+from hil.plan import BenchPlan, EvsePlan, UnitPlan, WirePlan
 from hil.wire import RtuWire, SerialFormat, SerialLine
 
 KEPT_SAMPLES = 200_000
@@ -47,6 +48,7 @@ class Rig:
         self.back_door = Cutter(target, replace(plan.network.listen, port=0))
         """Another way to the same CSMS."""
         self.outlets: dict[int, Outlet] = {}
+        self.main_meter: EastronSdm630 | None = None
         self.readers: dict[str, RfidReader] = {}
         self.history: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
         self.powered = True
@@ -76,6 +78,9 @@ class Rig:
         clock = asyncio.get_running_loop().time
         for plan in self.plan.evses:
             self._build(plan)
+        if self.plan.main_meter is not None:
+            main = self.main_meter = EastronSdm630(self.plan.main_meter.serial, self.plan.main_meter.import_kwh)
+            self._units[0, "meter"] = Unit(self.plan.main_meter.unit, main)
         for reader in self.plan.readers:
             self._reader(reader.name, reader.baud)
         for wire in self.plan.wires:
@@ -120,12 +125,10 @@ class Rig:
         self._lines[name] = reader.line = line
 
     def _bus(self, wire: WirePlan) -> RtuBus | TcpBus:
-        units = [
-            unit
-            for plan in self.plan.evses
-            for device, place in (("meter", plan.meter), ("controller", plan.controller))
-            if place is not None and place.wire == wire.name and (unit := self._units[plan.id, device])
-        ]
+        places: dict[tuple[int, str], UnitPlan | None] = {(0, "meter"): self.plan.main_meter}
+        for plan in self.plan.evses:
+            places |= {(plan.id, "meter"): plan.meter, (plan.id, "controller"): plan.controller}
+        units = [self._units[key] for key, place in places.items() if place is not None and place.wire == wire.name]
         if wire.kind == "tcp":
             return TcpBus(wire.host, wire.port, units)
         return RtuBus(RtuWire(self.home / wire.name, wire.line), units)
@@ -146,7 +149,14 @@ class Rig:
             self._supervise(now)
             for outlet in self.outlets.values():
                 self._record(outlet.step(now, now - last))
+            self._measure_all(now - last)
             last = now
+
+    def _measure_all(self, dt: float) -> None:
+        """What all cars draw passes the main meter."""
+        if self.main_meter is not None:
+            one, two, three = (sum(phase) for phase in zip(*(o.car.amps for o in self.outlets.values()), strict=True))
+            self.main_meter.measure(dt, Mains() if self.powered else NO_MAINS, (one, two, three))
 
     def _supervise(self, now: float) -> None:
         """The service manager's part: an agent that has ended for a reset is started again, a second later."""

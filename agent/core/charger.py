@@ -27,6 +27,7 @@ from agent.core.jobs import Jobs
 from agent.core.limits import Claim, rest_timer
 from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
+from agent.core.main_meter import MainMeter
 from agent.core.monitoring import Monitoring
 from agent.core.network import Link
 from agent.core.network_profiles import TABLE as NETWORK
@@ -132,7 +133,10 @@ class Charger:
         self.configuration = Configuration(site, keys, self.variables, self.settings)
         self.selection = Selection(keys, self.variables)
         self.reports = Reports(self.outbox)
-        self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing)
+        self.main_meter = MainMeter(max(e.phases for e in site.evses)) if site.main_meter else None
+        self.sampling = Sampling(
+            self.evses, self.outbox, self.transactions, self.series, self.signing, self.main_meter
+        )
         self.monitoring = Monitoring(self, stored)
         self.recorder = Recorder(self.evses)
         self.customers = Customers(self)

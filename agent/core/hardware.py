@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from agent.core.charger import Charger
 
 POWER_DEVICES = ("controller", "board")
+MEASURAND_KEYS = (
+    sampled.TX_STARTED_MEASURANDS, sampled.TX_UPDATED_MEASURANDS, sampled.TX_ENDED_MEASURANDS,
+    aligned.MEASURANDS, aligned.TX_ENDED_MEASURANDS,
+)  # fmt: skip
 
 
 class Devices:
@@ -25,6 +29,7 @@ class Devices:
     def __init__(self, charger: Charger) -> None:
         self._charger = charger
         self._measured: set[str] = set()
+        self._measured_by_main: set[str] = set()
         self._described: set[int] = set()
         self.silent_readers: set[str] = set()
         self._failsafe: dict[int, float] = {}
@@ -185,26 +190,26 @@ class Devices:
             plug.locked = event.locked
 
     def _reading(self, cx: Context, event: ports.Reading) -> None:
-        evse = self._charger.evses.get(event.evse)
-        if evse is not None and (evse.reading is None or event.mono_ms >= evse.reading.mono_ms):
-            evse.reading = self._charger.registers.continued(cx, event)
+        at = self._charger.evses.get(event.evse) or self._charger.main_meter
+        if at is not None and (at.reading is None or event.mono_ms >= at.reading.mono_ms):
+            at.reading = self._charger.registers.continued(cx, event)
 
     def _meter_described(self, cx: Context, event: ports.MeterDescribed) -> None:
         """Measurands that no meter here has are refused when they are asked for, never silently ignored."""
         if event.signs:
             self._charger.signing.able.add(event.evse)
-        self._measured |= {quantity for quantity, _ in event.points}
+        measured = self._measured if event.evse else self._measured_by_main
+        measured |= {quantity for quantity, _ in event.points}
         self._described.add(event.evse)
-        if any(e.site.has_meter and e.id not in self._described for e in self._charger.evses.values()):
-            return
-        names = [name for name, spec in MEASURANDS.items() if spec.quantity in self._measured] + [OFFERED]
-        for key in (
-            sampled.TX_STARTED_MEASURANDS,
-            sampled.TX_UPDATED_MEASURANDS,
-            sampled.TX_ENDED_MEASURANDS,
-            aligned.MEASURANDS,
-            aligned.TX_ENDED_MEASURANDS,
-        ):
+        metered = {e.id for e in self._charger.evses.values() if e.site.has_meter}
+        if self._described >= metered | ({0} if self._charger.main_meter else set()):
+            self._narrow(cx)
+
+    def _narrow(self, cx: Context) -> None:
+        """All meters are known: each key takes what one of those that it speaks of can measure."""
+        for key in MEASURAND_KEYS:
+            measured = self._measured | (self._measured_by_main if key is aligned.MEASURANDS else set())
+            names = [name for name, spec in MEASURANDS.items() if spec.quantity in measured] + [OFFERED]
             for complaint in cx.keys.narrow(key, values=names):
                 cx.note("meter", complaint, "warning")
 
@@ -239,7 +244,7 @@ class Devices:
         cx.note("hardware", f"{event.device} {event.name or event.evse} does not answer", "error")
         evse = self._charger.evses.get(event.evse)
         if evse is None:
-            self.silent_readers.add(event.name)
+            self._station_part(event, silent=True)
             return
         evse.silent.add(event.device)
         if event.device in POWER_DEVICES:
@@ -248,13 +253,27 @@ class Devices:
 
     def _alive(self, cx: Context, event: ports.Alive) -> None:
         evse = self._charger.evses.get(event.evse)
-        self.silent_readers -= {event.name} if evse is None else set()
+        if evse is None:
+            self._station_part(event, silent=False)
         if evse is not None and event.device in evse.silent:
             evse.silent.discard(event.device)
             cx.note("hardware", f"{event.device} {event.name or event.evse} answers again")
 
+    def _station_part(self, event: ports.Silent | ports.Alive, *, silent: bool) -> None:
+        """A reader or the main meter falls silent, or is back."""
+        if event.device == "meter":
+            if self._charger.main_meter is not None:
+                self._charger.main_meter.silent = silent
+        elif silent:
+            self.silent_readers.add(event.name)
+        else:
+            self.silent_readers.discard(event.name)
+
     def _fault(self, cx: Context, event: ports.FaultRaised) -> None:
         evse = self._charger.evses.get(event.evse)
+        if evse is None and self._charger.main_meter is not None:
+            self._charger.main_meter.heard(cx, event.code, event.detail, stands=True)
+            return
         cx.note("fault", f"EVSE {event.evse}: {event.code} {event.detail}".strip(), "error")
         if evse is None:
             return
@@ -269,6 +288,8 @@ class Devices:
 
     def _fault_cleared(self, cx: Context, event: ports.FaultCleared) -> None:
         evse = self._charger.evses.get(event.evse)
+        if evse is None and self._charger.main_meter is not None:
+            self._charger.main_meter.heard(cx, event.code, "", stands=False)
         if evse is None or event.code not in evse.faults:
             return
         if event.code in failsafe.UNTIL_UNPLUG and evse.connected:

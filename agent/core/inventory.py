@@ -37,6 +37,8 @@ def describe(site_: Site, keys: Values) -> None:
     keys.put(physical.FIRMWARE_VERSION, site_.firmware)
     keys.put(physical.STATION_SUPPLY_PHASES, max(evse.phases for evse in site_.evses))
     keys.put(hardware.DATA_LINK_AVAILABLE, site_.network is not None)
+    for key in () if site_.main_meter else hardware.MAIN_METER:
+        keys.leave_out(key)
     _describe_displays(site_, keys)
     for evse in site_.evses:
         _describe_evse(evse, keys)
@@ -152,9 +154,31 @@ def has_problem(evse: Evse) -> bool:
     return evse.fault is not None or bool(evse.faults) or bool(evse.silent)
 
 
+def _main(quantity: Quantity, phase: int = 0) -> Callable[[Charger, Context], Any]:
+    """A value of the main meter while it is fresh; a register holds beyond that."""
+
+    def value(charger: Charger, cx: Context) -> Any:
+        main, lasting = charger.main_meter, quantity in ("energy_import_wh", "energy_export_wh")
+        if main is None or main.reading is None or not (lasting or is_fresh(cx, main)):
+            return None
+        return main.reading.values.get((quantity, phase))
+
+    return value
+
+
+def _main_problem(charger: Charger, cx: Context) -> bool:
+    return charger.main_meter is not None and (charger.main_meter.silent or bool(charger.main_meter.faults))
+
+
+def _main_serial(charger: Charger, cx: Context) -> str | None:
+    main = charger.main_meter
+    return main.reading.serial[:50] if main is not None and main.reading is not None else None
+
+
 def _station_problem(charger: Charger, cx: Context) -> bool:
     troubled = any(has_problem(evse) for evse in charger.evses.values())
-    return troubled or charger.store_state != "ok" or bool(charger.devices.silent_readers)
+    parts = bool(charger.devices.silent_readers) or _main_problem(charger, cx)
+    return troubled or charger.store_state != "ok" or parts
 
 
 def _is_tripped(evse: Evse) -> bool:
@@ -218,6 +242,13 @@ STATION: Mapping[Key[Any], Callable[[Charger, Context], Any]] = {
     hardware.DATA_LINK_ACTIVE: _connected,
     hardware.DATA_LINK_PROBLEM: _offline,
     site.EVENTS_SET_ASIDE: _set_aside,
+    hardware.MAIN_METER_PROBLEM: _main_problem,
+    hardware.MAIN_METER_SERIAL_NUMBER: _main_serial,
+    hardware.MAIN_METER_POWER: _main("power_w"),
+    hardware.MAIN_METER_ENERGY_IMPORT_REGISTER: _main("energy_import_wh"),
+    hardware.MAIN_METER_ENERGY_EXPORT_REGISTER: _main("energy_export_wh"),
+    **{key: _main("current_a", phase) for phase, key in hardware.MAIN_METER_CURRENT.items()},
+    **{key: _main("voltage_v", phase) for phase, key in hardware.MAIN_METER_VOLTAGE.items()},
 }
 EVSE: Mapping[Key[Any], Of] = {
     **{key: _faulty(key) for key in SHOWN},

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Evse
+from agent.core.main_meter import MainMeter
 from config_keys import sampled
 from hal.ports import Quantity
 
@@ -43,23 +44,23 @@ Values = list[list[Any]]
 """Rows of [measurand, phase label or None, unit, value as exact text]."""
 
 
-def measure(evse: Evse, measurands: Iterable[str], *, totals_only: bool = False) -> Values:
+def measure(at: Evse | MainMeter, measurands: Iterable[str], *, totals_only: bool = False) -> Values:
     """What the newest reading says of these measurands; what was not read is absent, never zero."""
     rows: Values = []
     for name in measurands:
-        if name == OFFERED:
-            rows.append([name, None, "A", f"{evse.commanded_amps or 0:.1f}"])
+        if name == OFFERED and isinstance(at, Evse):
+            rows.append([name, None, "A", f"{at.commanded_amps or 0:.1f}"])
         elif (spec := MEASURANDS.get(name)) is not None:
-            rows.extend(_rows(evse, name, spec, totals_only and spec.quantity == "energy_import_wh"))
+            rows.extend(_rows(at, name, spec, totals_only and spec.quantity == "energy_import_wh"))
     return rows
 
 
-def _rows(evse: Evse, name: str, spec: Measurand, totals_only: bool) -> Values:
-    reading = evse.reading.values if evse.reading is not None else {}
+def _rows(at: Evse | MainMeter, name: str, spec: Measurand, totals_only: bool) -> Values:
+    reading = at.reading.values if at.reading is not None else {}
     rows: Values = []
     total = reading.get((spec.quantity, 0))
     by_phase = [(phase, reading[spec.quantity, phase]) for phase in (1, 2, 3) if (spec.quantity, phase) in reading]
-    if total is None and spec.sums and len(by_phase) == evse.site.phases:
+    if total is None and spec.sums and len(by_phase) == (at.site.phases if isinstance(at, Evse) else at.phases):
         total = sum((value for _, value in by_phase), Decimal(0))
     if total is not None and spec.total:
         rows.append([name, None, spec.unit, f"{total:f}"])
@@ -100,9 +101,9 @@ def last_known(
     return {**stamp(cx, reading.mono_ms), "context": "Interruption.Begin", "values": values} if values else None
 
 
-def is_fresh(cx: Context, evse: Evse) -> bool:
+def is_fresh(cx: Context, at: Evse | MainMeter) -> bool:
     """Whether the newest reading may stand for now."""
-    return evse.reading is not None and cx.ms - evse.reading.mono_ms <= FRESH_MS
+    return at.reading is not None and cx.ms - at.reading.mono_ms <= FRESH_MS
 
 
 def is_final(evse: Evse) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
+from agent.core.main_meter import FROM_THE_GRID, MainMeter
 from agent.core.metering import is_fresh, measure, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.series import Series
@@ -31,12 +32,14 @@ class Sampling:
         transactions: Transactions,
         series: Series,
         signing: Signing,
+        main: MainMeter | None,
     ) -> None:
         self._evses = evses
         self._outbox = outbox
         self._transactions = transactions
         self._series = series
         self._signing = signing
+        self._main = main
         self._due_utc: int | None = None
 
     def arm(self, cx: Context) -> None:
@@ -56,7 +59,21 @@ class Sampling:
         if utc is not None and due is not None and -1000 <= utc - due < 5000:
             for evse in self._evses.values():
                 self._tell(cx, evse, due)
+            self._tell_main(cx, due)
         self.arm(cx)
+
+    def _tell_main(self, cx: Context, utc_ms: int) -> None:
+        """J01.FR.14: evseId 0 as well, while SendDuringIdle does not keep it back."""
+        idle_only = cx.keys[aligned.SEND_DURING_IDLE] and any(e.tx is not None for e in self._evses.values())
+        values = self._main_values(cx) if not idle_only else []
+        if self._main is not None and values:
+            value = {"mono": cx.ms, "boot": cx.boot_id, "utc": utc_ms, "context": "Sample.Clock", "values": values}
+            self._send(cx, self._main, value)
+
+    def _main_values(self, cx: Context) -> list[Any]:
+        """What the main meter says of the aligned measurands; nothing without a fresh reading."""
+        main = self._main
+        return measure(main, cx.keys[aligned.MEASURANDS]) if main is not None and is_fresh(cx, main) else []
 
     def _tell(self, cx: Context, evse: Evse, utc_ms: int) -> None:
         if not is_fresh(cx, evse):
@@ -81,16 +98,20 @@ class Sampling:
         else:
             self._send(cx, evse, value)
 
-    def _send(self, cx: Context, evse: Evse, value: Value) -> None:
+    def _send(self, cx: Context, at: Evse | MainMeter, value: Value) -> None:
         """MeterValues are only worth something while there is somebody to hear them."""
+        where = {"location": FROM_THE_GRID} if at is self._main else {}
         if self._outbox.online:
-            self._outbox.call("MeterValues", {"evse": evse.id, "meter": self._signing.told(cx, [value])})
+            self._outbox.call("MeterValues", {"evse": at.id, "meter": self._signing.told(cx, [{**value, **where}])})
 
     # ---------------------------------------------------------------------------------------- asked for
 
     def trigger_values(self, cx: Context, evse_id: int | None) -> bool:
-        """F06.FR.06: MeterValues of an EVSE (None: of all) with the aligned measurands; False when none can be told."""
-        told = False
+        """F06.FR.06: MeterValues of an EVSE (None: of all, 0: of the main meter) with the aligned measurands.
+
+        False when none can be told.
+        """
+        told = evse_id in (None, 0) and self._trigger_main(cx)
         for evse in self._evses.values():
             values = measure(evse, cx.keys[aligned.MEASURANDS]) if evse_id in (None, evse.id) else []
             if values and is_fresh(cx, evse) and evse.reading is not None and self._outbox.online:
@@ -98,6 +119,13 @@ class Sampling:
                 self._send(cx, evse, value)
                 told = True
         return told
+
+    def _trigger_main(self, cx: Context) -> bool:
+        values, main = self._main_values(cx), self._main
+        if not values or main is None or main.reading is None or not self._outbox.online:
+            return False
+        self._send(cx, main, {**stamp(cx, main.reading.mono_ms), "context": "Trigger", "values": values})
+        return True
 
     def trigger_events(self, cx: Context, evse_id: int | None) -> bool:
         """F06.FR.07: an event of each transaction (of one EVSE or of all); False when none runs there."""

@@ -61,6 +61,8 @@ class Site(NamedTuple):
     displays: tuple[DisplaySite, ...] = ()
     own: tuple[OwnVariable, ...] = ()
     """Variables that are not ours."""
+    main_meter: bool = False
+    """A meter measures what the whole station takes from the grid (evse 0)."""
 
     def evse(self, evse_id: int) -> EvseSite | None:
         """The EVSE with this id, or None."""

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
+from agent.core.main_meter import MainMeter
 from agent.core.plugs import Plug
 from config_keys import security
+from hal.ports import Reading
 
 if TYPE_CHECKING:
     from agent.core.charger import Charger
@@ -36,6 +38,7 @@ def describe(charger: Charger, cx: Context) -> dict[str, Any]:
         "online": charger.outbox.online,
         "queue": {"events": charger.outbox.events_waiting, "set_aside": charger.outbox.set_aside},
         "store": charger.store_state,
+        "main_meter": None if charger.main_meter is None else _main_meter(cx, charger.main_meter),
         "evses": [_evse(charger, cx, evse) for evse in charger.evses.values()],
         "faults": faults(charger),
     }  # fmt: skip
@@ -100,11 +103,17 @@ def begin_wh(value: dict[str, Any] | None) -> str | None:
 
 def meter(cx: Context, evse: Evse) -> dict[str, Any] | None:
     """The newest reading and its age; values as exact text by quantity and phase."""
-    reading = evse.reading
-    if reading is None:
-        return None
+    return None if evse.reading is None else _reading(cx, evse.reading, "meter" in evse.silent)
+
+
+def _main_meter(cx: Context, main: MainMeter) -> dict[str, Any]:
+    reading = None if main.reading is None else _reading(cx, main.reading, main.silent)
+    return {"reading": reading, "silent": main.silent, "faults": dict(main.faults)}
+
+
+def _reading(cx: Context, reading: Reading, silent: bool) -> dict[str, Any]:
     values: dict[str, dict[str, str]] = {}
     for (quantity, phase), value in reading.values.items():
         values.setdefault(quantity, {})["total" if phase == 0 else f"L{phase}"] = f"{value:f}"
-    return {"age_ms": cx.ms - reading.mono_ms, "silent": "meter" in evse.silent, "serial": reading.serial,
+    return {"age_ms": cx.ms - reading.mono_ms, "silent": silent, "serial": reading.serial,
             "values": values}  # fmt: skip

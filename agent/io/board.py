@@ -61,20 +61,23 @@ def load_board(file: Path, firmware: str) -> Board:
     readers = _readers(top, {config.id for _, config in evses}, mistakes)
     displays = _displays(top, here, {config.id for _, config in evses}, mistakes)
     own = tuple(_own(table) for table in top.tables("variable", "name"))
+    main = top.table("main_meter")
+    main_meter = _device_of(main, names) if main else None
     hardware = top.table("hardware")
     profiles = _profiles(hardware, here) if hardware else None
     top.done()
-    _check_evses([config for _, config in evses], mistakes)
+    _check_evses([config for _, config in evses], main_meter, mistakes)
     ports = [bus.port for bus in buses] + [reader.port for reader in readers]
     ports += [config.board.port for _, config in evses if config.board]
     _distinct(ports, "", "serial port", mistakes)
     board = Board(
         file,
         _site(station, firmware, tuple(site for site, _ in evses), _network(network) if network else None)._replace(
-            displays=tuple(site for site, _ in displays), own=own
+            displays=tuple(site for site, _ in displays), own=own, main_meter=main_meter is not None
         ),
         HardwareConfig(
-            tuple(buses), tuple(config for _, config in evses), readers, profiles, tuple(c for _, c in displays)
+            tuple(buses), tuple(config for _, config in evses), readers, profiles, tuple(c for _, c in displays),
+            main_meter,
         ),
         here / station.text("state_dir", STATE_DIR),
         here / station.text("control_socket", CONTROL_SOCKET),
@@ -188,8 +191,10 @@ def _connectors(evse: Table) -> tuple[Connector, ...]:
 
 def _device(evse: Table, name: str, buses: set[str]) -> DeviceRef | None:
     table = evse.table(name)
-    if table is None:
-        return None
+    return _device_of(table, buses) if table is not None else None
+
+
+def _device_of(table: Table, buses: set[str]) -> DeviceRef:
     bus = table.text("bus")
     if bus and bus not in buses:
         known = ", ".join(sorted(buses)) or "none is declared"
@@ -256,7 +261,7 @@ def _profiles(table: Table, here: Path) -> Path | None:
     return profiles
 
 
-def _check_evses(evses: list[EvseConfig], mistakes: Mistakes) -> None:
+def _check_evses(evses: list[EvseConfig], main_meter: DeviceRef | None, mistakes: Mistakes) -> None:
     """OCPP numbers EVSEs 1, 2, 3 ... without gaps (Part 1, 7.2); two devices cannot share an address."""
     ids = [evse.id for evse in evses]
     if not evses:
@@ -264,6 +269,7 @@ def _check_evses(evses: list[EvseConfig], mistakes: Mistakes) -> None:
     elif sorted(ids) != list(range(1, len(ids) + 1)):
         mistakes.add("[[evse]]", f"found ids {ids}, expected 1, 2, ... without gaps")
     devices = [ref for evse in evses for ref in (evse.controller, evse.meter) if ref]
+    devices += [main_meter] if main_meter else []
     addresses = [f"bus {ref.bus} unit {ref.unit}" for ref in devices]
     _distinct(addresses, "[[evse]]", "device at", mistakes)
 

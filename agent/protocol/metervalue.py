@@ -17,14 +17,19 @@ def meter_value(value: dict[str, Any], cx: Context) -> datatypes.MeterValueType:
 
     Its values are most of what a station ever says: they are written as they go out, without the `ocpp` types.
     """
-    sampled = [_sampled(value["context"], *row) for row in value["values"]]
+    where = value.get("location")
+    sampled = [_sampled(value["context"], where, *row) for row in value["values"]]
     return datatypes.MeterValueType(timestamp=moment(cx, value), sampled_value=sampled)
 
 
 def _sampled(
-    context: str, measurand: str, phase: str | None, unit: str, value: str, signed: dict[str, str] | None = None
-) -> dict[str, Any]:
+    context: str, where: str | None, measurand: str, phase: str | None, unit: str, value: str,
+    signed: dict[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """J01.FR.09: `where` it was measured is told when it is not at the outlet."""
     sampled: dict[str, Any] = {"value": _number(value), "context": context, "measurand": measurand}
+    if where is not None:
+        sampled["location"] = where
     if phase is not None:
         sampled["phase"] = phase
     if unit:

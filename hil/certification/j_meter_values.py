@@ -24,6 +24,9 @@ def aligned_while_idle(lab: Lab) -> None:
     lab.write("AlignedDataCtrlr.Interval", str(ALIGNED_S))
     told = _meter_values(lab, 3)
     _aligned(lab, told, lab.members("AlignedDataCtrlr.Measurands"))
+    station = [f.payload["meterValue"] for f in lab.bench.calls("MeterValues") if f.payload["evseId"] == 0]
+    places = {s.get("location", "Outlet") for values in station for v in values for s in v["sampledValue"]}
+    lab.check("where the main meter measures", places <= {"Inlet"}, True)
 
 
 @case("TC_J_02", *BOTH)

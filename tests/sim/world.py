@@ -41,6 +41,7 @@ from tests.sim.file_store import FileStore
 from tests.sim.hardware import Hardware
 from tests.sim.invariants import Judge
 from tests.sim.jobs import Workers
+from tests.sim.main_meter import MainMeter
 from tests.sim.network import Network
 from tests.sim.outlet import Outlet, OutletSpec, raw, smart
 from tests.sim.people import Driver
@@ -73,6 +74,7 @@ class World:
         on_file: bool = False,
         build: Build = real_station,
         displays: tuple[DisplaySite, ...] = (DisplaySite("front"),),
+        main_meter: bool = False,
     ) -> None:
         self.seed = seed
         self.keys: Mapping[str, str] = dict(keys or {})
@@ -81,7 +83,7 @@ class World:
         self.timeline = Timeline(self.clock)
         self.ticking = ticking
         self.build = build
-        self._surround(evses, network, on_file, displays)
+        self._surround(evses, network, on_file, displays, main_meter)
         self.station: StationLike | None = None
         self.board = Life()
         self.process = Life()
@@ -99,13 +101,14 @@ class World:
         self._starts("PowerUp")
 
     def _surround(
-        self, evses: Sequence[OutletSpec], network: bool, on_file: bool, displays: tuple[DisplaySite, ...]
-    ) -> None:
+        self, evses: Sequence[OutletSpec], network: bool, on_file: bool, displays: tuple[DisplaySite, ...],
+        main_meter: bool,
+    ) -> None:  # fmt: skip
         """Everything around the station."""
         self.outlets = {i: Outlet(i, spec, self.timeline, self._fork()) for i, spec in enumerate(evses, start=1)}
         profile = NetworkProfile("ws://csms.example/ocpp", "CD-0001", "secret") if network else None
         sites = tuple(outlet.spec.site(evse) for evse, outlet in self.outlets.items())
-        self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays)
+        self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays, main_meter=main_meter)
         self.workers = Workers(self.timeline, self.hear)
         self.screens: dict[str, Screen] = {}
         """What each display shows."""
@@ -115,6 +118,7 @@ class World:
         self.disk = Disk(self.timeline, self._fork(), FileStore(self._fork()) if on_file else None)
         self.judge = Judge(self)
         self.hardware = Hardware(self.outlets, self.timeline, self._fork(), self.hear, self.judge.untold)
+        self.main_meter = MainMeter(self.outlets, self.timeline, self.hear) if main_meter else None
         self.drivers = {evse: Driver(self, outlet) for evse, outlet in self.outlets.items()}
         for evse, outlet in self.outlets.items():
             outlet.on_closing = self._closing(evse)
@@ -317,6 +321,8 @@ class World:
         self.station = station
         self.network.opens(self.process, self.hear)
         self.hardware.starts(self.process)
+        if self.main_meter is not None:
+            self.main_meter.starts(self.process)
         seed = self.rng.getrandbits(63)
         self.timeline.after(0, lambda: self.hear(Start(f"boot{self.boots}", seed, reason)), self.process)
         self.timeline.after(0, lambda: self.hear(health), self.process)
