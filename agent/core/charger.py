@@ -133,10 +133,8 @@ class Charger:
         self.configuration = Configuration(site, keys, self.variables, self.settings)
         self.selection = Selection(keys, self.variables)
         self.reports = Reports(self.outbox)
-        self.main_meter = MainMeter(max(e.phases for e in site.evses)) if site.main_meter else None
-        self.sampling = Sampling(
-            self.evses, self.outbox, self.transactions, self.series, self.signing, self.main_meter
-        )
+        self.main_meter = main = MainMeter(max(e.phases for e in site.evses)) if site.main_meter else None
+        self.sampling = Sampling(self.evses, self.outbox, self.transactions, self.series, self.signing, main)
         self.monitoring = Monitoring(self, stored)
         self.recorder = Recorder(self.evses)
         self.customers = Customers(self)
