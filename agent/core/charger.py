@@ -140,7 +140,6 @@ class Charger:
         self.customers = Customers(self)
         self.devices = Devices(self)
         self.resets = Resets(self, stored.get(STATION, {}))
-        self.has_csms = site.network is not None
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []
         self.complaints += self.monitoring.monitors.complaints + self.network_profiles.complaints
@@ -281,6 +280,11 @@ class Charger:
     def can_store(self) -> bool:
         """The store takes what it is given, as far as it has said."""
         return self.store_state in ("ok", "restored")
+
+    @property
+    def has_csms(self) -> bool:
+        """It is not a station on its own."""
+        return self.site.network is not None
 
     @property
     def is_online(self) -> bool:
