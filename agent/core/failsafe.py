@@ -15,10 +15,11 @@ from config_keys import site, tx
 class CsmsView(Protocol):
     """What the failsafe needs to know of the CSMS."""
 
-    has_csms: bool
     accepted_once: bool
     silent_since_ms: int | None
 
+    @property
+    def has_csms(self) -> bool: ...
     def has_live_profile(self, cx: Context, evse: Evse) -> bool: ...
 
 
