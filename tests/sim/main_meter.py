@@ -18,9 +18,9 @@ class MainMeter:
     """Read every `every_ms`; it knows nothing of EVSEs."""
 
     def __init__(
-        self, outlets: Mapping[int, Outlet], timeline: Timeline, hear: Callable[[HardwareEvent], None]
+        self, outlets: Mapping[int, Outlet], timeline: Timeline, hear: Callable[[HardwareEvent], None], *, fitted: bool
     ) -> None:
-        self.outlets, self.timeline, self.hear = outlets, timeline, hear
+        self.outlets, self.timeline, self.hear, self.fitted = outlets, timeline, hear, fitted
         self.every_ms = 5_000
         self.mute = False
         self._seen: bool | None = None
@@ -29,7 +29,8 @@ class MainMeter:
     def starts(self, life: Life) -> None:
         """A process opens its devices."""
         self._life, self._seen = life, None
-        self.timeline.after(200, self._read, life)
+        if self.fitted:
+            self.timeline.after(200, self._read, life)
 
     @property
     def wh(self) -> int:

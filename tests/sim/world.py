@@ -81,8 +81,7 @@ class World:
         self.rng = Random(seed)
         self.clock = Clock()
         self.timeline = Timeline(self.clock)
-        self.ticking = ticking
-        self.build = build
+        self.ticking, self.build = ticking, build
         self._surround(evses, network, on_file, displays, main_meter)
         self.station: StationLike | None = None
         self.board = Life()
@@ -118,7 +117,7 @@ class World:
         self.disk = Disk(self.timeline, self._fork(), FileStore(self._fork()) if on_file else None)
         self.judge = Judge(self)
         self.hardware = Hardware(self.outlets, self.timeline, self._fork(), self.hear, self.judge.untold)
-        self.main_meter = MainMeter(self.outlets, self.timeline, self.hear) if main_meter else None
+        self.main_meter = MainMeter(self.outlets, self.timeline, self.hear, fitted=main_meter)
         self.drivers = {evse: Driver(self, outlet) for evse, outlet in self.outlets.items()}
         for evse, outlet in self.outlets.items():
             outlet.on_closing = self._closing(evse)
@@ -321,8 +320,7 @@ class World:
         self.station = station
         self.network.opens(self.process, self.hear)
         self.hardware.starts(self.process)
-        if self.main_meter is not None:
-            self.main_meter.starts(self.process)
+        self.main_meter.starts(self.process)
         seed = self.rng.getrandbits(63)
         self.timeline.after(0, lambda: self.hear(Start(f"boot{self.boots}", seed, reason)), self.process)
         self.timeline.after(0, lambda: self.hear(health), self.process)
