@@ -26,7 +26,8 @@ from agent.io.control import ControlError, ControlSocket
 from agent.io.jobs import Jobs, Place
 from agent.io.journal import Journal
 from agent.io.link import Link
-from agent.io.logs import FrameLog, note
+from agent.io.logs import NAME, StationLog, note
+from agent.io.redaction import Redactor
 from agent.io.runner import EXIT_BUG, Outlets, Runner
 from agent.io.system import VERSION, BootMarker, ServiceManager, lock_state
 from agent.station import Station
@@ -143,14 +144,14 @@ class _Agent:
         self._journal = journal
         self._station = station
         self._marker = marker
-        self._frames = FrameLog(board.state_dir / "ocpp.log.gz", clock.mono_ms)
+        self._log = StationLog(board.state_dir / NAME, clock.mono_ms, Redactor.of(board.state_dir))
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
         self._link = Link(self._runner.post, self._watch)
         self._hardware = LateHardware(board.hardware, self._runner.broke)
         self._control = ControlSocket(
-            board.control_socket, self._runner.post, self._hardware.verbs(), self._frames
+            board.control_socket, self._runner.post, self._hardware.verbs(), self._log
         )
-        self._jobs = Jobs(Place(board.state_dir), self._runner.post, note)
+        self._jobs = Jobs(Place(board.state_dir, self._control.ask, self._log), self._runner.post, self._note)
         self._mono_ms = clock.mono_ms
         self._spoken = asyncio.Event()
 
@@ -165,7 +166,7 @@ class _Agent:
             self._runner.post(report)
         show = _displays(self._board)
         outlets = Outlets(
-            self._hardware, self._journal, self._link, self._control.answer, note, ServiceManager(), show,
+            self._hardware, self._journal, self._link, self._control.answer, self._note, ServiceManager(), show,
             self._jobs.execute,
         )  # fmt: skip
         rest = asyncio.create_task(self._start_rest())
@@ -177,9 +178,13 @@ class _Agent:
         return code
 
     def _watch(self, direction: str, connection: int, text: str) -> None:
-        self._frames.seen(direction, connection, text)
+        self._log.seen(direction, connection, text)
         if direction == ">":
             self._spoken.set()
+
+    def _note(self, level: str, topic: str, text: str) -> None:
+        note(level, topic, text)
+        self._log.noted(level, topic, text)
 
     async def _start_rest(self) -> None:
         """What can wait until the CSMS has heard of us, each loaded beside the loop."""
@@ -217,7 +222,7 @@ class _Agent:
         await asyncio.sleep(0)
         await self._link.close()
         await self._hardware.close()
-        self._frames.flush()
+        self._log.flush()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 from agent.core.effects import Answer
 from agent.core.events import Asked
-from agent.io.logs import FrameLog
+from agent.io.logs import StationLog
 
 LINE_MOST_BYTES = 64 * 1024
 CLIENTS_MOST = 32
@@ -58,7 +58,7 @@ class ControlSocket:
     """Turns requests into Asked events for `post`, except those of `verbs` and the frames' tail."""
 
     def __init__(
-        self, path: Path, post: Callable[[Asked], None], verbs: Mapping[str, Verb], frames: FrameLog
+        self, path: Path, post: Callable[[Asked], None], verbs: Mapping[str, Verb], frames: StationLog
     ) -> None:
         self._path = path
         self._post = post
@@ -129,7 +129,7 @@ class ControlSocket:
                 if verb == TAIL:
                     await self._tail(reader, writer, args)
                     return
-                ok, data = await self._execute(verb, args)
+                ok, data = await self.ask(verb, args)
             except Refused as refusal:
                 ok, data = False, {"error": str(refusal)}
             await _send(writer, ok, data)
@@ -153,7 +153,8 @@ class ControlSocket:
             raise Refused(f"no such verb: {verb[:40]!r}; known are {known}")
         return verb, args
 
-    async def _execute(self, verb: str, args: dict[str, Any]) -> tuple[bool, Any]:
+    async def ask(self, verb: str, args: Mapping[str, Any]) -> tuple[bool, Any]:
+        """The answer to one question: whether it is yes, and its data. Raises Refused."""
         raw = verb == "meter.read" and args.get("raw") is True
         own = self._verbs.get("meter.read-raw" if raw else verb)
         if own:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from agent.core.effects import CancelJob, StartJob
 from agent.core.events import Event, JobEnded, JobTold
+from agent.io.logs import StationLog
 
 Data = Mapping[str, Any]
 Tell = Callable[[Data], None]
@@ -31,9 +32,11 @@ WORKERS: dict[str, str] = {
 
 
 class Place(NamedTuple):
-    """Where workers may keep files."""
+    """What workers have at hand: where they may keep files, whom they may ask as people do, and the station's log."""
 
     state_dir: Path
+    ask: Callable[[str, Data], Awaitable[tuple[bool, Any]]] | None = None
+    log: StationLog | None = None
 
 
 Worker = Callable[[Place, Data, Tell], Awaitable[Data]]

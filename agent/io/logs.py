@@ -1,4 +1,4 @@
-"""What is written down for people: every OCPP frame in a file of bounded size, every decision on stderr."""
+"""What is written down for people: frames and decisions in a ring on flash, and the decisions on stderr."""
 
 from __future__ import annotations
 
@@ -8,38 +8,43 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.io.values import to_json
+from agent.io.redaction import Redactor, without_keys, without_secrets
 
 SIZE_LIMIT_BYTES = 1024 * 1024
-FRAME_SHOWN_CHARS = 32 * 1024
-FLUSH_AFTER_S = 10.0
+SHOWN_CHARS = 32 * 1024
+NAME = "station.log.gz"
+FLUSH_AFTER_S, FLUSH_QUIET_AFTER_S = 10.0, 60.0
 FLUSH_AT_CHARS = 32 * 1024
-HIDDEN = "***"
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3}
-_SUSPECT = ("\\u", "password", "keycode")
-"""What a frame with a secret has in it, or may hide (\\u), in lower case."""
+_URGENT = ("warning", "error")
+_BEGINS = '{"ts":"'
+"""How a line begins, before its time."""
 _MEMBER = b"\x1f\x8b\x08"
 """How a gzip member begins (RFC 1952)."""
 
 Listener = Callable[[dict[str, Any]], None]
 
 
-class FrameLog:
-    """A ring of two files of JSON lines: {"ts", "mono_ms", "dir", "connection", "frame"}, no passwords, no codes.
+class StationLog:
+    """A ring of two files of JSON lines on one timeline, bounded, without secrets and without customers.
 
+    Frames are {"ts", "mono_ms", "dir", "connection", "frame"}, decisions {"ts", "mono_ms", "level", "topic", "text"}.
     They are gzip files (read them with zcat). Lines reach the file after some seconds or when enough of them wait,
     to spare the flash. A file that cannot be written costs lines, never a frame.
     """
 
-    def __init__(self, path: Path, mono_ms: Callable[[], int], size_limit: int = SIZE_LIMIT_BYTES) -> None:
+    def __init__(
+        self, path: Path, mono_ms: Callable[[], int], redactor: Redactor, size_limit: int = SIZE_LIMIT_BYTES
+    ) -> None:
         self._path = path
         self._older = path.with_name("older-" + path.name)
         self._mono_ms = mono_ms
+        self._redactor = redactor
         self._half = size_limit // 2
         self._waiting: list[str] = []
         self._waiting_chars = 0
@@ -47,20 +52,27 @@ class FrameLog:
         self._listeners: list[Listener] = []
 
     def seen(self, direction: str, connection: int, text: str) -> None:
-        """One frame, sent (">") or received ("<")."""
-        line: dict[str, Any] = {
-            "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "mono_ms": self._mono_ms(),
-            "dir": direction,
-            "connection": connection,
-            "frame": _without_secrets(text),
-        }
+        """One frame, sent (">") or received ("<"). Who listens now sees its tokens, the file has aliases."""
+        shown = without_secrets(text)
+        line = {**self._stamp(), "dir": direction, "connection": connection, "frame": _cut(shown)}
         for listener in self._listeners:
             listener(line)
+        self._add({**line, "frame": _cut(self._redactor.without_customers(shown))}, FLUSH_AFTER_S)
+
+    def noted(self, level: str, topic: str, text: str) -> None:
+        """One decision; what is no warning may wait longer for company."""
+        line = {**self._stamp(), "level": level, "topic": topic, "text": _cut(without_keys(text))}
+        self._add(line, FLUSH_AFTER_S if level in _URGENT else FLUSH_QUIET_AFTER_S)
+
+    def _stamp(self) -> dict[str, Any]:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"ts": now, "mono_ms": self._mono_ms()}
+
+    def _add(self, line: dict[str, Any], flush_after_s: float) -> None:
         packed = json.dumps(line, separators=(",", ":")) + "\n"
         self._waiting.append(packed)
         self._waiting_chars += len(packed)
-        late = time.monotonic() - self._flushed_at >= FLUSH_AFTER_S
+        late = time.monotonic() - self._flushed_at >= flush_after_s
         if late or self._waiting_chars >= FLUSH_AT_CHARS:
             self.flush()
 
@@ -81,16 +93,11 @@ class FrameLog:
     def recent(self, count: int) -> list[dict[str, Any]]:
         """The last `count` frames, oldest first."""
         self.flush()
-        lines: list[str] = []
+        found: list[dict[str, Any]] = []
         for file in (self._path, self._older):
-            with contextlib.suppress(OSError):
-                if len(lines) < count:
-                    lines = _unpacked(file.read_bytes()).decode("ascii", "replace").splitlines() + lines
-        found = []
-        for line in lines[-count:] if count else []:
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return found
+            if len(found) < count:
+                found = [line for line in map(_loaded, lines_of(file)) if "frame" in line] + found
+        return found[-count:] if count else []
 
     @property
     def listeners(self) -> int:
@@ -103,9 +110,36 @@ class FrameLog:
         return lambda: self._listeners.remove(listener)
 
 
+def kept_lines(path: Path, oldest: str = "", latest: str = "~") -> Iterator[str]:
+    """The lines of both files of a ring, oldest first, whose "ts" (RFC 3339, UTC with Z) lies in a window."""
+    for file in (path.with_name("older-" + path.name), path):
+        for line in lines_of(file):
+            if oldest <= line[len(_BEGINS) : len(_BEGINS) + 24] <= latest:
+                yield line
+
+
+def lines_of(file: Path) -> Iterator[str]:
+    """The lines of one file, packet by packet; none when it cannot be read."""
+    with contextlib.suppress(OSError):
+        for plain in _unpacked(file.read_bytes()):
+            yield from plain.decode("ascii", "replace").splitlines()
+
+
+def _loaded(line: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        found = json.loads(line)
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
 def note(level: str, topic: str, text: str) -> None:
-    """One line of the decision log, with the priority prefix that journald understands when it listens."""
-    line = f"{topic}: {_printable(text)}"
+    """One line of the decision log, with the priority prefix that journald understands when it listens.
+
+    What is a trace only goes into the station's log.
+    """
+    if level == "trace":
+        return
+    line = f"{topic}: {_printable(without_keys(text))}"
     if "JOURNAL_STREAM" in os.environ:
         line = f"<{_PRIORITY.get(level, 6)}>{line}"
     else:
@@ -122,47 +156,20 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
-def _unpacked(data: bytes) -> bytes:
+def _unpacked(data: bytes) -> Iterator[bytes]:
     """All that can be read of a file of gzip members, of which a power cut may have spoilt some."""
-    plain, at = b"", data.find(_MEMBER)
+    at = data.find(_MEMBER)
     while at >= 0:
         reader = zlib.decompressobj(wbits=31)
         with contextlib.suppress(zlib.error):
             lines = reader.decompress(data[at:])
-            plain += lines[: lines.rfind(b"\n") + 1]
+            yield lines[: lines.rfind(b"\n") + 1]
         after = len(data) - len(reader.unused_data) if reader.eof else at + 1
         at = data.find(_MEMBER, after)
-    return plain
 
 
-def _without_secrets(text: str) -> str:
-    """The frame as it may be kept: passwords and codes replaced, and not longer than people read."""
-    plain = text.lower()
-    if any(word in plain for word in _SUSPECT):
-        try:
-            text = to_json(_hidden(json.loads(text)))
-        except (ValueError, RecursionError):
-            text = f"(not JSON, {len(text)} characters, not shown because it may hold a secret)"
-    if len(text) > FRAME_SHOWN_CHARS:
-        text = f"{text[:FRAME_SHOWN_CHARS]}... ({len(text)} characters)"
+def _cut(text: str) -> str:
+    """Not longer than people read."""
+    if len(text) > SHOWN_CHARS:
+        return f"{text[:SHOWN_CHARS]}... ({len(text)} characters)"
     return text
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_hidden(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: HIDDEN if _secret(name, value) else _hidden(item) for name, item in value.items()}
-
-
-def _secret(name: str, around: dict[str, Any]) -> bool:
-    """A member called password, the value of a variable of that name (SetVariables, reports), a code (C04.FR.04)."""
-    if "password" in name.lower():
-        return True
-    if name == "idToken" and str(around.get("type")).lower() == "keycode":
-        return True
-    variable = around.get("variable")
-    about = variable.get("name") if isinstance(variable, dict) else None
-    holds_value = name in ("attributeValue", "variableAttribute", "value")
-    return holds_value and isinstance(about, str) and "password" in about.lower()

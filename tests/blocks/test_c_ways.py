@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agent.core.evse import Token
-from agent.io.logs import FrameLog
+from agent.io.logs import StationLog
+from agent.io.redaction import Redactor
 from hal.ports import FaultRaised
 from tests.blocks.stories import (
     CARD,
@@ -164,7 +165,7 @@ def test_a_code_is_not_in_the_log_of_frames(tmp_path: Path) -> None:
     world.runs(seconds=30)
     remote_start(world, 5, CODE, type="KeyCode")
     send_list(world, {**list_entry(CODE), "idToken": {"type": "KeyCode", "idToken": CODE}})
-    log = FrameLog(tmp_path / "ocpp.log", lambda: 0)
+    log = StationLog(tmp_path / "station.log.gz", lambda: 0, Redactor(b"salt"))
     for frame in world.csms.frames:
         log.seen(">", 1, json.dumps(frame.message))
     log.seen("<", 1, f'[2,"x","RequestStartTransaction",{{"idToken":{{"idToken":"{CODE}","type":"KeyCode"}}')

@@ -16,7 +16,8 @@ import pytest
 from agent.core.effects import Answer
 from agent.core.events import Asked
 from agent.io.control import ControlError, ControlSocket, Refused
-from agent.io.logs import FrameLog
+from agent.io.logs import StationLog
+from agent.io.redaction import Redactor
 from tests.io.waiting import until
 
 
@@ -25,7 +26,7 @@ class Agent:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "control.sock"
-        self.frames = FrameLog(directory / "ocpp.log.gz", lambda: 5)
+        self.frames = StationLog(directory / "station.log.gz", lambda: 5, Redactor(b"salt"))
         self.socket = ControlSocket(
             self.path, self.asked, {"bus.scan": self.scan, "meter.read-raw": self.scan}, self.frames
         )

@@ -9,9 +9,11 @@ from random import Random
 
 import pytest
 
-from agent.io.logs import FrameLog, note
+from agent.io.logs import StationLog, kept_lines, note
+from agent.io.redaction import Redactor
 
 SECRET = "hunter2hunter2hunter2"
+REDACTOR = Redactor(b"salt")
 WITH_SECRETS = [
     '[2,"1","SetVariables",{"setVariableData":[{"attributeValue":"%s","component":{"name":"SecurityCtrlr"},'
     '"variable":{"name":"BasicAuthPassword"}}]}]',
@@ -26,19 +28,19 @@ WITH_SECRETS = [
 
 @pytest.mark.parametrize("frame", WITH_SECRETS)
 def test_no_password_reaches_the_file_or_a_listener(tmp_path: Path, frame: str) -> None:
-    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0)
+    log = StationLog(tmp_path / "station.log.gz", lambda: 0, REDACTOR)
     heard: list[object] = []
     log.listen(heard.append)
     log.seen("<", 1, frame.replace("%s", SECRET))
     log.flush()
-    with gzip.open(tmp_path / "ocpp.log.gz", "rt") as file:
+    with gzip.open(tmp_path / "station.log.gz", "rt") as file:
         assert SECRET not in file.read()
     assert SECRET not in json.dumps(heard)
     assert len(heard) == 1
 
 
 def test_a_frame_about_passwords_keeps_everything_else(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0)
+    log = StationLog(tmp_path / "station.log.gz", lambda: 0, REDACTOR)
     log.seen(">", 3, WITH_SECRETS[0].replace("%s", SECRET))
     (line,) = log.recent(5)
     data = json.loads(line["frame"])[3]["setVariableData"][0]
@@ -51,7 +53,7 @@ def test_a_frame_about_passwords_keeps_everything_else(tmp_path: Path) -> None:
 
 
 def test_the_log_stays_in_its_bound_and_keeps_the_newest(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0, size_limit=200_000)
+    log = StationLog(tmp_path / "station.log.gz", lambda: 0, REDACTOR, size_limit=200_000)
     noise = Random(1)
     for n in range(5000):
         log.seen(">", 1, f"[2,{n},{noise.randbytes(100).hex()}]")
@@ -62,9 +64,9 @@ def test_the_log_stays_in_its_bound_and_keeps_the_newest(tmp_path: Path) -> None
 
 
 def test_what_a_power_cut_spoilt_costs_its_own_lines_only(tmp_path: Path) -> None:
-    path = tmp_path / "ocpp.log.gz"
+    path = tmp_path / "station.log.gz"
     for n in range(3):
-        log = FrameLog(path, lambda: 0)
+        log = StationLog(path, lambda: 0, REDACTOR)
         log.seen(">", 1, f"[2,{n}]")
         log.flush()
         if n == 1:
@@ -73,7 +75,7 @@ def test_what_a_power_cut_spoilt_costs_its_own_lines_only(tmp_path: Path) -> Non
 
 
 def test_a_huge_frame_is_cut_and_hostile_nesting_is_survived(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "ocpp.log.gz", lambda: 0)
+    log = StationLog(tmp_path / "station.log.gz", lambda: 0, REDACTOR)
     log.seen("<", 1, "y" * 250_000)
     log.seen("<", 1, "[" * 100_000 + '"password"')
     big, deep = log.recent(2)
@@ -83,7 +85,7 @@ def test_a_huge_frame_is_cut_and_hostile_nesting_is_survived(tmp_path: Path) -> 
 
 
 def test_a_directory_that_cannot_be_written_costs_lines_only(tmp_path: Path) -> None:
-    log = FrameLog(tmp_path / "nowhere" / "ocpp.log.gz", lambda: 0)
+    log = StationLog(tmp_path / "nowhere" / "station.log.gz", lambda: 0, REDACTOR)
     log.seen(">", 1, "[2]")
     log.flush()
     assert log.recent(5) == []
@@ -98,3 +100,57 @@ def test_text_of_others_cannot_start_a_line_of_its_own(
     monkeypatch.delenv("JOURNAL_STREAM")
     note("info", "config", "x = 1")
     assert capsys.readouterr().err.endswith(" info    config: x = 1\n")
+
+
+TOKEN = "04C0FFEE010203"
+WITH_CUSTOMERS = [
+    '[2,"1","Authorize",{"idToken":{"idToken":"%s","type":"ISO14443","additionalInfo":'
+    '[{"additionalIdToken":"%s","type":"x"}]}}]',
+    '[2,"1","CustomerInformation",{"customerIdentifier":"%s"}]',
+    '[2,"1","NotifyCustomerInformation",{"data":"{\\"keptIn\\": \\"cache\\", \\"value\\": \\"%s\\"}","seqNo":0}]',
+    '[2,"1","Authorize",{"\\u0069dToken":{"\\u0069dToken":"%s","type":"ISO14443"}}]',
+]
+
+
+@pytest.mark.parametrize("frame", WITH_CUSTOMERS)
+def test_the_file_has_aliases_for_customers(tmp_path: Path, frame: str) -> None:
+    log = StationLog(tmp_path / "station.log.gz", lambda: 0, REDACTOR)
+    for token in (TOKEN, TOKEN.lower()):
+        log.seen(">", 1, frame.replace("%s", token))
+    first, second = (line["frame"] for line in log.recent(2))
+    assert TOKEN.lower() not in (first + second).lower()
+    assert first == second, "the same token has the same alias, whatever its case"
+
+
+def test_private_keys_and_credentials_of_addresses_are_in_no_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "-----BEGIN EC PRIVATE KEY-----\n%s\n-----END EC PRIVATE KEY-----"
+    url = "ftp://user:%s@logs.example/in"
+    log = StationLog(tmp_path / "station.log.gz", lambda: 0, REDACTOR)
+    for text in (planted.replace("%s", SECRET) for planted in (key, url, url.replace("%s", "a@%s"))):
+        note("error", "tls", text)
+        log.noted("error", "tls", text)
+        log.seen("<", 1, json.dumps([2, "1", "GetLog", {"log": {"remoteLocation": text}}]))
+    log.flush()
+    kept = "".join(kept_lines(tmp_path / "station.log.gz"))
+    assert kept.count("***") >= 6 and "logs.example/in" in kept
+    assert SECRET not in kept + capsys.readouterr().err
+
+
+def test_decisions_and_frames_are_on_one_timeline_that_can_be_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "station.log.gz"
+    log = StationLog(path, lambda: 7, REDACTOR)
+    log.noted("trace", "limit", "EVSE 1: 16 A")
+    log.seen(">", 1, "[2]")
+    log.noted("info", "session", "EVSE 1: ready")
+    log.flush()
+    lines = [json.loads(line) for line in kept_lines(path)]
+    assert [line.get("topic", line.get("dir")) for line in lines] == ["limit", ">", "session"]
+    assert lines[0]["ts"] <= lines[1]["ts"] <= lines[2]["ts"] and lines[0]["mono_ms"] == 7
+    assert not list(kept_lines(path, oldest="9999")) and not list(kept_lines(path, latest="1999"))
+    assert len(log.recent(9)) == 1, "people who follow frames see frames"
+    note("trace", "limit", "EVSE 1: 16 A")
+    assert not capsys.readouterr().err
