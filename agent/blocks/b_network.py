@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.blocks.status_info import info
 from agent.core.context import Context
 from agent.core.network_profiles import Profile
 from agent.protocol.block import Block, answers
@@ -42,5 +43,4 @@ def _beyond_us(wanted: datatypes.NetworkConnectionProfileType) -> Refusal | None
 
 
 def _answer(status: Any, refusal: Refusal | None) -> call_result.SetNetworkProfile:
-    info = datatypes.StatusInfoType(refusal.reason_code, refusal.info) if refusal else None
-    return call_result.SetNetworkProfile(status=status, status_info=info)
+    return call_result.SetNetworkProfile(status=status, status_info=info(refusal))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.blocks.variables import info, where
+from agent.blocks.status_info import info
+from agent.blocks.variables import where
 from agent.core.context import Context
 from agent.core.variables import Outcome
 from agent.protocol.block import Block, answers, too_many, triggers

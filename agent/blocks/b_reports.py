@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.blocks.status_info import info, status_info
 from agent.blocks.variables import named, page, sought
 from agent.core.context import Context
 from agent.core.instant import rfc3339
@@ -38,7 +39,7 @@ class Reports(Block):
         rows = self.charger.selection.custom(cx, [str(c) for c in criteria], [sought(one) for one in wanted])
         status: Any
         if not rows:
-            status, reason = "EmptyResultSet", datatypes.StatusInfoType("NotFound", "no variable of this station fits")
+            status, reason = "EmptyResultSet", status_info("NotFound", "no variable of this station fits")
         else:
             status, reason = self._begin(request.request_id, rows)
         return call_result.GetReport(status=status, status_info=reason)
@@ -46,9 +47,7 @@ class Reports(Block):
     def _begin(self, request_id: int, rows: list[Slot]) -> Verdict:
         """B07.FR.13, B08.FR.16: not while so many reports wait, or one with this id."""
         refusal = self.charger.reports.begin("NotifyReport", request_id, rows)
-        if refusal is None:
-            return "Accepted", None
-        return "Rejected", datatypes.StatusInfoType(refusal.reason_code, refusal.info)
+        return "Accepted" if refusal is None else "Rejected", info(refusal)
 
     @sends("NotifyReport")
     def notify_report(self, data: Mapping[str, Any], cx: Context) -> call.NotifyReport:

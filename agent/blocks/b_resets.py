@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.context import Context
 from agent.protocol.block import Block, answers
-from agent.protocol.v201 import call, call_result, datatypes
+from agent.protocol.v201 import call, call_result
 
 
 class Resets(Block):
@@ -16,5 +17,4 @@ class Resets(Block):
     def reset(self, request: call.Reset, cx: Context) -> call_result.Reset:
         verdict = self.charger.resets.ask(cx, request.evse_id, immediate=str(request.type) == "Immediate")
         status: Any = verdict.status
-        info = datatypes.StatusInfoType(verdict.reason_code, verdict.info) if verdict.reason_code else None
-        return call_result.Reset(status=status, status_info=info)
+        return call_result.Reset(status=status, status_info=status_info(verdict.reason_code, verdict.info))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.context import Context
 from agent.core.evse import Token
 from agent.protocol.block import Block, answers, follows, sends
@@ -33,10 +34,10 @@ class Authorization(Block):
     def clear_cache(self, request: call.ClearCache, cx: Context) -> call_result.ClearCache:
         """C11.FR.01 to FR.05."""
         if not cx.keys[auth_cache.ENABLED]:
-            why = datatypes.StatusInfoType("NotEnabled", "AuthCacheCtrlr.Enabled is false")
+            why = status_info("NotEnabled", "AuthCacheCtrlr.Enabled is false")
             return call_result.ClearCache("Rejected", why)
         if not self.charger.can_store:
-            why = datatypes.StatusInfoType("InternalError", "the store is not well")
+            why = status_info("InternalError", "the store is not well")
             return call_result.ClearCache("Rejected", why)
         self.charger.cache.clear(cx)
         return call_result.ClearCache("Accepted")

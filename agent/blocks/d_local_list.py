@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.context import Context
 from agent.core.evse import Token
 from agent.core.locallist import Outcome, Update
 from agent.protocol.block import Block, answers
 from agent.protocol.token import id_token_info
-from agent.protocol.v201 import call, call_result, datatypes
+from agent.protocol.v201 import call, call_result
 from config_keys import local_list
 
 
@@ -30,7 +31,7 @@ class LocalListManagement(Block):
 
 
 def _answer(outcome: Outcome) -> call_result.SendLocalList:
-    why = None if outcome.reason is None else datatypes.StatusInfoType(outcome.reason, outcome.info)
+    why = status_info(outcome.reason, outcome.info)
     return call_result.SendLocalList(status=outcome.status, status_info=why)
 
 

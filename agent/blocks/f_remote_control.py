@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.context import Context
 from agent.core.evse import Token
 from agent.core.remote import RemoteStart, Unlocking, Verdict
 from agent.protocol.block import Block, answers
 from agent.protocol.later import Later
 from agent.protocol.profile import to_profile
-from agent.protocol.v201 import call, call_result, datatypes
+from agent.protocol.v201 import call, call_result
 from config_keys import smart_charging
 
 
@@ -29,13 +30,16 @@ class RemoteControl(Block):
             request.evse_id, group, to_profile(request.evse_id or 0, profile) if profile else None,
         ))  # fmt: skip
         return call_result.RequestStartTransaction(
-            status=_status(verdict), transaction_id=verdict.transaction_id, status_info=_info(verdict)
+            status=_status(verdict),
+            transaction_id=verdict.transaction_id,
+            status_info=status_info(verdict.reason, verdict.info),
         )
 
     @answers("RequestStopTransaction")
     def stop(self, request: call.RequestStopTransaction, cx: Context) -> call_result.RequestStopTransaction:
         verdict = self.charger.remote.stop(cx, request.transaction_id)
-        return call_result.RequestStopTransaction(status=_status(verdict), status_info=_info(verdict))
+        why = status_info(verdict.reason, verdict.info)
+        return call_result.RequestStopTransaction(status=_status(verdict), status_info=why)
 
     @answers("UnlockConnector")
     def unlock(self, request: call.UnlockConnector, cx: Context) -> call_result.UnlockConnector | Later:
@@ -65,7 +69,3 @@ def _triggered(comes: bool | None) -> Any:
 
 def _status(verdict: Verdict) -> Any:
     return "Accepted" if verdict.reason is None else "Rejected"
-
-
-def _info(verdict: Verdict) -> datatypes.StatusInfoType | None:
-    return None if verdict.reason is None else datatypes.StatusInfoType(verdict.reason, verdict.info)

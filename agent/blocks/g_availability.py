@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.context import Context
 from agent.protocol.block import Block, answers, follows, moment, sends, triggers
-from agent.protocol.v201 import call, call_result, datatypes
+from agent.protocol.v201 import call, call_result
 
 
 class Availability(Block):
@@ -21,8 +22,7 @@ class Availability(Block):
             operative=str(request.operational_status) == "Operative",
         )  # fmt: skip
         status: Any = verdict.status
-        info = datatypes.StatusInfoType(verdict.reason_code, verdict.info) if verdict.reason_code else None
-        return call_result.ChangeAvailability(status=status, status_info=info)
+        return call_result.ChangeAvailability(status=status, status_info=status_info(verdict.reason_code, verdict.info))
 
     @sends("StatusNotification")
     def status(self, data: Mapping[str, Any], cx: Context) -> call.StatusNotification:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.blocks.status_info import info
 from agent.core.context import Context
-from agent.core.profiles import Refused
 from agent.core.schedules import Wanted
 from agent.protocol.block import Block, answers, sends
 from agent.protocol.errors import ErrorCode, Violation
-from agent.protocol.profile import composite_schedule, report_pages, schedule_on_wire, status_info, to_profile
+from agent.protocol.profile import composite_schedule, report_pages, schedule_on_wire, to_profile
 from agent.protocol.v201 import call, call_result, datatypes
 from config_keys import smart_charging
+from config_keys.values import Refusal
 
 OFF = Violation(ErrorCode.NOT_SUPPORTED, "smart charging is switched off: SmartChargingCtrlr.Enabled (K01.FR.29)")
 
@@ -29,7 +30,7 @@ class SmartCharging(Block):
         profile = to_profile(request.evse_id, request.charging_profile)
         refusal = self.charger.schedules.install(cx, profile)
         status: Any = "Accepted" if refusal is None else "Rejected"
-        return call_result.SetChargingProfile(status=status, status_info=status_info(refusal))
+        return call_result.SetChargingProfile(status=status, status_info=info(refusal))
 
     @answers("ClearChargingProfile")
     def clear_profile(
@@ -39,8 +40,8 @@ class SmartCharging(Block):
             return OFF
         if self.charger.schedules.clear(cx, _to_clear(request)):
             return call_result.ClearChargingProfile(status="Accepted")
-        nothing = Refused("NotFound", "no profile of the CSMS fits (K10.FR.01, K10.FR.08, K10.FR.09)")
-        return call_result.ClearChargingProfile(status="Unknown", status_info=status_info(nothing))
+        nothing = Refusal("NotFound", "no profile of the CSMS fits (K10.FR.01, K10.FR.08, K10.FR.09)")
+        return call_result.ClearChargingProfile(status="Unknown", status_info=info(nothing))
 
     @answers("GetCompositeSchedule")
     def composite(
@@ -51,22 +52,22 @@ class SmartCharging(Block):
         unit = str(request.charging_rate_unit) if request.charging_rate_unit else None
         refusal = self._cannot_plan(cx, request.evse_id, request.duration, unit)
         if refusal is not None:
-            return call_result.GetCompositeSchedule(status="Rejected", status_info=status_info(refusal))
+            return call_result.GetCompositeSchedule(status="Rejected", status_info=info(refusal))
         chosen = unit or cx.keys[smart_charging.RATE_UNIT][0]
         plan = self.charger.energy.composite.plan(cx, request.evse_id, request.duration, chosen)
         return call_result.GetCompositeSchedule(
             status="Accepted", schedule=composite_schedule(request.evse_id, plan)
         )
 
-    def _cannot_plan(self, cx: Context, evse_id: int, duration_s: int, unit: str | None) -> Refused | None:
+    def _cannot_plan(self, cx: Context, evse_id: int, duration_s: int, unit: str | None) -> Refusal | None:
         units = cx.keys[smart_charging.RATE_UNIT]
         if evse_id != 0 and evse_id not in self.charger.evses:
-            return Refused("UnknownEvse", f"there is no EVSE {evse_id} (K08.FR.05)")
+            return Refusal("UnknownEvse", f"there is no EVSE {evse_id} (K08.FR.05)")
         if unit is not None and unit not in units:
-            return Refused("UnsupportedRateUnit", f"expected a unit of {', '.join(units)} (K08.FR.07)")
+            return Refusal("UnsupportedRateUnit", f"expected a unit of {', '.join(units)} (K08.FR.07)")
         if duration_s < 0:
-            return Refused("ValueTooLow", "a duration below 0")
-        return None if cx.utc() is not None else Refused("InternalError", "the station does not know the time")
+            return Refusal("ValueTooLow", "a duration below 0")
+        return None if cx.utc() is not None else Refusal("InternalError", "the station does not know the time")
 
     @answers("GetChargingProfiles")
     def get_profiles(
@@ -80,8 +81,8 @@ class SmartCharging(Block):
             self.charger.outbox.call("ReportChargingProfiles", data)
         if pages:
             return call_result.GetChargingProfiles(status="Accepted")
-        nothing = Refused("NotFound", "no installed profile fits")
-        return call_result.GetChargingProfiles(status="NoProfiles", status_info=status_info(nothing))
+        nothing = Refusal("NotFound", "no installed profile fits")
+        return call_result.GetChargingProfiles(status="NoProfiles", status_info=info(nothing))
 
     @sends("ReportChargingProfiles")
     def report(self, data: Mapping[str, Any], cx: Context) -> call.ReportChargingProfiles:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.certificates import Outcome
 from agent.core.context import Context
 from agent.protocol import codec
 from agent.protocol.block import Block, answers
-from agent.protocol.later import Later
+from agent.protocol.later import Later, when_done
 from agent.protocol.v201 import call, call_result, datatypes
 
 
@@ -17,40 +19,30 @@ class CertificateManagement(Block):
 
     @answers("InstallCertificate")
     def install(self, request: call.InstallCertificate, cx: Context) -> Later:
-        later = Later()
-
-        def done(cx: Context, outcome: Outcome) -> None:
-            later.answer(cx, call_result.InstallCertificate(status=outcome.status, status_info=_info(outcome)))
-
-        self.charger.certificates.install(cx, str(request.certificate_type), request.certificate, done)
-        return later
+        kind, pem = str(request.certificate_type), request.certificate
+        return when_done(
+            partial(self.charger.certificates.install, cx, kind, pem),
+            lambda outcome: call_result.InstallCertificate(outcome.status, _why(outcome)),
+        )
 
     @answers("DeleteCertificate")
     def delete(self, request: call.DeleteCertificate, cx: Context) -> Later:
-        later = Later()
-
-        def done(cx: Context, outcome: Outcome) -> None:
-            later.answer(cx, call_result.DeleteCertificate(status=outcome.status, status_info=_info(outcome)))
-
-        self.charger.certificates.delete(cx, codec.to_wire(request.certificate_hash_data), done)
-        return later
+        return when_done(
+            partial(self.charger.certificates.delete, cx, codec.to_wire(request.certificate_hash_data)),
+            lambda outcome: call_result.DeleteCertificate(outcome.status, _why(outcome)),
+        )
 
     @answers("GetInstalledCertificateIds")
     def installed(self, request: call.GetInstalledCertificateIds, cx: Context) -> Later:
-        later = Later()
-
-        def done(cx: Context, outcome: Outcome) -> None:
-            status = "Accepted" if outcome.found else "NotFound"
-            chain = [codec.from_wire(datatypes.CertificateHashDataChainType, one) for one in outcome.found]
-            later.answer(
-                cx,
-                call_result.GetInstalledCertificateIds(status=status, certificate_hash_data_chain=chain or None),
-            )
-
         kinds: Any = request.certificate_type or ()
-        self.charger.certificates.installed(cx, tuple(map(str, kinds)), done)
-        return later
+        return when_done(partial(self.charger.certificates.installed, cx, tuple(map(str, kinds))), _listed)
 
 
-def _info(outcome: Outcome) -> datatypes.StatusInfoType | None:
-    return datatypes.StatusInfoType(outcome.reason, outcome.info[:512] or None) if outcome.reason else None
+def _why(outcome: Outcome) -> datatypes.StatusInfoType | None:
+    return status_info(outcome.reason, outcome.info)
+
+
+def _listed(outcome: Outcome) -> call_result.GetInstalledCertificateIds:
+    chain = [codec.from_wire(datatypes.CertificateHashDataChainType, one) for one in outcome.found]
+    status = "Accepted" if chain else "NotFound"
+    return call_result.GetInstalledCertificateIds(status=status, certificate_hash_data_chain=chain or None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.blocks.variables import info
+from agent.blocks.status_info import info
 from agent.core.context import Context
 from agent.core.customers import CLEARED, anybody
 from agent.core.evse import Token

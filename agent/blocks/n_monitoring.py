@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.blocks.variables import info, named, page, sought, where
+from agent.blocks.status_info import info
+from agent.blocks.variables import named, page, sought, where
 from agent.core.context import Context
 from agent.core.instant import rfc3339
 from agent.core.monitors import Monitor, Wish

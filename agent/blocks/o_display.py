@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.context import Context
 from agent.core.displays import Message, message
 from agent.protocol import codec
@@ -79,5 +80,4 @@ def _text(value: Any) -> str | None:
 
 
 def _answer(status: str, why: str) -> call_result.SetDisplayMessage:
-    info = datatypes.StatusInfoType(reason_code=status[:20], additional_info=why[:512]) if why else None
-    return call_result.SetDisplayMessage(status=status, status_info=info)
+    return call_result.SetDisplayMessage(status=status, status_info=status_info(status if why else None, why))

@@ -12,7 +12,6 @@ from agent.core.variables import Where
 from agent.protocol.codec import to_wire
 from agent.protocol.v201 import datatypes
 from config_keys import device
-from config_keys.values import Refusal
 
 
 def where(asked: Any) -> Where:
@@ -33,11 +32,6 @@ def sought(asked: Any) -> Filter:
         evse.connector_id if evse else None, variable.name if variable else None,
         variable.instance if variable else None,
     )  # fmt: skip
-
-
-def info(refusal: Refusal | None) -> datatypes.StatusInfoType | None:
-    """The reason of a refusal as statusInfo."""
-    return None if refusal is None else datatypes.StatusInfoType(refusal.reason_code, refusal.info)
 
 
 def named(parts: Sequence[Any]) -> tuple[datatypes.ComponentType, datatypes.VariableType]:

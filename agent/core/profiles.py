@@ -137,10 +137,3 @@ class Profile:
         start += (utc_ms - start) // turn * turn
         period, end = schedule.at(utc_ms - start)
         return period, min(EVER, start + min(end, turn))
-
-
-class Refused(NamedTuple):
-    """Why a profile is not installed: OCPP's statusInfo."""
-
-    reason: str
-    info: str

@@ -76,7 +76,7 @@ class Remote:
         profile = replace(wanted.profile, evse=evse.id) if wanted.profile is not None else None
         refused = self._schedules.check_new(cx, profile) if profile is not None else None
         if refused is not None:
-            return Verdict(refused.reason, refused.info)
+            return Verdict(*refused)
         running = evse.tx.id if evse.tx is not None and not evse.tx_blocks else None
         self._authorizer.grant_remotely(
             cx, evse, Authorization(wanted.token, Cause.REMOTE_START, wanted.group, wanted.id, profile=profile)

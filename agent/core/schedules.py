@@ -14,9 +14,10 @@ from agent.core.context import Context
 from agent.core.electrics import watts_per_amp
 from agent.core.evse import Evse
 from agent.core.limits import Claim
-from agent.core.profiles import DEFAULT, EVER, EXTERNAL, MAX, TX, Period, Profile, Refused
+from agent.core.profiles import DEFAULT, EVER, EXTERNAL, MAX, TX, Period, Profile
 from agent.core.sharing import Shared
 from config_keys import smart_charging
+from config_keys.values import Refusal
 
 RELATIVE = "relative"
 """The mapping that keeps when Relative schedules began, by EVSE."""
@@ -96,14 +97,14 @@ class Schedules:
 
     # ---------------------------------------------------------------------------------------- installing
 
-    def install(self, cx: Context, profile: Profile, several: bool = False) -> Refused | None:
+    def install(self, cx: Context, profile: Profile, several: bool = False) -> Refusal | None:
         """K01: take a profile or say why not. One with the same id is replaced (K01.FR.05)."""
         refusal = rules.place(profile, self._evses.get(profile.evse)) or self._refuse(cx, profile, several)
         if refusal is None:
             self.keep(cx, profile)
         return refusal
 
-    def check_new(self, cx: Context, profile: Profile) -> Refused | None:
+    def check_new(self, cx: Context, profile: Profile) -> Refusal | None:
         """A TxProfile for a transaction that is yet to start (F01.FR.26): everything but the transaction."""
         return self._refuse(cx, profile, several=False)
 
@@ -112,7 +113,7 @@ class Schedules:
         running = evse.tx
         self.keep(cx, replace(profile, evse=evse.id, tx_id=running.id if running else None))
 
-    def _refuse(self, cx: Context, new: Profile, several: bool) -> Refused | None:
+    def _refuse(self, cx: Context, new: Profile, several: bool) -> Refusal | None:
         return (
             rules.shape(new, several)
             or rules.bounds(cx, new)

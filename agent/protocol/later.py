@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.core.context import Context
+
+T = TypeVar("T")
 
 
 class Later:
@@ -22,3 +24,10 @@ class Later:
         """The call_result, or a Violation; a CSMS that is gone meanwhile gets none."""
         assert self._give is not None, "an answer before the question was taken"
         self._give(cx, result)
+
+
+def when_done(ask: Callable[[Callable[[Context, T], None]], None], answer: Callable[[T], Any]) -> Later:
+    """An answer made of what `ask` tells its callback."""
+    later = Later()
+    ask(lambda cx, outcome: later.answer(cx, answer(outcome)))
+    return later

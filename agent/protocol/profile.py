@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.core.composite import Plan
 from agent.core.instant import parse_rfc3339, rfc3339
-from agent.core.profiles import Period, Profile, Refused, Schedule
+from agent.core.profiles import Period, Profile, Schedule
 from agent.protocol.codec import to_wire
 from agent.protocol.v201 import datatypes
 
@@ -116,8 +116,3 @@ def composite_schedule(evse_id: int, plan: Plan) -> datatypes.CompositeScheduleT
         charging_rate_unit=plan.unit,
         charging_schedule_period=periods,
     )
-
-
-def status_info(refusal: Refused | None) -> datatypes.StatusInfoType | None:
-    """Why not, as OCPP's statusInfo."""
-    return None if refusal is None else datatypes.StatusInfoType(refusal.reason, refusal.info)
