@@ -136,5 +136,5 @@ class Cache:
             cx.put(TABLE, SALT, self._salt)
 
     def _name(self, token: Token) -> str:
-        named = f"{self._salt}:{token.kind}:{token.value.lower()}"
+        named = f"{self._salt}:{token.name}"
         return hashlib.sha256(named.encode()).hexdigest()[:32]

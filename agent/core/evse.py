@@ -36,9 +36,14 @@ class Token(NamedTuple):
     value: str
     kind: str
 
+    @property
+    def name(self) -> str:
+        """What tokens are compared and looked up by."""
+        return f"{self.kind}:{self.value.lower()}"
+
     def same(self, other: Token) -> bool:
         """Whether both name the same token."""
-        return self.kind == other.kind and self.value.lower() == other.value.lower()
+        return self.name == other.name
 
     def __repr__(self) -> str:
         """A code is never shown, wherever this ends up (C04.FR.04)."""

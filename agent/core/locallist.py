@@ -48,7 +48,7 @@ class LocalList:
 
     def info(self, cx: Context, token: Token) -> Info | None:
         """What the list says of a token, or None. An info that has expired is still there."""
-        row = self._pages.get(_name(token)) if cx.keys[local_list.ENABLED] else None
+        row = self._pages.get(token.name) if cx.keys[local_list.ENABLED] else None
         return None if row is None else dict(zip(("status", "group", "evses", "expires"), row, strict=True))
 
     def update(self, cx: Context, update: Update) -> Outcome:
@@ -56,7 +56,7 @@ class LocalList:
         refusal = self._refuse(cx, update)
         if refusal is not None:
             return refusal
-        draft = self._pages.draft({_name(token): _row(info) for token, info in update.entries}, whole=update.full)
+        draft = self._pages.draft({token.name: _row(info) for token, info in update.entries}, whole=update.full)
         count = draft.growth if update.full else self._count + draft.growth
         most = cx.keys.type_of(local_list.ENTRIES).max_limit
         if most is not None and count > most:
@@ -68,7 +68,7 @@ class LocalList:
         return Outcome("Accepted")
 
     def _refuse(self, cx: Context, update: Update) -> Outcome | None:
-        names = {_name(token) for token, _ in update.entries}
+        names = {token.name for token, _ in update.entries}
         most = cx.keys[local_list.ITEMS_PER_MESSAGE]
         if not cx.keys[local_list.ENABLED]:
             return Outcome("Failed", "NotEnabled", "LocalAuthListCtrlr.Enabled is false")
@@ -87,10 +87,6 @@ class LocalList:
     def _describe(self, keys: Values) -> None:
         keys.put(local_list.ENTRIES, self._count)
         keys.put(local_list.STORAGE, self._pages.size_bytes)
-
-
-def _name(token: Token) -> str:
-    return f"{token.kind}:{token.value.lower()}"
 
 
 def _row(info: Info | None) -> Row | None:

@@ -47,7 +47,7 @@ class Tariffs:
     """Texts by driver, costs by transaction, and the lines for a display."""
 
     def __init__(self, stored: Mapping[str, Any]) -> None:
-        self._drivers: dict[tuple[str, str], _Driver] = {}
+        self._drivers: dict[str, _Driver] = {}
         self._bills: dict[int, _Bill] = {}
         self._kept: dict[str, float] = {tx: float(total) for tx, total in stored.items()}
 
@@ -55,9 +55,8 @@ class Tariffs:
 
     def told(self, token: Token, text: str | None, languages: tuple[str, ...]) -> None:
         """An idTokenInfo: personalMessage (I01.FR.03) and the driver's languages (C01.FR.08, FR.09)."""
-        name = (token.value.lower(), token.kind)
-        driver = self._drivers.pop(name, _Driver())
-        self._drivers[name] = _Driver(text or driver.text, languages or driver.languages)
+        driver = self._drivers.pop(token.name, _Driver())
+        self._drivers[token.name] = _Driver(text or driver.text, languages or driver.languages)
         while len(self._drivers) > DRIVERS:
             del self._drivers[next(iter(self._drivers))]
 
@@ -118,8 +117,7 @@ class Tariffs:
     def _driver(self, evse: Evse) -> _Driver | None:
         if evse.authorization is None:
             return None
-        token = evse.authorization.token
-        return self._drivers.get((token.value.lower(), token.kind), _Driver())
+        return self._drivers.get(evse.authorization.token.name, _Driver())
 
     def _lines(self, cx: Context, evse: Evse) -> Iterable[str]:
         driver, bill = self._driver(evse), self._bills.get(evse.id)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from docs.generate import write_or_check
 from hil.certification import CASES
 from hil.certification.table import Row, rows
 
@@ -67,13 +68,7 @@ def _line(row: Row, verdicts: Mapping[str, Mapping[str, Any]]) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Write the page, or check it."""
-    if "--check" not in argv:
-        PAGE.write_text(text(), encoding="utf-8")
-        return 0
-    stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text()
-    if stale:
-        print(f"{PAGE.name} is stale: run python -m docs.generate.certification", file=sys.stderr)
-    return int(stale)
+    return write_or_check("certification", {PAGE: text()}, argv)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from typing import Any
 
 from agent.blocks import BLOCKS
 from agent.protocol.actions import FROM_CSMS, FROM_STATION
-from docs.generate import certification
-from docs.generate.requirements import claims, reasons, requirements
+from docs.generate import certification, write_or_check
+from docs.generate.requirements import claims, reasons, requirements, state_of
 
 HERE = Path(__file__).resolve().parent
 PAGE, DATA = HERE.parent / "feature-matrix.md", HERE.parent / "feature-matrix.json"
@@ -68,7 +68,7 @@ def _use_cases() -> Iterator[dict[str, Any]]:
             by_case[row.id.split(".")[0]].append(row.id)
     for case, ids in sorted(by_case.items()):
         proofs = sorted({proof for id_ in ids for proof in tested.get(id_, ())})
-        counts = Counter(_state(id_, tested, excused) for id_ in ids)
+        counts = Counter(state_of(id_, tested, excused).replace(" ", "_") for id_ in ids)
         why = sorted({excused[id_] for id_ in ids if id_ in excused and not tested.get(id_)})
         yield {
             "use_case": case, "name": names[case], "state": _judge(counts), "requirements": len(ids), **counts,
@@ -79,10 +79,6 @@ def _use_cases() -> Iterator[dict[str, Any]]:
 def _names() -> dict[str, str]:
     with (HERE / "use_cases.tsv").open(encoding="utf-8", newline="") as file:
         return {row["id"]: row["name"] for row in csv.DictReader(file, delimiter="\t")}
-
-
-def _state(id_: str, tested: Mapping[str, set[str]], excused: Mapping[str, str]) -> str:
-    return "covered" if tested.get(id_) else "not_applicable" if id_ in excused else "open"
 
 
 def _judge(counts: Mapping[str, int]) -> str:
@@ -120,15 +116,7 @@ def text(found: Mapping[str, Any]) -> str:
 def main(argv: Sequence[str]) -> int:
     """Write page and data, or check them."""
     found = matrix()
-    wanted = {PAGE: text(found), DATA: json.dumps(found, indent=1) + "\n"}
-    if "--check" not in argv:
-        for path, content in wanted.items():
-            path.write_text(content, encoding="utf-8")
-        return 0
-    stale = [p for p, content in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != content]
-    for path in stale:
-        print(f"{path.name} is stale: run python -m docs.generate.feature_matrix", file=sys.stderr)
-    return int(bool(stale))
+    return write_or_check("feature_matrix", {PAGE: text(found), DATA: json.dumps(found, indent=1) + "\n"}, argv)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from config_keys import registry
 from config_keys.key import RO, Key
 from config_keys.not_in_force import NOT_IN_FORCE
 from config_keys.types import MemberList, String
+from docs.generate import write_or_check
 
 DOCS = Path(__file__).resolve().parent.parent
 ABSENT = DOCS / "generate" / "absent_variables.tsv"
@@ -199,17 +200,9 @@ def documents() -> dict[Path, str]:
     }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the documents, or with --check only tell which are stale; the exit code."""
-    stale = [
-        path for path, text in documents().items() if not path.exists() or path.read_text("utf-8") != text
-    ]
-    for path in stale:
-        if "--check" in arguments:
-            print(f"{path.name} is stale: run python -m docs.generate.keys")
-        else:
-            path.write_text(documents()[path], "utf-8")
-    return 1 if stale and "--check" in arguments else 0
+def main(argv: Sequence[str]) -> int:
+    """Write the documents, or check them."""
+    return write_or_check("keys", documents(), argv)
 
 
 if __name__ == "__main__":

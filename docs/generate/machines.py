@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from docs.generate import write_or_check
 from state_machines.all import TABLES
 from state_machines.reasons import Cause
 from state_machines.render import decision_page, page
@@ -34,13 +35,7 @@ def text() -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Write the page, or check it."""
-    if "--check" not in argv:
-        PAGE.write_text(text())
-        return 0
-    stale = not PAGE.exists() or PAGE.read_text() != text()
-    if stale:
-        print(f"{PAGE.name} is stale: run python -m docs.generate.machines", file=sys.stderr)
-    return int(stale)
+    return write_or_check("machines", {PAGE: text()}, argv)
 
 
 if __name__ == "__main__":

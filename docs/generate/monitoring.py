@@ -16,6 +16,7 @@ from agent.core.monitors_parts import OWN_FAULTS, PARTS, tech_code
 from agent.core.site import EvseSite, Site
 from config_keys import monitoring
 from config_keys.values import format_name
+from docs.generate import write_or_check
 from hal.faults import FAULTS
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -114,14 +115,7 @@ def texts() -> dict[str, str]:
 
 def main(argv: Sequence[str]) -> int:
     """Write the files, or check them."""
-    if "--check" not in argv:
-        for name, text in texts().items():
-            (DOCS / name).write_text(text, encoding="utf-8")
-        return 0
-    stale = [n for n, text in texts().items() if not (DOCS / n).exists() or (DOCS / n).read_text("utf-8") != text]
-    for name in stale:
-        print(f"{name} is stale: run python -m docs.generate.monitoring", file=sys.stderr)
-    return int(bool(stale))
+    return write_or_check("monitoring", {DOCS / name: text for name, text in texts().items()}, argv)
 
 
 if __name__ == "__main__":

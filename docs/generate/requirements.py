@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from docs.generate import write_or_check
 from hil.bench import Outfit
 from hil.certification import features
 from hil.certification.table import rows as certification_cases
@@ -106,12 +107,13 @@ def text() -> str:
     return "\n".join([INTRODUCTION, *head, *table, "", *pages])
 
 
-def _state(id_: str, tested: Mapping[str, set[str]], excused: Mapping[str, str]) -> str:
+def state_of(id_: str, tested: Mapping[str, set[str]], excused: Mapping[str, str]) -> str:
+    """covered, not applicable or open."""
     return "covered" if tested.get(id_) else "not applicable" if id_ in excused else "open"
 
 
 def _count(block: str, rows: Sequence[Requirement], tested: Mapping[str, set[str]], excused: Mapping[str, str]) -> str:
-    states = [_state(row.id, tested, excused) for row in rows]
+    states = [state_of(row.id, tested, excused) for row in rows]
     numbers = " | ".join(str(states.count(state)) for state in ("covered", "not applicable", "open"))
     return f"| {block} | {len(rows)} | {numbers} |"
 
@@ -119,7 +121,7 @@ def _count(block: str, rows: Sequence[Requirement], tested: Mapping[str, set[str
 def _block(block: str, rows: Sequence[Requirement], tested: Mapping[str, set[str]], excused: Mapping[str, str]) -> str:
     lines = [f"## {block}", "", "| id | | what it asks for | state |", "|---|---|---|---|"]
     for row in rows:
-        state = _state(row.id, tested, excused)
+        state = state_of(row.id, tested, excused)
         proof = ", ".join(sorted(tested.get(row.id, ()))) or excused.get(row.id, "")
         lines.append(f"| {row.id} | {row.level} | {row.gist} | {state}{': ' + proof if proof else ''} |")
     return "\n".join([*lines, ""])
@@ -135,23 +137,17 @@ def complaints() -> list[str]:
     gaps = [
         f"{i}: neither test nor reason"
         for i, requirement in known.items()
-        if requirement.actor == "CS" and requirement.block in COMPLETE and _state(i, tested, excused) == "open"
+        if requirement.actor == "CS" and requirement.block in COMPLETE and state_of(i, tested, excused) == "open"
     ]
     return foreign + idle + gaps
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the page, or check it."""
+    """Write the page, or check it; a claim without a test is told either way."""
     wrong = complaints()
     for complaint in wrong:
         print(complaint, file=sys.stderr)
-    if "--check" not in argv:
-        PAGE.write_text(text(), encoding="utf-8")
-        return 0
-    stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text()
-    if stale:
-        print(f"{PAGE.name} is stale: run python -m docs.generate.requirements", file=sys.stderr)
-    return int(stale or bool(wrong))
+    return int(bool(wrong) and "--check" in argv) or write_or_check("requirements", {PAGE: text()}, argv)
 
 
 if __name__ == "__main__":
