@@ -59,8 +59,7 @@ class RemoteControl(Block):
 
 def _unlocked(end: Unlocking) -> call_result.UnlockConnector:
     status: Any = end.status
-    info = datatypes.StatusInfoType(end.code, end.info) if end.code else None
-    return call_result.UnlockConnector(status=status, status_info=info)
+    return call_result.UnlockConnector(status=status, status_info=status_info(end.code, end.info))
 
 
 def _triggered(comes: bool | None) -> Any:
