@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config_keys import clock, comm, physical, security, site
+from config_keys import clock, comm, physical, security
 from config_keys.key import Key
 
 _DISPLAY = "There is no display: all times are in UTC."
@@ -19,7 +19,6 @@ _FIRMWARE = "This station does not take firmware updates yet."
 
 NOT_IN_FORCE: Mapping[Key[Any], str] = {
     comm.RESET_RETRIES: "A reset is asked for until the process has ended: none is given up.",
-    site.METER_SILENT_GRACE: "The meter's driver tells when it is silent.",
     clock.TIME_OFFSET: _DISPLAY,
     clock.TIME_OFFSET_NEXT_TRANSITION: _DISPLAY,
     clock.NEXT_TIME_OFFSET_TRANSITION: _DISPLAY,

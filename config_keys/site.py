@@ -52,11 +52,11 @@ DEVICE_FAILSAFE = key(
 )
 METER_SILENT_GRACE = key(
     "FallbackCtrlr.MeterSilentGrace",
-    Integer(min=1, max=3600),
+    Integer(min=5, max=3600),
     access=RW,
     unit="s",
     default=10,
-    doc="Silence of a meter after which MeterLostLimit binds.",
+    doc="Silence of a meter after which MeterLostAction takes effect; it is noticed after 5 s at the earliest.",
 )
 METER_LOST_LIMIT = key(
     "FallbackCtrlr.MeterLostLimit",

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from hal.bus import BusError, DeviceRefused, Priority
 from hal.device import Clock, Device, Faults, Presence, Value
-from hal.ports import Emit, MeterDescribed, Quantity, Reading
+from hal.ports import METER_GRACE_S, Emit, MeterDescribed, Quantity, Reading
 
 Key = tuple[Quantity, int]
 IMPORT: Key = ("energy_import_wh", 0)
@@ -22,7 +22,7 @@ FROZEN_WH = Decimal(20)
 class Meter:
     """The meter of one EVSE. `run` polls until cancelled; `grace_s` without an answer is silence."""
 
-    def __init__(self, evse: int, device: Device, emit: Emit, clock: Clock, grace_s: float = 5.0) -> None:
+    def __init__(self, evse: int, device: Device, emit: Emit, clock: Clock, grace_s: float = METER_GRACE_S) -> None:
         self._evse, self._device, self._emit, self._clock = evse, device, emit, clock
         self._presence = Presence(evse, "meter", emit, clock, grace_s)
         self._due = {g.name: clock() for g in device.profile.groups}

@@ -250,6 +250,10 @@ class TemperatureMeasured(NamedTuple):
     celsius: float
 
 
+METER_GRACE_S = 5.0
+"""Silence of a meter after which its driver tells."""
+
+
 class Silent(NamedTuple):
     """A device has not answered for its grace; `device` is meter, controller, board or reader."""
 

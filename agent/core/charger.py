@@ -22,7 +22,7 @@ from agent.core.displays import Displays
 from agent.core.effects import Record, SetPing
 from agent.core.energy import Energy
 from agent.core.evse import Evse
-from agent.core.hardware import Devices
+from agent.core.hardware import LATCHED, Devices
 from agent.core.jobs import Jobs
 from agent.core.limits import Claim, rest_timer
 from agent.core.locallist import TABLE, LocalList
@@ -138,7 +138,7 @@ class Charger:
         self.monitoring = Monitoring(self, stored)
         self.recorder = Recorder(self.evses)
         self.customers = Customers(self)
-        self.devices = Devices(self)
+        self.devices = Devices(self, stored.get(LATCHED, {}))
         self.resets = Resets(self, stored.get(STATION, {}))
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agent.core import failsafe_table
 from agent.core.context import Context
 from agent.core.plugs import Plug
 from agent.core.site import EvseSite
@@ -17,11 +19,16 @@ from state_machines.table import Edge, Subject
 if TYPE_CHECKING:
     from agent.core.profiles import Profile
     from agent.core.transaction import Transaction
+    from config_keys.key import Key
 
 WANTS_ENERGY = ("C",)
 """Pilot states in which mains may be on; D only where ventilation is present, which no profile offers yet."""
-REDUCED_ONLY = frozenset({"derating", "meter_frozen", "meter_silent"})
-"""Faults that do not keep an EVSE from charging."""
+LATCHES: Mapping[str, str] = {
+    "ContactorWelded": "contactor_welded",
+    "ContactorFailed": "contactor_failed",
+    "ContactorDroppedOut": "contactor_dropped",
+}
+"""What the contactor's table calls what the failsafe table has a code for."""
 TOO_SOON = "closed a moment ago"
 RESTS_OR_WANTS = ("B", "C")
 RECLOSE_MS = 10_000
@@ -198,6 +205,10 @@ class Evse:
     reading: Reading | None = None
     temperatures: dict[str, float] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
+    """Latched faults whose cause has gone: they go with the car."""
+    meter_lost_ms: int | None = None
+    """Since when the meter has not answered."""
     silent: set[str] = field(default_factory=set)
     authorization: Authorization | None = None
     released: Release | None = None
@@ -264,14 +275,34 @@ class Evse:
 
     @property
     def fault(self) -> str | None:
-        """The fault that keeps this EVSE from charging, or None."""
+        """The name of the fault that keeps this EVSE from charging, or None."""
+        if not (self.faults or self.silent or self.contactor.latched or self.pilot in ("E", "F")):
+            return None
+        code = next(filter(failsafe_table.blocks, self._wrong()), None)
+        return None if code is None else failsafe_table.fault(code).name
+
+    def standing(self) -> dict[str, str]:
+        """Code of the failsafe table -> the vendor's own detail, of everything that stands here."""
+        found = self._wrong()
+        if self.unprotected:
+            found.setdefault("not_independent", "")
+        if any(plug.lock_fails for plug in self.plugs.values()):
+            found.setdefault("lock", "")
+        return found
+
+    def _wrong(self) -> dict[str, str]:
+        found = dict(self.faults)
         if self.contactor.latched is not None:
-            return self.contactor.latched
-        if self.silent & {"controller", "board"}:
-            return "CommunicationFault"
+            found.setdefault(LATCHES[self.contactor.latched], "")
         if self.pilot in ("E", "F"):
-            return "PilotFault"
-        return next((code for code in self.faults if code not in REDUCED_ONLY), None)
+            found.setdefault("pilot", f"pilot {self.pilot}")
+        for device in sorted(self.silent):
+            found.setdefault(f"{device}_silent", "")
+        return found
+
+    def shows(self, key: Key[Any]) -> bool:
+        """Whether a fault stands that shows at this variable."""
+        return any(key in failsafe_table.row(code).shows for code in self.standing())
 
     @property
     def unprotected(self) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from agent.core.context import Context
+from agent.core.electrics import grid_phases
 from agent.core.evse import Evse
+from agent.core.failsafe_table import SILENCES, STANDING, Action, Row, row
 from agent.core.limits import Claim
 from agent.core.sharing import Shared
-from config_keys import site, tx
+from config_keys import failsafe, site, tx
+from config_keys.key import Key
 
 
 class CsmsView(Protocol):
@@ -21,20 +24,6 @@ class CsmsView(Protocol):
     @property
     def has_csms(self) -> bool: ...
     def has_live_profile(self, cx: Context, evse: Evse) -> bool: ...
-
-
-SOCKET_WITHOUT_CABLE_AMPS = 13.0
-"""What a socket offers to a cable that does not tell its rating: the smallest standard cable."""
-DERATES: Mapping[str, float] = {"derating": 6.0}
-"""Faults that only reduce the current, to these amps per phase; reduced is not Faulted (bug 30)."""
-UNTIL_UNPLUG = frozenset({"diode", "residual_current", "over_current", "contactor_dropped"})
-"""Latched: their cause may be gone, they stay until the car is unplugged."""
-ENDS_SESSION: Mapping[str, str] = {
-    "diode": "Other", "ground": "GroundFault", "residual_current": "GroundFault", "residual_selftest": "GroundFault",
-    "over_current": "OvercurrentFault", "emergency_stop": "EmergencyStop", "contactor_welded": "Other",
-    "board_internal": "Other", "meter_implausible": "Other", "power_loss": "PowerLoss",
-}  # fmt: skip
-"""Faults after which a session does not go on by itself, with OCPP's stoppedReason (E06.FR.16)."""
 
 
 def nameplate(cx: Context, evse: Evse) -> Iterable[Claim]:
@@ -51,7 +40,7 @@ def cable(cx: Context, evse: Evse) -> Iterable[Claim]:
     if connector.cable == "fixed":
         yield Claim("cable", connector.max_amps, why="fixed cable")
     elif evse.connected:
-        amps = connector.cable_amps if connector.cable_amps is not None else SOCKET_WITHOUT_CABLE_AMPS
+        amps = connector.cable_amps if connector.cable_amps is not None else amps_of(cx, SILENCES["cable"])
         yield Claim("cable", min(amps, connector.max_amps), why="proximity pilot")
 
 
@@ -61,16 +50,51 @@ def installation(cx: Context) -> Iterable[Shared]:
 
 
 def faults(cx: Context, evse: Evse) -> Iterable[Claim]:
-    """Faults that derate."""
+    """What the failsafe table says of faults that lower the current or pause charging."""
     for code in evse.faults:
-        if code in DERATES:
-            yield Claim(code, DERATES[code], why=f"fault {code}")
+        entry = row(code)
+        if Action.NONE < entry.action < Action.STOP:
+            yield Claim(code, amps_of(cx, entry), why=f"fault {code}")
+
+
+def meter_lost(cx: Context, evse: Evse) -> Row | None:
+    """The row of a silent meter once its grace is over; it wakes the step that is due then.
+
+    A meter that does not answer can neither bill nor protect (buyers' E14).
+    """
+    if evse.meter_lost_ms is None:
+        return None
+    due = evse.meter_lost_ms + cx.keys[site.METER_SILENT_GRACE] * 1000
+    if cx.ms < due:
+        cx.timers.set(f"evse{evse.id}.meter", due)
+        return None
+    return chosen(cx, STANDING["meter_silent"])
 
 
 def meter_silent(cx: Context, evse: Evse) -> Iterable[Claim]:
-    """A meter that does not answer cannot protect or bill: reduced (E14 of the buyers' list)."""
-    if evse.site.has_meter and "meter" in evse.silent:
-        yield Claim("meter silent", float(cx.keys[site.METER_LOST_LIMIT]), why="no reading within the grace")
+    """Less current, or none, without a meter."""
+    found = meter_lost(cx, evse)
+    if found is not None:
+        yield Claim("meter silent", amps_of(cx, found), why=f"no reading; {failsafe.METER_LOST_ACTION.name}")
+
+
+def chosen(cx: Context, entry: Row) -> Row:
+    """The row with the action that its key picks."""
+    return entry if entry.choice is None else entry._replace(action=entry.choices[cx.keys[entry.choice]])
+
+
+def amps_of(cx: Context, entry: Row) -> float:
+    """What a row leaves of the current (A per phase): nothing where it pauses or stops."""
+    if entry.amps is None or entry.action >= Action.PAUSE:
+        return 0.0
+    return float(cx.keys[entry.amps]) if isinstance(entry.amps, Key) else entry.amps
+
+
+def offline_amps(cx: Context, evse: Evse) -> float:
+    """The fallback while the CSMS is silent: the lowest of OfflineLimit and those of the phases that the EVSE loads."""
+    lines = (failsafe.OFFLINE_LIMIT_L1, failsafe.OFFLINE_LIMIT_L2, failsafe.OFFLINE_LIMIT_L3)
+    loaded = (lines[phase] for phase in grid_phases(cx, evse))
+    return min(float(cx.keys[key]) for key in (site.OFFLINE_LIMIT, *loaded))
 
 
 def token_refused(cx: Context, evse: Evse) -> Iterable[Claim]:
@@ -129,12 +153,13 @@ class CsmsSilent:
     def _boot(self, cx: Context) -> Claim:
         """A resumed transaction waits for the acceptance when the key demands it (B02.FR.03, B03.FR.01)."""
         allowed = cx.keys[tx.TX_BEFORE_ACCEPTED_ENABLED]
-        amps = float(cx.keys[site.BOOT_LIMIT]) if allowed else 0.0
+        amps = amps_of(cx, SILENCES["boot"]) if allowed else 0.0
         return Claim("boot", amps, why="not yet accepted by the CSMS since start")
 
     def _fallback(self, cx: Context, evse: Evse) -> Iterable[Claim]:
-        mode = cx.keys[site.FALLBACK_MODE]
-        if mode == "Pause":
-            yield Claim("CSMS silent", 0.0, why="FallbackCtrlr.Mode is Pause")
-        elif mode == "Reduce" or not self._view.has_live_profile(cx, evse):
-            yield Claim("CSMS silent", float(cx.keys[site.OFFLINE_LIMIT]), why=f"FallbackCtrlr.Mode is {mode}")
+        """As the row of the failsafe table says (K06.FR.02)."""
+        entry, mode = chosen(cx, SILENCES["CSMS silent"]), cx.keys[site.FALLBACK_MODE]
+        if mode == "KeepProfile" and self._view.has_live_profile(cx, evse):
+            return
+        amps = 0.0 if entry.action is Action.PAUSE else offline_amps(cx, evse)
+        yield Claim("CSMS silent", amps, why=f"FallbackCtrlr.Mode is {mode}")

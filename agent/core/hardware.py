@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.core import failsafe
 from agent.core.context import Context
-from agent.core.evse import RECLOSE_MS, REDUCED_ONLY, Evse, Token
+from agent.core.evse import LATCHES, RECLOSE_MS, Evse, Token
+from agent.core.failsafe_table import Action, row
 from agent.core.metering import MEASURANDS, OFFERED
 from config_keys import aligned, hardware, sampled, site, tx
 from hal import ports
@@ -21,13 +22,16 @@ MEASURAND_KEYS = (
     sampled.TX_STARTED_MEASURANDS, sampled.TX_UPDATED_MEASURANDS, sampled.TX_ENDED_MEASURANDS,
     aligned.MEASURANDS, aligned.TX_ENDED_MEASURANDS,
 )  # fmt: skip
+LATCHED = "latched"
+"""The mapping that keeps faults which stay until unplug: `1 over_current` -> detail."""
 
 
 class Devices:
     """Turns hardware events into facts of EVSEs and triggers of their machines."""
 
-    def __init__(self, charger: Charger) -> None:
+    def __init__(self, charger: Charger, latched: Mapping[str, Any]) -> None:
         self._charger = charger
+        self._latched = latched
         self._measured: set[str] = set()
         self._measured_by_main: set[str] = set()
         self._described: set[int] = set()
@@ -69,6 +73,11 @@ class Devices:
         """The first act after a start: no permission anywhere; confirmed open contactors are awaited."""
         for evse in self._charger.evses.values():
             cx.make_safe(ports.Withdraw(evse.id, cx.step, "start"))
+        for place, detail in self._latched.items():
+            number, _, code = place.partition(" ")
+            if number.isdigit() and (found := self._charger.evses.get(int(number))) is not None:
+                found.faults[code] = str(detail)
+                found.over.add(code)
 
     def unrecorded(self, evse: Evse, step: int) -> None:
         """The batch of `step` was lost, and what was to be raised since with it: it is told again."""
@@ -78,12 +87,13 @@ class Devices:
     def settle(self, cx: Context, evse: Evse) -> None:
         """Keep the device's own failsafe current at what a live authorised transaction deserves, else 0 A."""
         self._use_waiting(cx, evse)
+        self._end_for_good(cx, evse)
         if evse.capabilities is None:
             return
         wanted = 0.0
         if evse.tx is not None and evse.session.state == "powered":
             verdict = self._charger.limits.verdicts[evse.id]
-            wanted = min(float(cx.keys[site.DEVICE_FAILSAFE]), float(cx.keys[site.OFFLINE_LIMIT]), verdict.amps)
+            wanted = min(float(cx.keys[site.DEVICE_FAILSAFE]), failsafe.offline_amps(cx, evse), verdict.amps)
             wanted = 0.0 if wanted < float(cx.keys[site.EV_MINIMUM]) else wanted
         told = self._failsafe.get(evse.id)
         if wanted == told:
@@ -125,6 +135,8 @@ class Devices:
             return
         was, before = evse.connected, plug.pilot
         plug.sees(event.pilot)
+        if evse.faults and not evse.connected:
+            self._unlatch(cx, evse)
         cx.note("pilot", f"EVSE {evse.id}, connector {plug.id}: {before} -> {event.pilot}", "debug")
         if plug.connected and not evse.connected and not was:
             evse.connector = plug.id
@@ -167,7 +179,6 @@ class Devices:
     def _unplugged(self, cx: Context, evse: Evse) -> None:
         """E09, E10: the authorization ends with the cable unless the key says that it waits."""
         evse.contactor.fire("unplugged", cx)
-        evse.faults = {code: detail for code, detail in evse.faults.items() if code not in failsafe.UNTIL_UNPLUG}
         holder = evse.authorization.token if evse.authorization is not None else None
         self._charger.locks.unplugged(cx, evse, holder)
         evse.session.keep_on_unplug = not cx.keys[tx.STOP_TX_ON_EV_SIDE_DISCONNECT]
@@ -247,6 +258,8 @@ class Devices:
             self._station_part(event, silent=True)
             return
         evse.silent.add(event.device)
+        if event.device == "meter":
+            evse.meter_lost_ms = cx.ms - round(ports.METER_GRACE_S * 1000)
         if event.device in POWER_DEVICES:
             evse.contactor.fire("lost", cx)
             evse.session.fire("fault", cx)
@@ -257,6 +270,7 @@ class Devices:
             self._station_part(event, silent=False)
         if evse is not None and event.device in evse.silent:
             evse.silent.discard(event.device)
+            evse.meter_lost_ms = None if event.device == "meter" else evse.meter_lost_ms
             cx.note("hardware", f"{event.device} {event.name or event.evse} answers again")
 
     def _station_part(self, event: ports.Silent | ports.Alive, *, silent: bool) -> None:
@@ -277,14 +291,33 @@ class Devices:
         cx.note("fault", f"EVSE {event.evse}: {event.code} {event.detail}".strip(), "error")
         if evse is None:
             return
-        evse.faults[event.code] = event.detail
-        if event.code in REDUCED_ONLY:
+        self.found(cx, evse, event.code, event.detail)
+
+    def found(self, cx: Context, evse: Evse, code: str, detail: str) -> None:
+        """A fault stands from now on; the failsafe table says what that means."""
+        entry = row(code)
+        evse.faults[code] = detail
+        evse.over.discard(code)
+        if entry.clears == "unplug":
+            cx.put(LATCHED, f"{evse.id} {code}", detail)
+        if entry.action is Action.TRIP:
+            evse.session.fire("fault", cx)
+        if entry.action >= Action.STOP and entry.stopped:
+            self._end(cx, evse, entry.stopped)
+
+    def _end(self, cx: Context, evse: Evse, reason: str) -> None:
+        self._charger.transactions.stop_because(evse, reason)
+        self._charger.authorizer.stop(cx, evse, Cause.FAULT)
+
+    def _end_for_good(self, cx: Context, evse: Evse) -> None:
+        """What is found without a word of the hardware ends a session too: a weld, and by key a meter that is gone."""
+        if evse.authorization is None:
             return
-        evse.session.fire("fault", cx)
-        reason = failsafe.ENDS_SESSION.get(event.code)
-        if reason is not None:
-            self._charger.transactions.stop_because(evse, reason)
-            self._charger.authorizer.stop(cx, evse, Cause.FAULT)
+        if evse.contactor.latched is not None and row(LATCHES[evse.contactor.latched]).stopped:
+            self._end(cx, evse, row(LATCHES[evse.contactor.latched]).stopped)
+        lost = failsafe.meter_lost(cx, evse)
+        if lost is not None and lost.action >= Action.STOP:
+            self._end(cx, evse, lost.stopped)
 
     def _fault_cleared(self, cx: Context, event: ports.FaultCleared) -> None:
         evse = self._charger.evses.get(event.evse)
@@ -292,11 +325,25 @@ class Devices:
             self._charger.main_meter.heard(cx, event.code, "", stands=False)
         if evse is None or event.code not in evse.faults:
             return
-        if event.code in failsafe.UNTIL_UNPLUG and evse.connected:
+        evse.over.add(event.code)
+        if row(event.code).clears != "unplug":
+            self._forget(cx, evse, event.code)
+        elif evse.connected:
             cx.note("fault", f"EVSE {evse.id}: {event.code} is over; it stays until unplug", "warning")
-            return
-        del evse.faults[event.code]
-        cx.note("fault", f"EVSE {evse.id}: {event.code} is over")
+        else:
+            self._unlatch(cx, evse)
+
+    def _unlatch(self, cx: Context, evse: Evse) -> None:
+        """No car is here: latched faults go whose cause has gone."""
+        for code in [code for code in evse.faults if code in evse.over]:
+            self._forget(cx, evse, code)
+
+    def _forget(self, cx: Context, evse: Evse, code: str) -> None:
+        del evse.faults[code]
+        evse.over.discard(code)
+        if row(code).clears == "unplug":
+            cx.put(LATCHED, f"{evse.id} {code}", None)
+        cx.note("fault", f"EVSE {evse.id}: {code} is over")
 
     def _applied(self, cx: Context, event: ports.Applied) -> None:
         evse = self._charger.evses.get(event.evse)

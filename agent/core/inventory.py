@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.core.context import Context
 from agent.core.evse import EV_MINIMUM_AMPS, Evse
+from agent.core.failsafe_table import SHOWN
 from agent.core.metering import is_fresh
-from agent.core.monitors_parts import SHOWN, shows
 from agent.core.status import begin_wh
 from config_keys import display, hardware, physical, registry, site, tariff
 from config_keys.key import RO, Key
@@ -125,7 +125,7 @@ def _measured(quantity: Quantity, phase: int = 0) -> Of:
 
 def _faulty(key: Key[Any]) -> Of:
     """True while a fault stands that shows at this variable."""
-    return lambda charger, cx, evse: shows(key, evse)
+    return lambda charger, cx, evse: evse.shows(key)
 
 
 def _imbalance(quantity: Quantity) -> Of:
@@ -272,7 +272,7 @@ EVSE: Mapping[Key[Any], Of] = {
     hardware.PILOT_PERCENT: _duty,
     hardware.CONTROLLER_ACTIVE: _answers,
     hardware.CONTROLLER_PROBLEM: lambda charger, cx, evse: (
-        not _answers(charger, cx, evse) or shows(hardware.CONTROLLER_PROBLEM, evse)
+        not _answers(charger, cx, evse) or evse.shows(hardware.CONTROLLER_PROBLEM)
     ),
     hardware.CONTROLLER_MANUFACTURER: _said("vendor"),
     hardware.CONTROLLER_MODEL: _said("model"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agent.core.failsafe_table import CRITICAL, WARNING
 from agent.core.monitors import FACTORY_IDS, Kind, Monitor, Origin
-from agent.core.monitors_parts import CRITICAL, WARNING
 from agent.core.site import Site
 from config_keys import hardware, physical
 from config_keys import site as own

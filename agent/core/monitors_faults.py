@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Evse
-from agent.core.monitors_parts import PARTS, UNKNOWN, fault, standing, tech_code
+from agent.core.failsafe_table import fault, row, tech_code
 from agent.core.monitors_queue import Notices
 from agent.core.variables import parts
 from config_keys import monitoring, physical
@@ -77,7 +77,7 @@ class Faults:
 
     def _standing(self) -> dict[Place, str]:
         evses = self._charger.evses.values()
-        found = {(evse.id, code): detail for evse in evses for code, detail in standing(evse).items()}
+        found = {(evse.id, code): detail for evse in evses for code, detail in evse.standing().items()}
         if self._charger.devices.silent_readers:
             found[0, "reader_silent"] = ", ".join(sorted(self._charger.devices.silent_readers))
         if self._charger.store_state != "ok":
@@ -86,7 +86,7 @@ class Faults:
 
     def _may_tell(self, cx: Context, place: Place, online: bool) -> bool:
         """The level and the queue hold for faults as for monitors; so does the least time between two events."""
-        severity = PARTS.get(place[1], UNKNOWN).severity
+        severity = row(place[1]).severity
         if severity > cx.keys[monitoring.ACTIVE_MONITORING_LEVEL]:
             return False
         if not online and severity > cx.keys[monitoring.OFFLINE_QUEUING_SEVERITY]:
@@ -118,7 +118,7 @@ class Faults:
         self._quiet[place] = cx.ms + cx.keys[monitoring.EVENT_INTERVAL] * 1000
         slot = self._slot(place)
         return self._notices.add(
-            cx, PARTS.get(place[1], UNKNOWN).severity, trigger=TRIGGERS.get(place[1], "Alerting"),
+            cx, row(place[1]).severity, trigger=TRIGGERS.get(place[1], "Alerting"),
             origin="HardWiredNotification",
             where=parts(slot), value=self._charger.variables.text(cx, *slot), code=tech_code(place[1]),
             info=self._info(cx, place, detail)[:MAX_INFO], tx=tx, **more,
@@ -126,7 +126,7 @@ class Faults:
 
     def _slot(self, place: Place) -> Slot:
         """The variable that has it; one that is not built in gives way to the EVSE."""
-        key, evse = PARTS.get(place[1], UNKNOWN).keys[0], self._charger.evses.get(place[0])
+        key, evse = row(place[1]).shows[0], self._charger.evses.get(place[0])
         if evse is None:
             return (key if key.scope == "station" else physical.STATION_PROBLEM, None, None)
         slot = (key, evse.id, evse.plug.id if key.scope == "connector" else None)

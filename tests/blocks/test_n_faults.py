@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.core.events import StoreReported
-from agent.core.monitors_parts import OWN_FAULTS, PARTS, tech_code
+from agent.core.failsafe_table import OWN_FAULTS, STANDING, tech_code
 from docs.generate import monitoring as documents
 from hal.faults import FAULTS
 from hal.ports import Alive, ContactorReported, FaultCleared, FaultRaised, PilotChanged, Silent, TemperatureMeasured
@@ -60,8 +60,8 @@ def test_every_fault_opens_and_clears_exactly_one_event_pair(world: World, code:
 
 def test_every_fault_has_a_component_of_its_own() -> None:
     """A new fault gets its place in the device model, or it shows at the EVSE only."""
-    assert set(PARTS) == set(FAULTS) | set(OWN_FAULTS)
-    assert all(key.monitored and key.type.name == "boolean" for part in PARTS.values() for key in part.keys)
+    assert set(STANDING) == set(FAULTS) | set(OWN_FAULTS)
+    assert all(key.monitored and key.type.name == "boolean" for row in STANDING.values() for key in row.shows)
 
 
 def test_the_documents_are_current() -> None:

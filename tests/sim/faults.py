@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from agent.core.failsafe_table import row
 from agent.core.registers import STEP_WH
-from hal.faults import FAULTS
 from hal.frames import FAULT_BITS
 from tests.sim.csms import LATENCY_MS as USUAL_MS
 from tests.sim.disk import Keep
@@ -265,7 +265,7 @@ def device_refuses(world: World, evse: int, times: int) -> None:
 
 
 FOUND = (*FAULT_BITS, "emergency_stop", "derating")
-BREAKING = tuple(code for code in FOUND if FAULTS[code].clears in ("gone", "unplug"))
+BREAKING = tuple(code for code in FOUND if row(code).clears in ("gone", "unplug"))
 
 
 @verb(weight=3, evse=an_evse, code=pick(*BREAKING), seconds=pick(2, 60, 600))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent.core.events import Event
-from hal.faults import FAULTS
+from agent.core.failsafe_table import blocks, row
 from hal.ports import (
     ContactorReported,
     DeviceBooted,
@@ -46,6 +46,8 @@ class Seen:
     """When it was told closed."""
     withdrawn_ms: int | None = None
     faults: set[str] = field(default_factory=set)
+    over: set[str] = field(default_factory=set)
+    """Those whose cause has gone."""
     welded: bool = False
     deaf: bool = False
     calm_since_ms: int = 0
@@ -74,10 +76,13 @@ class HardwareJudge:
             case ContactorReported(closed=closed):
                 seen.closed, seen.closed_ms = closed, self.now_ms()
                 seen.open = seen.open or (not closed and seen.withdrawn_ms is not None)
-            case FaultRaised(code=code) if code in FAULTS and FAULTS[code].blocks:
+            case FaultRaised(code=code) if blocks(code):
                 seen.faults.add(code)
-            case FaultCleared(code=code) if not (seen.in_use is not None and _until_unplug(code)):
-                seen.faults.discard(code)
+                seen.over.discard(code)
+            case FaultCleared(code=code):
+                seen.over.add(code)
+                if seen.in_use is None or not _until_unplug(code):
+                    seen.faults.discard(code)
             case Silent(device="board" | "controller") | DeviceBooted():
                 seen.closed, seen.calm_since_ms = False, self.now_ms()
 
@@ -85,7 +90,7 @@ class HardwareJudge:
         if event.pilot in ("A", "B", "C", "D"):
             seen.pilots[event.connector] = event.pilot
         if event.pilot == "A" and seen.in_use in (None, event.connector):
-            seen.faults, seen.in_use = {code for code in seen.faults if not _until_unplug(code)}, None
+            seen.faults, seen.in_use = {c for c in seen.faults if not (_until_unplug(c) and c in seen.over)}, None
         cars = [connector for connector, pilot in seen.pilots.items() if pilot != "A"]
         seen.in_use = seen.in_use or min(cars, default=None)
 
@@ -149,7 +154,7 @@ class HardwareJudge:
 
 
 def _until_unplug(code: str) -> bool:
-    return code in FAULTS and FAULTS[code].latched and FAULTS[code].clears == "unplug"
+    return row(code).clears == "unplug"
 
 
 def _unlocks(command: PowerCommand) -> bool:

@@ -143,7 +143,7 @@ class Judge:
             return
         match event:
             case Silent(device="meter") | Alive(device="meter"):
-                commanded.meter_silent = isinstance(event, Silent)
+                commanded.meter_lost_ms = self._now() if isinstance(event, Silent) else None
             case FaultRaised(code="derating") | FaultCleared(code="derating"):
                 commanded.derated = isinstance(event, FaultRaised)
             case PilotChanged(pilot="A", connector=connector) if self.hardware.evses[event.evse].in_use == connector:

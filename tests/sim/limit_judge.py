@@ -71,7 +71,7 @@ class Commanded:
     decided: float = 0.0
     """Amps as the station last decided them, whether executed yet or not."""
     raised_ms: int = -1_000_000
-    meter_silent: bool = False
+    meter_lost_ms: int | None = None
     derated: bool = False
 
 
@@ -256,7 +256,8 @@ class LimitJudge:
                 self._lapsed(evse, state)
 
     def _lapsed(self, evse: int, state: Commanded) -> None:
-        if state.meter_silent:
+        grace_ms = 1000 * float(self.key("FallbackCtrlr.MeterSilentGrace", "10"))
+        if state.meter_lost_ms is not None and self.now_ms() - state.meter_lost_ms > grace_ms + LAPSE_MS:
             self._at_most(evse, state, "FallbackCtrlr.MeterLostLimit", "its meter is silent")
         if state.derated:
             self._at_most(evse, state, "", "it is derated")

@@ -12,7 +12,7 @@ from decimal import Decimal
 from random import Random
 
 from hal.meter import Plausible
-from hal.ports import Alive, HardwareEvent, MeterDescribed, Quantity, Reading, Silent
+from hal.ports import METER_GRACE_S, Alive, HardwareEvent, MeterDescribed, Quantity, Reading, Silent
 from tests.sim.clock import Life, Timeline
 from tests.sim.outlet import Outlet
 
@@ -20,7 +20,7 @@ Hear = Callable[[HardwareEvent], None]
 Values = dict[tuple[Quantity, int], Decimal]
 BUSY_MS = 10_000
 """How long after a change the meter is read once a second."""
-GRACE_MS = 3_000
+GRACE_MS = round(METER_GRACE_S * 1000)
 FRESH_MS = 1_500
 IDLE_MS = 600_000
 """A meter behind which nothing can flow shows the same for ever: no reading of it is older than this."""

@@ -13,8 +13,8 @@ from decimal import Decimal
 from random import Random
 from typing import Literal
 
+from agent.core.failsafe_table import blocks
 from agent.core.site import Connector, EvseSite
-from hal.faults import FAULTS
 from hal.ports import Pilot, Quantity
 from tests.sim.car import MIN_AMPS, Behaviour, Car
 from tests.sim.clock import Life, Timeline
@@ -220,7 +220,7 @@ class Outlet:
     @property
     def tripped(self) -> bool:
         """The device opens, and does not close, for a fault that it has found itself."""
-        return any(FAULTS[code].blocks for code in self.faults)
+        return any(blocks(code) for code in self.faults)
 
     @property
     def amps(self) -> float:

@@ -14,6 +14,7 @@ from hal.ports import (
     PilotChanged,
     SetFailsafe,
     SetLock,
+    TemperatureMeasured,
     TokenPresented,
     Withdraw,
 )
@@ -84,6 +85,7 @@ def test_more_than_the_boot_limit_before_the_csms_has_accepted() -> None:
 def test_full_current_while_the_meter_is_silent() -> None:
     world = with_a_card(charges(16)).runs(seconds=20)
     world.hardware.drivers[1].mute = True
+    world.later(40, lambda: world.hear(TemperatureMeasured(1, "pcb", 20.0)))
     assert "although its meter is silent" in caught(world)
 
 
