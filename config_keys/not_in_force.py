@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config_keys import clock, comm, physical, security
+from config_keys import clock, comm, security
 from config_keys.key import Key
 
 _DISPLAY = "There is no display: all times are in UTC."
 _CERTIFICATES = "This station does not ask for certificates yet."
 _SECURITY_EVENTS = "This station does not report security events yet."
-_FIRMWARE = "This station does not take firmware updates yet."
 
 NOT_IN_FORCE: Mapping[Key[Any], str] = {
     comm.RESET_RETRIES: "A reset is asked for until the process has ended: none is given up.",
@@ -24,7 +23,6 @@ NOT_IN_FORCE: Mapping[Key[Any], str] = {
     clock.NEXT_TIME_OFFSET_TRANSITION: _DISPLAY,
     clock.TIME_ZONE: _DISPLAY,
     clock.TIME_ADJUSTMENT_REPORTING_THRESHOLD: _SECURITY_EVENTS,
-    physical.ALLOW_NEW_SESSIONS_PENDING_FIRMWARE_UPDATE: _FIRMWARE,
     security.ORGANIZATION_NAME: _CERTIFICATES,
     security.CERT_SIGNING_WAIT_MINIMUM: _CERTIFICATES,
     security.CERT_SIGNING_REPEAT_TIMES: _CERTIFICATES,

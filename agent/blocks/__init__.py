@@ -16,6 +16,7 @@ from agent.blocks.h_reservation import Reservation
 from agent.blocks.i_tariff import TariffAndCost
 from agent.blocks.j_metering import Metering
 from agent.blocks.k_smart_charging import SmartCharging
+from agent.blocks.l_firmware import FirmwareManagement
 from agent.blocks.m_certificates import CertificateManagement
 from agent.blocks.n_customer import CustomerInformation
 from agent.blocks.n_logs import Logs
@@ -42,6 +43,7 @@ BLOCKS = (
     CustomerInformation,
     Logs,
     CertificateManagement,
+    FirmwareManagement,
     DisplayMessages,
     DataTransfer,
 )

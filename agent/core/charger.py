@@ -22,6 +22,9 @@ from agent.core.displays import Displays
 from agent.core.effects import Record, SetPing
 from agent.core.energy import Energy
 from agent.core.evse import Evse
+from agent.core.firmware import DUE, NO_INSTALLER, Firmware
+from agent.core.firmware import TABLE as FIRMWARE
+from agent.core.firmware_statuses import TABLE as FIRMWARE_STATUSES
 from agent.core.hardware import LATCHED, Devices
 from agent.core.jobs import Jobs
 from agent.core.limits import Claim, rest_timer
@@ -58,7 +61,7 @@ from agent.core.transactions import Transactions, sample_timer
 from agent.core.uploads import TABLE as UPLOADS
 from agent.core.uploads import Uploads
 from agent.core.variables import Variables
-from config_keys import aligned, clock, comm, sampled, tx
+from config_keys import aligned, clock, comm, physical, sampled, tx
 from config_keys.key import Key
 from config_keys.not_in_force import NOT_IN_FORCE
 from config_keys.values import Values
@@ -140,6 +143,7 @@ class Charger:
         self.customers = Customers(self)
         self.devices = Devices(self, stored.get(LATCHED, {}))
         self.resets = Resets(self, stored.get(STATION, {}))
+        self.firmware = Firmware(self, stored.get(FIRMWARE, {}), stored.get(FIRMWARE_STATUSES, {}))
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []
         self.complaints += self.monitoring.monitors.complaints + self.network_profiles.complaints
@@ -172,6 +176,8 @@ class Charger:
             self.keys.lock(key, "no meter of this station signs")
         for key, reason in NOT_IN_FORCE.items():
             self.keys.lock(key, reason)
+        if not self.site.updates:
+            self.keys.lock(physical.ALLOW_NEW_SESSIONS_PENDING_FIRMWARE_UPDATE, NO_INSTALLER)
 
     def _leave_out(self, point: str, possible: bool) -> None:
         """A start or stop point that this station's hardware cannot tell is refused when it is asked for."""
@@ -210,6 +216,7 @@ class Charger:
         self.uploads.start(cx)
         self.monitoring.start(cx)
         self.network_profiles.start(cx)
+        self.firmware.start(cx)
         self.energy.start(cx, {t.id for t in self.recovered.running})
         self.link.start(cx)
         self._arm_clock(cx)
@@ -233,6 +240,7 @@ class Charger:
             self.tariffs.follow(cx, evse, self.outbox.online)
             self.recorder.follow(cx, evse, self.limits.verdicts[evse.id])
         self.reservations.settle(cx)
+        self.firmware.settle(cx)
         self.energy.tell(cx)
         self.availability.settle(cx)
         self.security.settle(cx)
@@ -324,6 +332,8 @@ class Charger:
             self.security.told(cx, context["number"])
         elif then == "log_status":
             self.uploads.unanswered(cx, context["number"], refused=refused)
+        elif then == "firmware_status" and refused:
+            self.firmware.statuses.told(cx, context["number"])
         elif then == "page":
             self.reports.void(cx, refused=refused)
         elif then == "reservation":
@@ -375,6 +385,8 @@ class Charger:
             self.link.deadline_name: self.link.expire,
             self.registration.deadline_name: self.registration.expire,
             self.uploads.deadline_name: self.uploads.expire,
+            self.firmware.deadline_name: self.firmware.expire,
+            DUE: self.firmware.due,
             "heartbeat": self._beat,
             TRIAL_TIMER: self.settings.proven,
             "store.retry": self._write_again,
@@ -409,6 +421,7 @@ class Charger:
         for evse in self.evses.values():
             self.locks.unrecorded(evse, self._lost_since)
             self.devices.unrecorded(evse, self._lost_since)
+        self.firmware.unrecorded(cx, self._lost_since)
         self._lost_since = NO_STEP
 
     def _tidy(self, cx: Context) -> None:
@@ -438,6 +451,7 @@ class Charger:
         self.sampling.arm(cx)
         self.series.arm_aligned(cx)
         self.monitoring.watch.clock_set(cx)
+        self.firmware.arm(cx)
 
     def _tx_ended(self, cx: Context, evse: Evse) -> None:
         assert evse.tx is not None

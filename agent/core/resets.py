@@ -92,6 +92,11 @@ class Resets:
         cx.note("reset", f"{_why(scope)}: {'when idle' if waits else 'now'}")
         return Verdict("Scheduled") if waits else Verdict("Accepted")
 
+    def restart(self, cx: Context, reason: str) -> None:
+        """End the process now, in order; `reason` is that of the next boot."""
+        self._restarting = reason
+        cx.put(TABLE, REASON, reason)
+
     def settle(self, cx: Context) -> None:
         """At the end of a step: end what has to end, and reset what is ready."""
         for scope, reset in list(self._pending.items()):

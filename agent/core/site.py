@@ -63,6 +63,8 @@ class Site(NamedTuple):
     """Variables that are not ours."""
     main_meter: bool = False
     """A meter measures what the whole station takes from the grid (evse 0)."""
+    updates: bool = False
+    """There is a way to install firmware."""
 
     def evse(self, evse_id: int) -> EvseSite | None:
         """The EVSE with this id, or None."""
