@@ -127,9 +127,8 @@ class Charger:
         )
         self.availability = Availability(self.evses, self.outbox, stored.get(INOPERATIVE, {}))
         self.tariffs = Tariffs(stored.get(COSTS, {}))
-        self.displays = Displays(
-            site.displays, stored.get(DISPLAYS, {}), self.evses, self.availability.status, self.tariffs
-        )
+        screens = stored.get(DISPLAYS, {})
+        self.displays = Displays(site.displays, screens, self.evses, self.availability.status, self.tariffs)
         self.link = Link(self.network_profiles.route(), self._link_opened, self._link_lost)
         self.settings.checks = self.network_profiles.checks
         self.variables = Variables(keys, self.settings, self._live_value)
