@@ -43,11 +43,23 @@ class Availability:
             self._out ^= {name}
             cx.put(TABLE, name, None if operative else True)
             cx.note("status", f"{name}: {'operative' if operative else 'inoperative'} by the CSMS")
+            self._enable(cx)
         for place in places:
             self.void(place)
             self._close(self._evses[place[0]])
-        busy = any(self._evses[evse].is_busy for evse, _ in places)
-        return Verdict("Scheduled" if busy and not operative else "Accepted")
+        waits = any(self._waits(evse, connector) for evse, connector in places)
+        return Verdict("Scheduled" if waits else "Accepted")
+
+    def start(self, cx: Context) -> None:
+        """What was out of service before the restart still is (G03.FR.08, G04.FR.09)."""
+        self._enable(cx)
+
+    def _enable(self, cx: Context) -> None:
+        """Enabled of station, EVSE and connector: operative, at their own level and above."""
+        cx.keys.put(physical.STATION_ENABLED, "0" not in self._out)
+        for evse, connector in self._places():
+            cx.keys.put(physical.EVSE_ENABLED, self._out.isdisjoint((_name(None, None), _name(evse, None))), evse)
+            cx.keys.put(physical.CONNECTOR_ENABLED, not self._is_out(evse, connector), evse, connector)
 
     def _places(self) -> Iterator[Place]:
         return ((evse.id, plug.id) for evse in self._evses.values() for plug in evse.site.connectors)
@@ -60,8 +72,17 @@ class Availability:
             return False
         return not self._out.isdisjoint((_name(None, None), _name(evse, None), _name(evse, connector)))
 
+    def _waits(self, evse: int, connector: int) -> bool:
+        """Out of service as soon as the session that uses it has ended."""
+        return self._is_out(evse, connector) and not self._evses[evse].plugs[connector].closed
+
     def _close(self, evse: Evse) -> None:
-        """An EVSE without an operative connector takes nobody new."""
+        """A connector closes when nobody uses it; an EVSE without an operative one takes nobody new."""
+        for plug in evse.plugs.values():
+            is_out = self._is_out(evse.id, plug.id)
+            plug.closed = is_out and (plug.closed or not evse.uses(plug))
+        if evse.plug.closed and not evse.connected:
+            evse.connector = next((plug.id for plug in evse.plugs.values() if not plug.closed), evse.connector)
         if self._out and all(self._is_out(evse.id, plug.id) for plug in evse.site.connectors):
             evse.closed_for.add(OUT_OF_SERVICE)
         else:
@@ -76,7 +97,7 @@ class Availability:
             return "Faulted"
         if all(other.pilot is None for other in evse.plugs.values()):
             return None
-        if evse.unprotected or (self._is_out(evse.id, plug.id) and not evse.is_busy):
+        if evse.unprotected or plug.closed:
             return "Unavailable"
         if evse.reserved:
             return "Reserved"
@@ -86,7 +107,7 @@ class Availability:
 
     def settle(self, cx: Context) -> None:
         """At the end of a step: tell what has changed, if the CSMS can be told."""
-        for evse in self._evses.values():
+        for evse in self._evses.values() if self._out else ():
             self._close(evse)
         for place in self._places():
             status = self.status(self._evses[place[0]], place[1])

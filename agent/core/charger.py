@@ -210,6 +210,7 @@ class Charger:
         if self.recovered.superseded:
             cx.drop(*self.recovered.superseded)
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
+        self.availability.start(cx)
         self.displays.start(cx)
         self.certificates.start(cx)
         self.uploads.start(cx)

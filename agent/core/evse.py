@@ -332,7 +332,15 @@ class Evse:
     @property
     def waiting(self) -> Plug | None:
         """Another connector with a car, which waits until nobody uses this EVSE."""
-        return next((p for p in self.plugs.values() if p.connected and p is not self.plug), None)
+        return next((p for p in self.plugs.values() if p.connected and not p.closed and p is not self.plug), None)
+
+    def uses(self, plug: Plug) -> bool:
+        """Somebody charges at a connector, or may: also at any, as long as it is not known at which."""
+        if not self.is_busy:
+            return False
+        if self.tx is not None and self.tx.recovered_by_ms is not None:
+            return self.tx.connector == plug.id
+        return plug is self.plug or not self.connected
 
     @property
     def is_seen(self) -> bool:
@@ -354,6 +362,8 @@ class Evse:
             return self.fault
         if self.pilot not in RESTS_OR_WANTS:
             return f"pilot {self.pilot}"
+        if self.plug.closed:
+            return "the connector is out of service by the CSMS"
         if self.needs_lock and not self.plug.locked:
             return "the plug is not locked"
         if self.authorization is None or self.tx_blocks:

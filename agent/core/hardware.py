@@ -138,7 +138,7 @@ class Devices:
         if evse.faults and not evse.connected:
             self._unlatch(cx, evse)
         cx.note("pilot", f"EVSE {evse.id}, connector {plug.id}: {before} -> {event.pilot}", "debug")
-        if plug.connected and not evse.connected and not was:
+        if plug.connected and not evse.connected and not was and not plug.closed:
             evse.connector = plug.id
         if plug is not evse.plug or (evse.tx is not None and evse.tx.recovered_by_ms is not None):
             return

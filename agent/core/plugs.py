@@ -20,6 +20,8 @@ class Plug:
     cable_amps: float | None = None
     """Rating of the loose cable in the socket; None: no cable, or one that does not tell."""
     locked: bool | None = None
+    closed: bool = False
+    """Out of service by the CSMS; what was going on there when it said so has ended."""
     lock_fails: bool = False
     """Its lock was told to move and has not (G05)."""
 

@@ -125,6 +125,8 @@ class Remote:
             return Verdict("InvalidIdToken", "a master pass never starts (C16.FR.03)")
         if evse.fault is not None:
             return Verdict("InternalError", f"EVSE {evse.id} is Faulted: {evse.fault} (F01.FR.23)")
+        if evse.closed_for:
+            return Verdict("NotEnabled", f"EVSE {evse.id} is Unavailable: {', '.join(sorted(evse.closed_for))}")
         if evse.authorization is not None or evse.next is not None:
             return Verdict("TxInProgress", f"EVSE {evse.id} has an authorised transaction (F01.FR.24)")
         if not self._reservations.admits(evse, wanted.token, wanted.group):

@@ -8,7 +8,7 @@ from typing import Any
 
 from hil.certification.registry import BOTH, case
 from hil.certification.states import GROUP, OTHER_CARD, Lab
-from hil.certification.talk import CARD, CARD_TYPE, Json, statuses_in
+from hil.certification.talk import CARD, CARD_TYPE, Json
 from hil.csms import TokenAnswer
 
 NUMBER = 4700
@@ -59,17 +59,7 @@ def _alone(lab: Lab) -> None:
     for evse in lab.bench.outfits():
         if evse != lab.evse:
             _availability(lab, "Inoperative", evse)
-    _told(lab, {evse: "Available" if evse == lab.evse else "Unavailable" for evse in lab.bench.outfits()})
-
-
-def _told(lab: Lab, wanted: dict[int, str]) -> None:
-    """The last status told of the connector of each EVSE."""
-
-    def last() -> dict[int, str]:
-        frames = lab.bench.calls("StatusNotification", "NotifyEvent")
-        return {evse: status for frame in frames for evse, _, status in statuses_in(frame)}
-
-    lab.bench.wait_until(f"statuses {wanted}", lambda: last() == wanted)
+    lab.statuses({evse: "Available" if evse == lab.evse else "Unavailable" for evse in lab.bench.outfits()})
 
 
 def _updated(lab: Lab, status: str) -> None:
@@ -125,7 +115,7 @@ def another_comes(lab: Lab) -> None:
     states = [event["transactionInfo"].get("chargingState") for event in lab.arrived("of the stranger")]
     lab.check("a charging state", "Charging" in states, False)
     lab.check("current", max(lab.bench.amps(lab.evse)), 0)
-    _told(lab, {evse: "Reserved" if evse == lab.evse else "Available" for evse in lab.bench.outfits()})
+    lab.statuses({evse: "Reserved" if evse == lab.evse else "Available" for evse in lab.bench.outfits()})
 
 
 @case("TC_H_03")
@@ -206,7 +196,7 @@ def all_are_occupied(lab: Lab) -> None:
 @case("TC_H_12")
 def all_are_unavailable(lab: Lab) -> None:
     _availability(lab, "Inoperative")
-    _told(lab, dict.fromkeys(lab.bench.outfits(), "Unavailable"))
+    lab.statuses(dict.fromkeys(lab.bench.outfits(), "Unavailable"))
     _reserve(lab, "Unavailable")
 
 
@@ -219,7 +209,7 @@ def no_evse_is_named(lab: Lab) -> None:
 def as_many_as_evses(lab: Lab) -> None:
     for evse in lab.bench.outfits():
         _reserve(lab, number=NUMBER + evse, card=f"{OTHER_CARD[:-2]}{evse:02}")
-    _told(lab, dict.fromkeys(lab.bench.outfits(), "Reserved"))
+    lab.statuses(dict.fromkeys(lab.bench.outfits(), "Reserved"))
 
 
 @case("TC_H_24", *BOTH)

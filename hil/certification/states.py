@@ -43,6 +43,8 @@ class Lab(Talk):
         self.parked = self.plugged = self.is_authorized = self.charging = self.stopped = False
         self.cable_left = False
         """A loose cable sits in the socket without a car."""
+        self.free = "Available"
+        """The status of the connector when nothing is plugged in."""
         self.asks = True
         """The station has to ask the CSMS for CARD; False: it knows it and may trust what it knows."""
         self.remote_start_id = 100
@@ -275,7 +277,8 @@ class Lab(Talk):
         self.mark()
         self.bench.unplug(self.evse)
         self.plugged = False
-        self.status("Available")
+        if self.free == "Available":
+            self.status("Available")
 
     def unplug_at_car(self) -> None:
         """Only the car's end is pulled: EVCommunicationLost is due."""
@@ -321,7 +324,7 @@ class Lab(Talk):
         self.mark()
         self.bench.return_power()
         self.next_call("BootNotification", boots, BOOT_S)
-        self.status("Available", BOOT_S)
+        self.status(self.free, BOOT_S)
 
     # ------------------------------------------------------------------------------------------ offline
 

@@ -167,6 +167,15 @@ class Talk:
         what = f"connector {wanted}"
         self.bench.wait_until(what, lambda: wanted in self._told_statuses()[self._statuses :], within_s)
 
+    def statuses(self, wanted: Mapping[int, str]) -> None:
+        """The last status told of the connector of each EVSE."""
+
+        def last() -> dict[int, str]:
+            frames = self.bench.calls("StatusNotification", "NotifyEvent")
+            return {evse: status for frame in frames for evse, _, status in statuses_in(frame)}
+
+        self.bench.wait_until(f"statuses {dict(wanted)}", lambda: last() == wanted)
+
     def _told_statuses(self) -> list[str]:
         """Every status of the connector, by StatusNotification or NotifyEvent."""
         frames = self.bench.calls("StatusNotification", "NotifyEvent")

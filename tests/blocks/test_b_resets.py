@@ -320,7 +320,7 @@ def test_an_evse_that_is_not_there_is_rejected() -> None:
 # ---------------------------------------------------------------------------------------- what survives
 
 
-@req("B01.FR.07", "B11.FR.02", "B12.FR.06", "G03.FR.08", "G04.FR.09")
+@req("B01.FR.07", "B11.FR.02", "B12.FR.06", "G01.FR.02", "G03.FR.08", "G04.FR.09")
 @pytest.mark.parametrize("place", [(1,), (1, 1), ()])
 @pytest.mark.parametrize("cut", ["reset", "power", "kill"])
 def test_what_the_csms_took_out_of_service_stays_out_without_a_flash_of_available(
@@ -374,6 +374,7 @@ def test_station_and_evse_keep_their_own_will() -> None:
     world.runs(seconds=5)
     assert world.csms.last_status == {(1, 1): "Unavailable", (2, 1): "Unavailable"}
     assert get_variable(world, "ChargingStation.AvailabilityState") == "Unavailable"
+    assert get_variable(world, "ChargingStation.Enabled") == "false"
     assert change(world, True)["status"] == "Accepted"
     world.runs(seconds=5)
     assert world.csms.last_status == {(1, 1): "Unavailable", (2, 1): "Available"}
@@ -390,7 +391,7 @@ def test_station_and_evse_keep_their_own_will() -> None:
     world.settles()
 
 
-@req("G03.FR.03", "G04.FR.04")
+@req("G03.FR.03", "G04.FR.04", "G04.FR.02", "G04.FR.03")
 def test_what_is_so_already_is_accepted_and_told_again() -> None:
     world = idle(TWO)
     since = now_s(world)
@@ -401,7 +402,7 @@ def test_what_is_so_already_is_accepted_and_told_again() -> None:
     assert change(world, False)["status"] == "Accepted"
 
 
-@req("G03.FR.05", "G03.FR.04", "G04.FR.06")
+@req("G01.FR.05", "G01.FR.07", "G03.FR.05", "G03.FR.04", "G04.FR.06")
 @pytest.mark.parametrize("place", [(1,), ()])
 def test_a_transaction_goes_on_and_the_evse_goes_out_of_service_when_it_has_ended(place: tuple[int, ...]) -> None:
     world = charging(TWO)
@@ -412,6 +413,31 @@ def test_a_transaction_goes_on_and_the_evse_goes_out_of_service_when_it_has_ende
     world.ev(1).presents(CARD)
     world.runs(minutes=1)
     assert [status for status in statuses(world, since) if status[0] == 1] == [(1, "Occupied"), (1, "Unavailable")]
+    world.ev(1).unplugs()
+    world.runs(seconds=20)
+    assert world.csms.last_status[1, 1] == "Unavailable"
+    world.settles()
+
+
+@req("G01.FR.05")
+def test_a_car_that_is_pulled_while_out_of_service_is_scheduled_leaves_it_unavailable() -> None:
+    """Never Available in between (libocpp#809)."""
+    world = charging(TWO)
+    since = now_s(world)
+    change(world, False, 1)
+    world.ev(1).unplugs()
+    world.runs(seconds=30)
+    assert statuses(world, since) == [(1, "Occupied"), (1, "Unavailable")]
+    world.settles()
+
+
+@req("G03.FR.05")
+def test_what_was_scheduled_is_called_off_by_operative() -> None:
+    world = charging(TWO)
+    assert [change(world, False, 1)["status"], change(world, True, 1)["status"]] == ["Scheduled", "Accepted"]
+    world.ev(1).unplugs()
+    world.runs(seconds=30)
+    assert world.csms.last_status[1, 1] == "Available"
     world.settles()
 
 

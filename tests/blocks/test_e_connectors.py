@@ -176,3 +176,43 @@ def test_a_random_walk_over_two_evses_with_two_connectors_each(seed: int) -> Non
     world.settles()
     per_evse = [t.evse for t in world.csms.transactions.values()]
     assert len(per_evse) >= 4
+
+
+def takes_out(world: World, connector: int, status: str = "Inoperative") -> str:
+    """ChangeAvailability of one connector; its status."""
+    place = {"evse": {"id": 1, "connectorId": connector}}
+    return str(world.csms_asks("ChangeAvailability", {"operationalStatus": status, **place})["status"])
+
+
+@req("G03.FR.05", "G03.FR.06", "G03.FR.07", "G01.FR.08")
+def test_a_connector_out_of_service_is_not_used_while_its_sibling_is() -> None:
+    world = twin()
+    assert takes_out(world, 1) == "Accepted"
+    world.ev(1).plugs_in(connector=1).presents(CARD)
+    world.runs(minutes=1)
+    assert told(world, 1) == ["Available", "Unavailable"] and not world.outlets[1].permitted
+    world.ev(1).plugs_in(connector=2, cable_amps=32)
+    world.until(lambda: world.outlets[1].amps > 6, within_s=60)
+    assert world.outlets[1].connector == 2 and told(world, 2) == ["Available", "Occupied"]
+    assert takes_out(world, 2) == "Scheduled"
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    assert told(world, 2) == ["Available", "Occupied", "Occupied", "Unavailable"]
+    assert [takes_out(world, c, "Operative") for c in (1, 2)] == ["Accepted", "Accepted"]
+    world.runs(seconds=5)
+    assert (told(world, 1)[-1], told(world, 2)[-1]) == ("Occupied", "Occupied")
+    world.settles()
+
+
+@req("G03.FR.05", "G03.FR.08")
+def test_what_was_scheduled_waits_for_a_transaction_that_a_power_cut_interrupts() -> None:
+    world = uses(twin(), 2, cable_amps=32)
+    assert [takes_out(world, 1), takes_out(world, 2)] == ["Accepted", "Scheduled"]
+    world.loses_power().returns_after(seconds=5)
+    world.until(lambda: world.outlets[1].amps > 6, within_s=300)
+    world.runs(seconds=30)
+    assert (told(world, 1)[-1], told(world, 2)[-1]) == ("Unavailable", "Occupied")
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    assert told(world, 2)[-1] == "Unavailable"
+    world.settles()

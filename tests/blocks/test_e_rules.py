@@ -178,13 +178,19 @@ def _all_offline(world: World) -> None:
     world.ev(1).after(seconds=30).unplugs()
 
 
+def _stopped_from_afar(world: World) -> None:
+    world.csms_asks("RequestStopTransaction", {"transactionId": world.csms.transaction(1).id})
+
+
 SUSPENDED = {"TxCtrlr.StopTxOnEVSideDisconnect": "false", "TxCtrlr.TxStopPoint": "Authorized",
              "TxCtrlr.EVConnectionTimeOut": "30"}  # fmt: skip
 
 
+@req("F03.FR.04", "F03.FR.05", "F03.FR.06")
 @req("E08.FR.10", "E08.FR.11", "E09.FR.06", "E09.FR.07", "E10.FR.05", "E10.FR.06", "E12.FR.08", "E12.FR.09")
 @pytest.mark.parametrize(
-    ("end", "keys"), [(_stops_offline, {}), (_unplugs, {}), (_unplugs, SUSPENDED), (_all_offline, {})]
+    ("end", "keys"),
+    [(_stops_offline, {}), (_unplugs, {}), (_unplugs, SUSPENDED), (_all_offline, {}), (_stopped_from_afar, {})],
 )
 def test_however_it_ends_the_first_and_the_last_samples_stay(end: object, keys: dict[str, str]) -> None:
     ended = _long_session("Energy.Active.Import.Register", end, keys)

@@ -143,7 +143,7 @@ def test_without_an_evse_the_plugged_one_is_picked() -> None:
     world.settles()
 
 
-@req("F01.FR.24", "F02.FR.26", "F01.FR.23", "F02.FR.25", "F01.FR.07")
+@req("F01.FR.24", "F02.FR.26", "F01.FR.07", "F02.FR.15")
 def test_what_is_refused_says_why() -> None:
     world = idle(TWO, keys=ALONE)
     charge(world, 1)
@@ -195,7 +195,7 @@ def test_of_two_requests_while_a_session_ends_only_one_is_accepted() -> None:
 # ---------------------------------------------------------------------------------------- with a profile
 
 
-@req("F01.FR.09", "F01.FR.10", "K05.FR.02", "K05.FR.03")
+@req("F01.FR.09", "F01.FR.10", "F02.FR.17", "F02.FR.18", "K05.FR.02", "K05.FR.03")
 @pytest.mark.parametrize("authorize", ["true", "false"])
 @pytest.mark.parametrize("order", ["plugged", "later"])
 def test_the_profile_of_the_request_holds_from_the_first_ampere(order: str, authorize: str) -> None:
@@ -253,7 +253,7 @@ def test_the_profile_of_a_request_that_came_to_nothing_does_not_bind_the_next_dr
     world.settles()
 
 
-@req("F01.FR.26", "F02.FR.27", "K05.FR.05", "F01.FR.09", "F01.FR.11")
+@req("F01.FR.26", "F02.FR.27", "K05.FR.05", "F01.FR.09", "F01.FR.11", "F02.FR.17", "F02.FR.19")
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
