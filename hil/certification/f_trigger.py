@@ -9,15 +9,14 @@ from hil.certification.states import OTHER_CARD, Lab
 from hil.certification.talk import CARD_TYPE, READ, Json
 
 
-def _trigger(lab: Lab, message: str, status: str = "Accepted", **place: int) -> None:
-    asked: Json = {"requestedMessage": message} | ({"evse": place} if place else {})
-    lab.call("TriggerMessage", asked, status=status)
+def _trigger(lab: Lab, message: str, status: str = "Accepted", place: Json | None = None) -> None:
+    lab.call("TriggerMessage", {"requestedMessage": message} | ({"evse": place} if place else {}), status=status)
 
 
-def _sent(lab: Lab, message: str, **place: int) -> Json:
+def _sent(lab: Lab, message: str, place: Json | None = None) -> Json:
     """The message that follows when it is asked for."""
     before = len(lab.bench.calls(message))
-    _trigger(lab, message, **place)
+    _trigger(lab, message, place=place)
     return lab.next_call(message, before)
 
 
@@ -27,7 +26,7 @@ def _context(payload: Json) -> Any:
 
 @case("TC_F_11")
 def meter_values_of_one(lab: Lab) -> None:
-    told = _sent(lab, "MeterValues", id=lab.evse)
+    told = _sent(lab, "MeterValues", {"id": lab.evse})
     lab.check("evseId", told["evseId"], lab.evse)
     lab.check("context", _context(told), "Trigger")
 
@@ -48,7 +47,7 @@ def meter_values_of_all(lab: Lab) -> None:
 @case("TC_F_13", *BOTH)
 def transaction_of_one(lab: Lab) -> None:
     lab.energy_transfer_started()
-    _trigger(lab, "TransactionEvent", id=lab.evse)
+    _trigger(lab, "TransactionEvent", place={"id": lab.evse})
     event = lab.event("that was asked for", trigger="Trigger", state="Charging")
     lab.check("evse.id", event.get("evse", {}).get("id", lab.evse), lab.evse)
     lab.check("context", _context(event), "Trigger")
@@ -93,7 +92,7 @@ def heartbeat(lab: Lab) -> None:
 @case("TC_F_23")
 def status_available(lab: Lab) -> None:
     lab.mark()
-    _trigger(lab, "StatusNotification", id=lab.evse, connectorId=lab.connector)
+    _trigger(lab, "StatusNotification", place={"id": lab.evse, "connectorId": lab.connector})
     lab.status("Available")
 
 
@@ -101,18 +100,18 @@ def status_available(lab: Lab) -> None:
 def status_occupied(lab: Lab) -> None:
     lab.ev_connected()
     lab.mark()
-    _trigger(lab, "StatusNotification", id=lab.evse, connectorId=lab.connector)
+    _trigger(lab, "StatusNotification", place={"id": lab.evse, "connectorId": lab.connector})
     lab.status("Occupied")
 
 
 @case("TC_F_26")
 def boot(lab: Lab) -> None:
-    _trigger(lab, "BootNotification", "Rejected")
+    _trigger(lab, "BootNotification", status="Rejected")
 
 
 @case("TC_F_27")
 def not_implemented(lab: Lab) -> None:
-    _trigger(lab, "SignCombinedCertificate", "NotImplemented")
+    _trigger(lab, "SignCombinedCertificate", status="NotImplemented")
 
 
 @case("TC_F_15")
