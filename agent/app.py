@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import binascii
 import contextlib
 import gc
 import importlib
@@ -149,9 +150,10 @@ class _Agent:
         self._link = Link(self._runner.post, self._watch)
         self._hardware = LateHardware(board.hardware, self._runner.broke)
         self._control = ControlSocket(
-            board.control_socket, self._runner.post, self._hardware.verbs(), self._log
+            board.control_socket, self._runner.post, {**self._hardware.verbs(), "bundle": self._bundle}, self._log
         )
-        self._jobs = Jobs(Place(board.state_dir, self._control.ask, self._log), self._runner.post, self._note)
+        self._place = Place(board.state_dir, self._control.ask, self._log, board.file)
+        self._jobs = Jobs(self._place, self._runner.post, self._note)
         self._mono_ms = clock.mono_ms
         self._spoken = asyncio.Event()
 
@@ -185,6 +187,12 @@ class _Agent:
     def _note(self, level: str, topic: str, text: str) -> None:
         note(level, topic, text)
         self._log.noted(level, topic, text)
+
+    async def _bundle(self, args: Mapping[str, Any]) -> dict[str, str]:
+        """Everything about this station in one archive, for `chargerctl bundle`."""
+        made = await asyncio.to_thread(importlib.import_module, "agent.io.bundle")
+        name, content = await made.bundle(self._place)
+        return {"name": name, "base64": binascii.b2a_base64(content, newline=False).decode()}
 
     async def _start_rest(self) -> None:
         """What can wait until the CSMS has heard of us, each loaded beside the loop."""

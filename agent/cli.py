@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from typing import Any
 
-from agent import cli_config
+from agent import cli_bundle, cli_config
 from agent import cli_screens as screens
 from agent.cli_failure import EXIT_CODES, NOT_PERMITTED, NOT_REACHABLE, OK, REFUSED, Failure
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.verb == "ocpp.tail":
             return _tail(path, options)
         options.read(options)
-        data = options.write(options, _ask(path, options.verb, _args(options)))
+        data = options.write(options, _answer(path, options))
     except Failure as failure:
         if options.json:
             print(json.dumps({"error": str(failure)}))
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = within.add_parser(
             name, parents=[common], help=about, description=about, epilog=EPILOG, formatter_class=shape
         )
-        made.set_defaults(verb=verb, screen=screen, read=_nothing, write=_as_it_is)
+        made.set_defaults(verb=verb, screen=screen, read=_nothing, write=_as_it_is, instead=_no_other_way)
         return made
 
     def group(name: str, about: str) -> Any:
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _transactions(group("tx", "transactions"), verb)
     _network(group("network", "network profiles: where the CSMS is"), verb)
     _devices(group, verb)
+    cli_bundle.add(groups, verb)
     _limits(group("limit", "limits of external systems"), verb)
     return parser
 
@@ -144,6 +145,10 @@ def _evse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evse", type=int, metavar="N", help="only this EVSE")
 
 
+def _no_other_way(options: argparse.Namespace, failure: Failure) -> Any:
+    raise failure
+
+
 def _nothing(options: argparse.Namespace) -> None:
     """Most commands need no file."""
 
@@ -153,8 +158,16 @@ def _as_it_is(options: argparse.Namespace, data: Any) -> Any:
 
 
 def _args(options: argparse.Namespace) -> dict[str, Any]:
-    own = ("json", "socket", "verb", "screen", "read", "write", "local", "other")
+    own = ("json", "socket", "verb", "screen", "read", "write", "instead", "local", "other", "board")
     return {name: value for name, value in vars(options).items() if name not in own and value is not None}
+
+
+def _answer(path: str, options: argparse.Namespace) -> Any:
+    """What the agent says, or what the command has to say where there is none."""
+    try:
+        return _ask(path, options.verb, _args(options))
+    except Failure as failure:
+        return options.instead(options, failure)
 
 
 def _ask(path: str, verb: str, args: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.ocsp import OCSPRequestBuilder
 from cryptography.x509.oid import NameOID
 
@@ -27,6 +28,12 @@ class Made(NamedTuple):
     def pem(self) -> str:
         return self.certificate.public_bytes(Encoding.PEM).decode()
 
+    @property
+    def both(self) -> str:
+        """Key and certificate, as a server wants them in one file."""
+        plain = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return plain.decode() + self.pem
+
     def hashes(self, algorithm: str = "SHA256") -> dict[str, str]:
         """CertificateHashDataType of a root."""
         made = OCSPRequestBuilder().add_certificate(self.certificate, self.certificate, HASHES[algorithm]).build()
@@ -43,9 +50,10 @@ def root(name: str = "Root", days: float = 365, since: float = -1, ca: bool | No
 
 
 def issue(
-    name: str, issuer: Made | None, *, days: float = 365, since: float = -1, ca: bool | None = True, kind: str = "ec"
-) -> Made:
-    """A certificate by an issuer, or by itself. `kind` is ec, rsa or weak (RSA 1024)."""
+    name: str, issuer: Made | None, *, days: float = 365, since: float = -1, ca: bool | None = True, kind: str = "ec",
+    hosts: Sequence[str] = (),
+) -> Made:  # fmt: skip
+    """A certificate by an issuer, or by itself. `kind` is ec, rsa or weak (RSA 1024); `hosts` are names beside CN."""
     key: Key
     if kind == "ec":
         key = ec.generate_private_key(ec.SECP256R1())
@@ -65,4 +73,7 @@ def issue(
     )
     if ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    if hosts:
+        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+        builder = builder.add_extension(names, critical=False)
     return Made(builder.sign(signer, SHA256()), key)

@@ -59,6 +59,7 @@ class Operator:
             "network.list": self._network_list,
             "network.try": self._network_try,
             "version": self._version,
+            "diagnostics": self._diagnostics,
             **LimitVerbs(charger.energy).verbs(),
         }
 
@@ -163,6 +164,11 @@ class Operator:
         if profile is None:
             raise Wrong(f"slot {slot!r} has no network profile; see network list")
         return Work("network.try", order(cx, 0, Entry(slot or 0, profile))._asdict())
+
+    def _diagnostics(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
+        """What happened of late and is on no screen: how the current of each EVSE came about, newest last."""
+        history = {str(evse): self._charger.recorder.history(evse) for evse in self._charger.evses}
+        return {"mono_ms": cx.ms, "utc_ms": cx.utc(), "boot_id": cx.boot_id, "recorder": history}
 
     def _version(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         return {"firmware": self._charger.site.firmware, "ocpp": "2.0.1", "model": self._charger.site.model}

@@ -15,6 +15,9 @@ _NOTHING = (None, None, None)
 KEPT = 400
 """Changes kept per EVSE, about 600 bytes each; the oldest go."""
 
+TOLD = 100
+"""Changes per EVSE that go into a bundle."""
+
 
 def explain(cx: Context, evse: Evse, verdict: Verdict) -> dict[str, Any]:
     """The winner, every losing claim, and what stands in the way, as JSON."""
@@ -54,6 +57,10 @@ class Recorder:
         changes = self._changes[evse_id]
         index = bisect_right(changes, mono_ms, key=lambda change: change.at_ms)
         return dict(json.loads(changes[index - 1].told)) if index else None
+
+    def history(self, evse_id: int) -> list[dict[str, Any]]:
+        """The newest changes, each with the moment of this boot at which it began to hold."""
+        return [{"mono_ms": at_ms, **json.loads(told)} for at_ms, told in self._changes[evse_id][-TOLD:]]
 
     def begins_ms(self, evse_id: int) -> int | None:
         """The first recorded moment."""

@@ -38,6 +38,7 @@ def describe(charger: Charger, cx: Context) -> dict[str, Any]:
         "online": charger.outbox.online,
         "queue": {"events": charger.outbox.events_waiting, "set_aside": charger.outbox.set_aside},
         "store": charger.store_state,
+        "log": {"state": charger.uploads.state, "last": charger.uploads.last},
         "main_meter": None if charger.main_meter is None else _main_meter(cx, charger.main_meter),
         "evses": [_evse(charger, cx, evse) for evse in charger.evses.values()],
         "faults": faults(charger),

@@ -19,8 +19,8 @@ from config_keys.values import Refusal
 from state_machines.table import Edge, Subject
 from state_machines.upload import UPLOAD
 
-TABLE, JOB, OWED = "uploads", "job", "owed."
-"""Where the upload under way is kept, and below which names the statuses that the CSMS has not heard yet."""
+TABLE, JOB, LAST, OWED = "uploads", "job", "last", "owed."
+"""Where the upload under way and the end of the last one are kept, and what the CSMS has not heard yet."""
 ACTION = "LogStatusNotification"
 WORKER = "logs.upload"
 RETRIES, RETRIES_MOST = 2, 100
@@ -68,6 +68,8 @@ class Uploads(Subject):
         self._job: int | None = None
         self.current: dict[str, Any] | None = dict(stored[JOB]) if stored.get(JOB) else None
         """What is under way: request, kind, url, window, tries left, interval, file."""
+        self.last: dict[str, Any] | None = stored.get(LAST)
+        """How the last one ended: request and status."""
         owed = {int(name.removeprefix(OWED)): stored[name] for name in stored if name.startswith(OWED)}
         self._owed: dict[int, tuple[str, int | None]] = {n: (owed[n][0], owed[n][1]) for n in sorted(owed)}
         self._last = max(self._owed, default=0)
@@ -166,7 +168,9 @@ class Uploads(Subject):
 
     def _over(self, cx: Context, status: str) -> None:
         assert self.current is not None
+        self.last = {"request": self.current["request"], "status": status}
         self._tell(cx, status, self.current["request"])
+        cx.put(TABLE, LAST, self.last, lazy=True)
         self.current = None
         self._keep(cx)
 

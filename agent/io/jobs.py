@@ -32,11 +32,13 @@ WORKERS: dict[str, str] = {
 
 
 class Place(NamedTuple):
-    """What workers have at hand: where they may keep files, whom they may ask as people do, and the station's log."""
+    """What workers have at hand: where they may keep files, whom they may ask as people do, the station's log,
+    and board.toml."""
 
     state_dir: Path
     ask: Callable[[str, Data], Awaitable[tuple[bool, Any]]] | None = None
     log: StationLog | None = None
+    board: Path | None = None
 
 
 Worker = Callable[[Place, Data, Tell], Awaitable[Data]]
