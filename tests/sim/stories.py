@@ -27,6 +27,8 @@ CROWDED_S = 120.0
 """Between faults in the short stories of the ordinary tests."""
 QUIET_FAULT_EVERY_S = 6 * 3600.0
 OVERNIGHT = 0.3
+LIFE_SAMPLES = ("30", "300", "900", "900")
+"""TxUpdatedInterval of the long lives: a night of samples shows nothing that an hour of them does not."""
 PROBE_WITHIN_S = 240.0
 LEAST_AMPS = 5.9
 SITES: tuple[tuple[OutletSpec, ...], ...] = (
@@ -162,7 +164,7 @@ def random_story(seed: int, *, hours: float = 0.5, faults: bool = True) -> Story
 def random_life(seed: int, *, days: int = 7) -> Story:
     """Days with a busy part and a quiet rest: what the long runs are made of."""
     rng = Random(f"life {seed}")
-    site, keys = rng.choice(SITES), _keys(rng)
+    site, keys = rng.choice(SITES), _keys(rng) | {"SampledDataCtrlr.TxUpdatedInterval": rng.choice(LIFE_SAMPLES)}
     scenes: list[Scene] = []
     for day in range(days):
         begin = day * DAY_S + rng.uniform(0, DAY_S - BUSY_S)
