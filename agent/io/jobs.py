@@ -25,6 +25,7 @@ WORKERS: dict[str, str] = {
     "certificates.install": "agent.io.pki:install",
     "certificates.delete": "agent.io.pki:delete",
     "certificates.list": "agent.io.pki:listing",
+    "firmware.fetch": "agent.io.transfers:fetch",
     "logs.upload": "agent.io.uploads:upload",
     "network.try": "agent.io.trial:connect",
 }
