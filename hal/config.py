@@ -29,6 +29,8 @@ class DeviceRef(NamedTuple):
     profile: str
     bus: str
     unit: int
+    signs: bool = False
+    """A meter that signs its readings."""
 
 
 class BoardRef(NamedTuple):

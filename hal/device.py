@@ -51,6 +51,20 @@ class Device:
         )
         return p.decode(registers)
 
+    async def read_words(self, fc: int, address: int, count: int) -> list[int]:
+        """Registers as they are, in as many requests as it takes; raises a BusError."""
+        pace = self.profile.transport
+        found: list[int] = []
+        while len(found) < count:
+            part = min(count - len(found), pace.max_read)
+            found += await self.bus.read(self.unit, fc, address + len(found), part, pace, Priority.POLL)
+        return found
+
+    async def write_words(self, point: str, words: list[int]) -> None:
+        """Registers as they are, from the point's on; raises a BusError."""
+        p = self.profile.points[point]
+        await self.bus.write(self.unit, p.write_fc, p.address, words, self.profile.transport)
+
     async def write(self, point: str, value: Decimal, priority: Priority = Priority.WRITE) -> None:
         """Write one point, rounded down to its step; raises a BusError."""
         p = self.profile.points[point]

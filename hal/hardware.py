@@ -15,7 +15,7 @@ from hal.config import DeviceRef, EvseConfig, HardwareConfig
 from hal.device import Clock, Device
 from hal.guard import LEASE_MS, Fed, Guard
 from hal.meter import Meter
-from hal.ports import Command, Emit
+from hal.ports import Command, Emit, SignMeter
 from hal.power_stage import SmartController
 from hal.profile import Transport
 from hal.reader import Reader
@@ -72,6 +72,7 @@ class Hardware:
         self._buses = {b.name: b for b in config.buses}
         self._open: dict[str, Bus] = {}
         self._stages: list[Stage] = []
+        self._meters: dict[int, Meter] = {}
         self._readers: list[Reader] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._guard: Guard | None = None
@@ -81,14 +82,15 @@ class Hardware:
     async def open(self) -> None:
         """Open buses and devices, withdraw every permission first, start polling. Raises ProfileError."""
         self._open = {name: Bus(b) for name, b in self._buses.items()}
-        meters = [Meter(id, self._device(ref), self._emit, self._clock) for id, ref in self._config.meters.items()]
+        meters = self._config.meters.items()
+        self._meters = {id: Meter(id, self._device(ref), self._emit, self._clock) for id, ref in meters}
         self._stages = [self._stage(e) for e in self._config.evses]
         self._readers = [Reader(r, self._emit, self._clock) for r in self._config.readers]
         plates = {e.id: e.nameplate for e in self._config.evses}
         self._guard = Guard(self._stages, plates, self._emit, self._clock, self._lease_ms)
         await asyncio.gather(*(bus.open() for bus in self._open.values()))
         self._guard.start()
-        parts: list[Stage | Meter] = [*self._stages, *meters]
+        parts: list[Stage | Meter] = [*self._stages, *self._meters.values()]
         for part in parts:
             self._tasks.append(asyncio.create_task(part.run(), name=type(part).__name__))
         for task in (*self._tasks, *(bus.worker for bus in self._open.values() if bus.worker)):
@@ -99,7 +101,10 @@ class Hardware:
     def execute(self, command: Command) -> None:
         """Hand a command to its device through the guard; the outcome is an event."""
         assert self._guard is not None
-        self._guard.execute(command)
+        if isinstance(command, SignMeter) and (meter := self._meters.get(command.evse)) is not None:
+            meter.sign(command)
+        else:
+            self._guard.execute(command)
 
     def renew_lease(self, mono_ms: int) -> None:
         """A step that began at `mono_ms` is complete."""
@@ -162,9 +167,11 @@ class Hardware:
         if ref.bus not in self._buses:
             known = ", ".join(self._buses) or "none"
             raise UnknownHardwareError(f"{place}: bus {ref.bus!r} not found; known are {known}")
-        found = profile.load(ref.profile, self._config.profiles).kind
-        if found != kind:
-            raise UnknownHardwareError(f"{place}: {ref.profile} is a {found} profile, expected a {kind}")
+        found = profile.load(ref.profile, self._config.profiles)
+        if found.kind != kind:
+            raise UnknownHardwareError(f"{place}: {ref.profile} is a {found.kind} profile, expected a {kind}")
+        if ref.signs and found.signing is None:
+            raise UnknownHardwareError(f"{place}: signs = true, but {ref.profile} tells no way to sign")
 
     def _bus(self, name: str) -> Bus:
         if name not in self._open:

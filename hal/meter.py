@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from hal.bus import BusError, DeviceRefused, Priority
 from hal.device import Clock, Device, Faults, Presence, Value
-from hal.ports import METER_GRACE_S, Emit, MeterDescribed, Quantity, Reading
+from hal.ports import METER_GRACE_S, Emit, MeterDescribed, Quantity, Reading, Refused, SignMeter
+from hal.signer import LEFT_ALONE, Signer
 
 Key = tuple[Quantity, int]
 IMPORT: Key = ("energy_import_wh", 0)
@@ -28,14 +29,25 @@ class Meter:
         self._due = {g.name: clock() for g in device.profile.groups}
         self._serial = ""
         self._plausible = Plausible(evse, emit)
+        signing = device.profile.signing
+        self._signer = Signer(evse, device, signing, emit, clock) if signing is not None else None
+
+    def sign(self, command: SignMeter) -> None:
+        """Have the meter sign; one that cannot says so."""
+        if self._signer is None:
+            self._emit(Refused(command.evse, command.step, "signmeter", LEFT_ALONE + "it cannot"))
+        else:
+            self._signer.ask(command)
 
     async def run(self) -> None:
         """Tell what the meter can measure, then poll for ever."""
         points = [p for g in self._device.profile.groups for span in g.spans for p in span.points]
         measured = frozenset((p.quantity, p.phase) for p in points if p.quantity is not None)
-        self._emit(MeterDescribed(self._evse, measured))
+        self._emit(MeterDescribed(self._evse, measured, self._signer is not None))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._presence.watch())
+            if self._signer is not None:
+                tasks.create_task(self._signer.run())
             while True:
                 if self._presence.alive or await self._identify():
                     await self._cycle()

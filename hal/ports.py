@@ -100,7 +100,8 @@ class ResetFault(NamedTuple):
 class SignMeter(NamedTuple):
     """Ask the meter for a signed reading: `moment` is begin, end (OCMF's B and E) or now (in between, or idle).
 
-    `token` is what identifies the customer, as the signed data set wants it. Goes to the meter, past the guard.
+    `token` is what identifies the customer, as the signed data set wants it; `utc_ms` is for the meter's clock. Goes
+    to the meter, past the guard.
     """
 
     evse: int
@@ -108,6 +109,7 @@ class SignMeter(NamedTuple):
     transaction: str
     moment: str
     token: str
+    utc_ms: int | None = None
 
 
 PowerCommand = Permit | Offer | Withdraw | SetPhases | SetLock | SetFailsafe | ResetFault

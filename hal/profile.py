@@ -19,6 +19,8 @@ from hal.registers import WORDS, Encoding, WordOrder
 PACKAGED = Path(__file__).with_name("profiles")
 """Where the profiles that come with us lie."""
 
+MOMENTS = ("begin", "end", "now")
+"""When a meter signs, as in hal.ports.SignMeter."""
 FED_BY = ("any_telegram",)
 """What feeds a device's own watchdog: any request to its unit, so polls must stop when feeding does."""
 
@@ -41,10 +43,14 @@ class Point:
     low: Decimal | None = None
     high: Decimal | None = None
     write_fc: int = 0
+    exponent: str = ""
+    """The point that holds the power of ten of this one (SunSpec's scale factor)."""
 
-    def decode(self, registers: list[int]) -> Decimal | str | None:
+    def decode(self, registers: list[int], exponent: Decimal | None = None) -> Decimal | str | None:
         """The value; None when the device says absent or the value is out of the profile's range."""
         value = self.encoding.decode(registers)
+        if isinstance(value, Decimal) and exponent is not None:
+            value = value.scaleb(int(exponent))
         if isinstance(value, Decimal) and (
             (self.low is not None and value < self.low) or (self.high is not None and value > self.high)
         ):
@@ -64,9 +70,13 @@ class Span:
     def decode(self, registers: list[int]) -> dict[str, Decimal | str | None]:
         """Point name -> value, from the registers of this span."""
         found: dict[str, Decimal | str | None] = {}
-        for point in self.points:
+        for point in sorted(self.points, key=lambda p: bool(p.exponent)):
             at = point.address - self.address
-            found[point.name] = point.decode(registers[at : at + point.encoding.size])
+            power = found.get(point.exponent)
+            words = registers[at : at + point.encoding.size]
+            scaled = power if isinstance(power, Decimal) else None
+            unknown = bool(point.exponent) and scaled is None
+            found[point.name] = None if unknown else point.decode(words, scaled)
         return found
 
 
@@ -121,6 +131,37 @@ class Watchdog:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a meter makes one of its signed readings: the status to write and poll, the text, the energy in it."""
+
+    status: str
+    text: str
+    energy: Span
+    """Holds the register that was signed (energy_import_wh)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a meter is made to sign: `start` is written to a status, which shows it until it is `done`."""
+
+    encoding: str
+    method: str
+    start: int
+    done: int
+    within_ms: int
+    customer: str
+    """Takes what identifies the customer, as text."""
+    key: str
+    """The public key (DER)."""
+    clock: str
+    """Seconds of its clock since 1970, followed by the offset of its time zone (minutes), written in one go."""
+    clock_every_h: int
+    """How often the clock has to be set anew."""
+    moments: Mapping[str, Moment]
+    """begin, end and now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Golden:
     """Registers as a real device sends them, and the value they mean (None: absent)."""
 
@@ -148,6 +189,7 @@ class Profile:
     watchdog: Watchdog | None = None
     min_amps: Decimal = Decimal(6)
     max_amps: Decimal = Decimal(0)
+    signing: Signing | None = None
     opens_within_s: Decimal = Decimal(2)
     """Longest time from a withdrawal to an open contactor as the polled state shows it."""
 
@@ -281,6 +323,7 @@ def _profile(top: _Table) -> Profile:
         min_amps=limits.number("min_amps", Decimal(6)),
         max_amps=limits.number("max_amps", Decimal(0)),
         opens_within_s=limits.number("opens_within_s", Decimal(2)),
+        signing=_signing(top.table("signing"), points, transport),
     )
     limits.done()
     return made
@@ -319,6 +362,7 @@ def _point(name: str, t: _Table) -> Point:
         low=Decimal(limits[0]) if limits else None,
         high=Decimal(limits[1]) if limits else None,
         write_fc=t.whole("write_fc", 0, 0, 16),
+        exponent=t.text("exponent", ""),
     )
     if made.write_fc not in (0, 6, 16):
         raise t.wrong("write_fc", made.write_fc, "6 or 16")
@@ -335,7 +379,7 @@ def _encoding(t: _Table) -> Encoding:
         raise t.wrong("scale", scale, "anything but 0")
     return Encoding(
         type=type_,
-        words=t.whole("words", 0 if type_ != "ascii" else None, 0, 64),
+        words=t.whole("words", 0 if type_ != "ascii" else None, 0, 512),
         order=order,
         scale=scale,
         absent=tuple(int(v) for v in t.items("absent")),
@@ -355,7 +399,7 @@ def _group(t: _Table, points: Mapping[str, Point], transport: Transport) -> Grou
 
 
 def _spans(points: list[Point], transport: Transport) -> tuple[Span, ...]:
-    """The fewest read requests for these points, within what the device allows."""
+    """The fewest read requests for these points, within what the device allows; exponents go with what they scale."""
     spans: list[Span] = []
     for point in sorted(points, key=lambda p: (p.fc, p.address)):
         end = point.address + point.encoding.size
@@ -369,6 +413,29 @@ def _spans(points: list[Point], transport: Transport) -> tuple[Span, ...]:
         else:
             spans.append(Span(point.fc, point.address, point.encoding.size, (point,)))
     return tuple(spans)
+
+
+def _signing(t: _Table, points: Mapping[str, Point], transport: Transport) -> Signing | None:
+    if not t.names():
+        return None
+    made = Signing(
+        t.text("encoding"), t.text("method", ""), t.whole("start"), t.whole("done"),
+        t.whole("within_s", 15, 1, 60) * 1000, t.text("customer", among=points), t.text("key", among=points),
+        t.text("clock", among=points), t.whole("clock_every_h", 24, 1, 1000),
+        {name: _moment(t.table(name), points, transport) for name in MOMENTS},
+    )  # fmt: skip
+    t.done()
+    return made
+
+
+def _moment(t: _Table, points: Mapping[str, Point], transport: Transport) -> Moment:
+    energy = points[t.text("energy", among=points)]
+    spans = _spans([points[name] for name in (energy.name, energy.exponent) if name], transport)
+    if len(spans) != 1:
+        raise t.wrong("energy", energy.name, f"a point that can be read together with {energy.exponent}")
+    made = Moment(t.text("status", among=points), t.text("text", among=points), spans[0])
+    t.done()
+    return made
 
 
 def _golden(t: _Table, points: Mapping[str, Point]) -> Golden:
@@ -414,6 +481,10 @@ def _check(file: str, profile: Profile) -> None:
     """What no single table can know."""
     if not profile.source or not profile.golden:
         raise ProfileError(f"{file}: found no source or no golden vectors, expected both")
+    for span in (span for g in profile.groups for span in g.spans):
+        apart = [p.name for p in span.points if p.exponent and p.exponent not in {other.name for other in span.points}]
+        if apart:
+            raise ProfileError(f"{file}: points.{apart[0]}.exponent: found no such point beside it in one read")
     groups = {g.name for g in profile.groups}
     needed = {"group main": "main" in groups}
     if profile.kind == "controller":

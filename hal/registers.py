@@ -64,10 +64,21 @@ class Encoding:
 
     def _bytes(self, registers: Sequence[int]) -> bytes:
         ordered = reversed(registers) if self.order == "low_first" else registers
-        return b"".join(word.to_bytes(2, "big") for word in ordered)
+        return bytes_of(list(ordered))
 
     def _rounded(self, value: Decimal) -> Decimal:
         if self.resolution is None:
             return value
         steps = (value / self.resolution).to_integral_value(ROUND_HALF_EVEN)
         return steps * self.resolution
+
+
+def bytes_of(words: Sequence[int]) -> bytes:
+    """What registers hold, high byte first."""
+    return b"".join(word.to_bytes(2, "big") for word in words)
+
+
+def words_of(data: bytes, count: int) -> list[int]:
+    """`count` registers that hold `data`, filled with NUL; what does not fit is left out."""
+    padded = data[: 2 * count].ljust(2 * count, b"\0")
+    return [int.from_bytes(padded[i : i + 2], "big") for i in range(0, len(padded), 2)]

@@ -27,7 +27,7 @@ def render(plan: BenchPlan, url: str, ports: Mapping[str, str | tuple[str, int]]
         lines += _evse(evse, ports)
     if plan.main_meter is not None:
         main = plan.main_meter
-        lines += _table("main_meter", profile="eastron-sdm630", bus=main.wire, unit=main.unit)
+        lines += _table("main_meter", profile=main.profile, bus=main.wire, unit=main.unit)
     for reader in plan.readers:
         lines += _table(
             "[reader]", name=reader.name, port=ports[reader.name], baud=reader.baud, evses=list(reader.evses)
@@ -60,7 +60,7 @@ def _evse(evse: EvsePlan, ports: Mapping[str, str | tuple[str, int]]) -> list[st
         device = {"kind": "smart", "controller": {"profile": "heidelberg-ec", **place}}
     else:
         device = {"kind": "raw", "board": {"port": ports[f"board{evse.id}"], "baud": evse.board_baud}}
-    meter = {"profile": "eastron-sdm630", "bus": evse.meter.wire, "unit": evse.meter.unit}
+    meter = {"profile": evse.meter.profile, "bus": evse.meter.wire, "unit": evse.meter.unit, "signs": evse.meter.signs}
     return _table(
         "[evse]", id=evse.id, max_amps=evse.max_amps, phases=evse.phases, volts=230, **device,
         connectors=[connector], meter=meter,

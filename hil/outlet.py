@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from hil.instruments.board import RawBoard
 from hil.instruments.contactor import Contactor
 from hil.instruments.ev import Car, Live, Phases3
-from hil.instruments.meter import EastronSdm630
+from hil.instruments.meter import EnergyMeter
 from hil.instruments.pilot import NO_MAINS, Duty, Mains, PilotState
 
 
@@ -60,7 +60,7 @@ class Outlet:
 
     evse: int
     stage: Stage
-    meter: EastronSdm630
+    meter: EnergyMeter
     car: Car = field(default_factory=Car)
     mains: Mains = field(default_factory=Mains)
     energy_wh: float = 0.0

@@ -46,6 +46,13 @@ class MeterPlan(UnitPlan):
 
     serial: int
     import_kwh: float
+    signs: bool = False
+    """A meter that signs its readings (OCMF)."""
+
+    @property
+    def profile(self) -> str:
+        """The agent's device profile for it."""
+        return "bauer-bsm-ws36a" if self.signs else "eastron-sdm630"
 
 
 @dataclass(frozen=True)
@@ -223,7 +230,8 @@ def _evse(table: Table, wires: set[str]) -> EvsePlan:
 
 def _meter(table: Table, wires: set[str]) -> MeterPlan:
     wire, unit = _unit(table, wires)
-    plan = MeterPlan(wire, unit, table.take("serial", int, unit), table.take("import_kwh", float, 0.0))
+    serial, kwh = table.take("serial", int, unit), table.take("import_kwh", float, 0.0)
+    plan = MeterPlan(wire, unit, serial, kwh, table.take("signs", bool, False))
     table.done()
     return plan
 

@@ -295,6 +295,7 @@ def outfits(plan: BenchPlan) -> dict[int, Outfit]:
         evse.id: Outfit(
             cable="socket" if evse.board is not None and evse.board.socket else "fixed",
             phases=evse.phases,
+            signed_meter=evse.meter.signs,
             own_reader=any(reader.evses == (evse.id,) for reader in plan.readers),
         )
         for evse in plan.evses

@@ -15,13 +15,13 @@ from hil.boardfile import DISPLAY, render
 from hil.cutter import Address, Cutter
 from hil.instruments.board import RawBoard
 from hil.instruments.ev import CarModel
-from hil.instruments.meter import EastronSdm630
+from hil.instruments.meter import EastronSdm630, EnergyMeter
 from hil.instruments.pilot import NO_MAINS, Mains
 from hil.instruments.reader import RfidReader
 from hil.instruments.smart import HeidelbergEnergyControl
 from hil.modbus import RtuBus, TcpBus, Unit
 from hil.outlet import Outlet, Sample
-from hil.plan import BenchPlan, EvsePlan, UnitPlan, WirePlan
+from hil.plan import BenchPlan, EvsePlan, MeterPlan, UnitPlan, WirePlan
 from hil.wire import RtuWire, SerialFormat, SerialLine
 
 KEPT_SAMPLES = 200_000
@@ -48,7 +48,7 @@ class Rig:
         self.back_door = Cutter(target, replace(plan.network.listen, port=0))
         """Another way to the same CSMS."""
         self.outlets: dict[int, Outlet] = {}
-        self.main_meter: EastronSdm630 | None = None
+        self.main_meter: EnergyMeter | None = None
         self.readers: dict[str, RfidReader] = {}
         self.history: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
         self.powered = True
@@ -79,7 +79,7 @@ class Rig:
         for plan in self.plan.evses:
             self._build(plan)
         if self.plan.main_meter is not None:
-            main = self.main_meter = EastronSdm630(self.plan.main_meter.serial, self.plan.main_meter.import_kwh)
+            main = self.main_meter = _meter(self.plan.main_meter)
             self._units[0, "meter"] = Unit(self.plan.main_meter.unit, main)
         for reader in self.plan.readers:
             self._reader(reader.name, reader.baud)
@@ -106,7 +106,7 @@ class Rig:
 
     def _build(self, plan: EvsePlan) -> None:
         clock = asyncio.get_running_loop().time
-        meter = EastronSdm630(plan.meter.serial, plan.meter.import_kwh)
+        meter = _meter(plan.meter)
         self._units[plan.id, "meter"] = Unit(plan.meter.unit, meter)
         if plan.controller is not None:
             box = HeidelbergEnergyControl(clock, int(plan.max_amps))
@@ -271,7 +271,7 @@ class Rig:
         faults.mute, faults.garble = ailment == "mute", float(ailment == "garble")
 
     def _ail_unit(self, unit: Unit, ailment: Ailment) -> None:
-        meter = unit.registers if isinstance(unit.registers, EastronSdm630) else None
+        meter = unit.registers if isinstance(unit.registers, EnergyMeter) else None
         if ailment == "freeze" and meter is None:
             raise Unknown("a controller cannot freeze; meters can")
         unit.muted, unit.garbled = ailment == "mute", ailment == "garble"
@@ -305,3 +305,12 @@ class Rig:
         """The recorded samples after `t` (seconds of the bench's clock), oldest first."""
         newer = itertools.takewhile(lambda sample: sample.t > t, reversed(self.history))
         return list(itertools.islice(newer, limit))[::-1]
+
+
+def _meter(plan: MeterPlan) -> EnergyMeter:
+    """The instrument; the one that signs needs the bench's cryptography, which is loaded with it."""
+    if plan.signs:
+        from hil.instruments.signing_meter import BauerBsmWs36a
+
+        return BauerBsmWs36a(plan.serial, plan.import_kwh)
+    return EastronSdm630(plan.serial, plan.import_kwh)

@@ -225,7 +225,6 @@ class Devices:
                 cx.note("meter", complaint, "warning")
 
     def _signed(self, cx: Context, event: ports.MeterSigned) -> None:
-        cx.keys.put(hardware.METER_PUBLIC_KEY, event.public_key, event.evse)
         self._charger.sampling.signed(cx, self._charger.evses[event.evse], event)
 
     def _bay(self, cx: Context, event: ports.BayChanged) -> None:

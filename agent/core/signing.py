@@ -81,8 +81,7 @@ class Signing:
         asked = self._asked.setdefault((evse.id, cx.step, moment), _Asked(cx.ms + SIGNED_MS))
         if not asked.wants:
             transaction = evse.tx.id if evse.tx is not None else ""
-            token = evse.authorization.token.value if evse.authorization is not None else ""
-            cx.energise(SignMeter(evse.id, cx.step, transaction, moment, token))
+            cx.energise(SignMeter(evse.id, cx.step, transaction, moment, _customer(evse), cx.utc()))
         asked.wants.append((purpose, plain or {}))
         if cx.timers.at(signing_timer(evse.id)) is None:
             cx.timers.set(signing_timer(evse.id), asked.until_ms)
@@ -132,6 +131,14 @@ class Signing:
         """Values as they are told now: with the public key always, once a transaction, or never."""
         policy = cx.keys[comm.PUBLIC_KEY_WITH_SIGNED_METER_VALUE]
         return [{**v, "values": [_with_key(policy, row, running) for row in v["values"]]} for v in values]
+
+
+def _customer(evse: Evse) -> str:
+    """Whose energy it is: his whose transaction runs, also when he has just left; else his who may begin."""
+    token = evse.tx.token if evse.tx is not None else None
+    if token is None and evse.authorization is not None:
+        token = evse.authorization.token
+    return token.value if token is not None else ""
 
 
 def _with_key(policy: str, row: list[Any], running: Transaction | None) -> list[Any]:

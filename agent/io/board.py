@@ -171,7 +171,8 @@ def _evse(table: Table, buses: set[str]) -> tuple[EvseSite, EvseConfig]:
         table.missing("board", 'kind "raw" needs board = {port = ...}')
     meter = _device(table, "meter", buses)
     table.done()
-    site = EvseSite(number, amps, phases, volts, connectors, meter is not None)
+    signs = meter is not None and meter.signs
+    site = EvseSite(number, amps, phases, volts, connectors, meter is not None, signing_meter=signs)
     plate = Nameplate(number, amps, phases, volts, tuple(c.id for c in connectors))
     return site, EvseConfig(number, kind, plate, controller, board, meter)
 
@@ -199,7 +200,7 @@ def _device_of(table: Table, buses: set[str]) -> DeviceRef:
     if bus and bus not in buses:
         known = ", ".join(sorted(buses)) or "none is declared"
         table.complain(f"bus: found {bus!r}, expected the name of a [[bus]] ({known})")
-    device = DeviceRef(table.text("profile"), bus, table.integer("unit", 1, 247))
+    device = DeviceRef(table.text("profile"), bus, table.integer("unit", 1, 247), table.flag("signs"))
     table.done()
     return device
 

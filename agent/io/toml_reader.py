@@ -68,6 +68,11 @@ class Table:
             return self._wrong(name, value, f"a whole number from {low} to {high}", low)
         return value
 
+    def flag(self, name: str) -> bool:
+        """true or false; false when it is not there."""
+        value = self._take(name, False)
+        return value if isinstance(value, bool) else self._wrong(name, value, "true or false", False)
+
     def number(self, name: str, low: float, high: float, default: float | None = None) -> float:
         value = self._take(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import Any
 
 from hil.instruments.ev import Phases3
 from hil.instruments.pilot import Mains
@@ -18,8 +19,11 @@ MOST_REGISTERS = 80
 SERIAL_AT = 0xFC00
 
 
-class EastronSdm630:
+class EnergyMeter:
     """Counts the energy that really flows; it can freeze, jump, roll over and show NaN, as meters do."""
+
+    profile: str
+    """The device profile that fits it (hal/profiles)."""
 
     def __init__(self, serial: int, import_kwh: float = 0.0, power_factor: float = 0.99) -> None:
         self.serial = serial
@@ -28,7 +32,7 @@ class EastronSdm630:
         self.nan = False
         self._mains = Mains()
         self._amps: Phases3 = (0.0, 0.0, 0.0)
-        self._frozen: dict[int, float] | None = None
+        self._frozen: Any = None
 
     @property
     def total_wh(self) -> float:
@@ -53,6 +57,24 @@ class EastronSdm630:
     def rollover(self) -> None:
         """The register starts again at zero."""
         self.energy_wh = [0.0, 0.0, 0.0]
+
+    def _shown(self) -> Any:
+        """What it shows now, for `freeze` to keep."""
+        raise NotImplementedError
+
+    def read(self, function: int, address: int, count: int) -> list[int]:
+        """Registers; raises IllegalAddress or IllegalValue."""
+        raise NotImplementedError
+
+    def write(self, address: int, values: list[int]) -> None:
+        """The bench offers no writable register of a meter that only measures."""
+        raise IllegalAddress
+
+
+class EastronSdm630(EnergyMeter):
+    """The SDM630's registers."""
+
+    profile = "eastron-sdm630"
 
     def _shown(self) -> dict[int, float]:
         """The float at each address."""
@@ -83,7 +105,3 @@ class EastronSdm630:
         shown = self._frozen or self._shown()
         floats = [math.nan if self.nan else shown.get(at, 0.0) for at in range(address, address + count, 2)]
         return list(struct.unpack(f">{count}H", struct.pack(f">{len(floats)}f", *floats)))
-
-    def write(self, address: int, values: list[int]) -> None:
-        """The bench offers no writable register of the meter."""
-        raise IllegalAddress

@@ -115,6 +115,16 @@ def test_without_a_network_the_station_is_standalone(tmp_path: Path) -> None:
     assert load(tmp_path, GOOD[:start] + GOOD[end:]).site.network is None
 
 
+def test_a_main_meter_and_a_meter_that_signs(tmp_path: Path) -> None:
+    signs = GOOD.replace('bus = "rs485", unit = 11', 'bus = "rs485", unit = 11, signs = true')
+    board = load(tmp_path, signs + '[main_meter]\nprofile = "eastron-sdm630"\nbus = "lan"\nunit = 3\n')
+    assert board.site.main_meter and board.hardware.main_meter == DeviceRef("eastron-sdm630", "lan", 3)
+    assert [evse.signing_meter for evse in board.site.evses] == [True, False]
+    assert board.hardware.meters == {
+        0: DeviceRef("eastron-sdm630", "lan", 3), 1: DeviceRef("eastron-sdm630", "rs485", 11, True)
+    }  # fmt: skip
+
+
 def test_more_profiles_lie_in_a_directory_next_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     board = load(tmp_path, GOOD + '[hardware]\nprofiles = "ours"\n')
@@ -157,6 +167,8 @@ MISTAKES = [
     ('board = {port = "/dev/ttyS2"}', 'board = {port = "/dev/ttyS3"}', "port /dev/ttyS3 is used twice"),
     ('bus = "rs485", unit = 11', 'bus = "rs486", unit = 11', "[[evse]] 1.meter: bus: found 'rs486'"),
     ('bus = "rs485", unit = 11', 'bus = "rs485", unit = 1', "device at bus rs485 unit 1 is used twice"),
+    ("unit = 11", 'unit = 11, signs = "yes"', "[[evse]] 1.meter: signs: found 'yes' (text), expected true or false"),
+    ("[[reader]]", '[main_meter]\nprofile = "x"\nbus = "lna"\nunit = 3\n[[reader]]', "[main_meter]: bus: found 'lna'"),
     ("unit = 11", "unit = 0", "unit: found 0 (number), expected a whole number from 1 to 247"),
     ("evses = [1, 2]", "evses = [1, 3]", "[[reader]] front: evses: found 3, expected the id of an [[evse]]"),
     ("evses = [1, 2]", "evses = 1", "expected a list of whole numbers"),
