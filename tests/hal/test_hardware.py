@@ -190,7 +190,7 @@ def test_a_driver_that_ends_by_a_bug_takes_everything_down(tmp_path: Path) -> No
         ({"controller": None}, "kind smart, but no controller"),
         ({"kind": "raw"}, "kind raw, but no board"),
         ({"kind": "nosuch"}, "kind 'nosuch': neither smart nor raw"),
-        ({"meter": DeviceRef("eastron-sdm630", "rs485", 1, signs=True)}, "signs = true, but eastron-sdm630 tells no way"),
+        ({"meter": DeviceRef("eastron-sdm630", "rs485", 1, signs=True)}, "signs = true, but"),
         ({"meter": DeviceRef("nosuch", "rs485", 1)}, "profile 'nosuch': not found; known are"),
     ],
 )
