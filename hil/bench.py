@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from hil.csms import Behaviour, Frame, Transaction
+from hil.file_server import Taken
 
 T = TypeVar("T")
 Amps3 = tuple[float, float, float]
+Mood = Literal["logs", "missing", "stalls"]
 End = Literal["both", "car", "station"]
 """Which end of a cable is pulled."""
 
@@ -107,6 +109,14 @@ class Bench(Protocol):
 
     def urls(self) -> tuple[str, str]:
         """Two addresses of the CSMS: the one that the station was given, and another one."""
+        ...
+
+    def file_url(self, mood: Mood = "logs") -> str:
+        """A folder of a server that takes files: one that does, one that is not there, one that never answers."""
+        ...
+
+    def files(self) -> Sequence[Taken]:
+        """What has arrived there, in its order."""
         ...
 
     def knocks(self, url: str) -> int:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from hil.bench import Amps3, End, Outfit, ScenarioFailed
+from hil.bench import Amps3, End, Mood, Outfit, ScenarioFailed
 from hil.csms import Behaviour, BenchCsms, Frame, Transaction
 from hil.cutter import Address, Cutter
+from hil.file_server import FileServer, Taken
 from hil.plan import BenchPlan
 from hil.rig import Rig
 
@@ -48,6 +49,8 @@ class RealBench:
         self.plan = plan
         self.checks: list[Check] = []
         self.csms = BenchCsms()
+        self._files = FileServer()
+        self._files_port = 0
         self.rig: Rig
         self._agent = agent
         self._foreign = csms
@@ -87,6 +90,7 @@ class RealBench:
         passwords = {self.plan.network.identity: self.plan.network.password}
         self.csms.behaviour.passwords = {name: word for name, word in passwords.items() if word is not None}
         port = await self.csms.start("127.0.0.1", 0)
+        self._files_port = await self._files.open_http()
         self.rig = Rig(self.plan, self._foreign or Address("127.0.0.1", port))
         await self.rig.open()
         if self._agent:
@@ -96,6 +100,7 @@ class RealBench:
         await self.rig.agent.terminate()
         await self.rig.close()
         await self.csms.stop()
+        await self._files.close()
 
     def _stop_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -158,6 +163,12 @@ class RealBench:
     def urls(self) -> tuple[str, str]:
         first, second = (f"ws://{d.listen}{self.plan.network.path}" for d in (self.rig.cutter, self.rig.back_door))
         return first, second
+
+    def file_url(self, mood: Mood = "logs") -> str:
+        return f"http://127.0.0.1:{self._files_port}/{mood}/"
+
+    def files(self) -> Sequence[Taken]:
+        return list(self._files.taken)
 
     def knocks(self, url: str) -> int:
         return self._door(url).knocks

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from hal.ports import BayChanged, FaultCleared, FaultRaised
-from hil.bench import Amps3, End, Outfit, ScenarioFailed
+from hil.bench import Amps3, End, Mood, Outfit, ScenarioFailed
 from hil.csms import Behaviour, CallFailed
 from hil.csms import Frame as BenchFrame
 from hil.csms import Transaction as BenchTransaction
 from hil.csms.answers import Answers
 from hil.csms.record import Book
+from hil.file_server import Taken
 from tests.sim.car import Car
 from tests.sim.clock import Timeline
 from tests.sim.csms import Csms, Line, Payload
 from tests.sim.invariants import Violation
+from tests.sim.jobs import Ends
 from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.world import World
 
@@ -86,6 +88,8 @@ class SimBench:
         self.checks: list[tuple[str, bool, object]] = []
         self.story: list[str] = []
         self._own_readers = own_readers
+        self._files: list[Taken] = []
+        self.world.workers.do("logs.upload", self._upload)
         self._read_meters_often()
 
     def _read_meters_often(self) -> None:
@@ -156,6 +160,22 @@ class SimBench:
         assert self.world.site.network is not None
         first = self.world.site.network.url
         return first, first.replace("csms.", "csms2.")
+
+    def file_url(self, mood: Mood = "logs") -> str:
+        return f"http://files.example/{mood}/"
+
+    def files(self) -> Sequence[Taken]:
+        return self._files
+
+    def _upload(self, data: Mapping[str, Any]) -> Iterable[Ends]:
+        """What a server of files does with a log."""
+        path = urlsplit(data["url"]).path
+        if path == "/missing/":
+            return [Ends(0.1, False, {"error": "HTTP 404", "status": "UploadFailure"})]
+        if path == "/stalls/":
+            return []
+        self._files.append(Taken("PUT", path + data["file"], data["kind"].encode()))
+        return [Ends(0.5, True)]
 
     def knocks(self, url: str) -> int:
         return self.world.network.dialled.count(urlsplit(url).netloc)
