@@ -6,7 +6,7 @@ from decimal import Decimal as Number
 
 from config_keys.key import RW, Key, key
 from config_keys.site import AMPS
-from config_keys.types import OptionList
+from config_keys.types import Decimal, Integer, OptionList
 
 
 def _offline_limit(line: str) -> Key[Number]:
@@ -28,4 +28,40 @@ METER_LOST_ACTION = key(
     access=RW,
     default="Reduce",
     doc="While a meter is silent: reduce to MeterLostLimit, pause charging, or end the session.",
+)
+
+# ------------------------------------------------------------------------------------------------ protection
+
+OVER_CURRENT_GRACE = key(
+    "SafetyCtrlr.OverCurrentGrace",
+    Integer(min=1, max=30),
+    access=RW,
+    unit="s",
+    default=7,
+    aliases=("EVerest soft over-current",),
+    doc="Time for which a car may draw more than it is offered; half as much again is too much at once.",
+)
+UNDER_VOLTAGE = key(
+    "SafetyCtrlr.UnderVoltage",
+    Decimal(min=0, max=95),
+    access=RW,
+    unit="Percent",
+    default=85,
+    doc="Share of the supply voltage below which charging pauses, until it is 2 percent higher; 0: never.",
+)
+OVER_VOLTAGE = key(
+    "SafetyCtrlr.OverVoltage",
+    Decimal(min=105, max=200),
+    access=RW,
+    unit="Percent",
+    default=115,
+    doc="Share of the supply voltage above which charging pauses, until it is 2 percent lower.",
+)
+VOLTAGE_GRACE = key(
+    "SafetyCtrlr.VoltageGrace",
+    Integer(min=0, max=60),
+    access=RW,
+    unit="s",
+    default=3,
+    doc="Time for which the voltage may be too low or too high before charging pauses.",
 )

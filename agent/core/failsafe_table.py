@@ -79,14 +79,20 @@ STANDING: Mapping[str, Row] = {
     "diode": Row("No diode in the car's pilot circuit", _TRIP, _CP, ERROR, "unplug", "Other"),
     "pilot": Row("Pilot E or F: shorted or broken", _TRIP, _CP, ERROR),
     "residual_current": Row("Residual current", _TRIP, _RCD, CRITICAL, "unplug", "GroundFault"),
-    "over_current": Row("The device found that the car draws too much", _TRIP, (hardware.OVER_CURRENT_ACTIVE,),
-                        CRITICAL, "unplug", "OvercurrentFault"),
+    "over_current": Row("The car draws more than it is offered", _TRIP, (hardware.OVER_CURRENT_ACTIVE,), CRITICAL,
+                        "unplug", "OvercurrentFault", grace=failsafe.OVER_CURRENT_GRACE,
+                        by="more than offer + 1 A and than 1.1 x (offer + 0.5 A); after 0.5 s from 1.5 x the offer on; "
+                        "a lower offer counts after 5 s; at once when the device itself finds it"),
     "lock": Row("The plug cannot be locked", _TRIP, (hardware.LOCK_PROBLEM,), ERROR),
     "proximity": Row("The cable is not recognised", _TRIP, (physical.CONNECTOR_PROBLEM,), ERROR),
     # ---- supply and surroundings
     "ground": Row("Protective earth is missing", _TRIP, (hardware.GROUND_PROBLEM,), HARDWARE, stopped="GroundFault"),
     "over_voltage": Row("The device found the supply too high", _TRIP, _FEED, CRITICAL),
     "under_voltage": Row("The device found the supply too low", _TRIP, _FEED, CRITICAL),
+    "supply_low": Row("The meter shows less than SafetyCtrlr.UnderVoltage", _PAUSE, _FEED, ERROR,
+                      grace=failsafe.VOLTAGE_GRACE),
+    "supply_high": Row("The meter shows more than SafetyCtrlr.OverVoltage", _PAUSE, _FEED, ERROR,
+                       grace=failsafe.VOLTAGE_GRACE),
     "power_loss": Row("The mains failed", _TRIP, _FEED, CRITICAL, stopped="PowerLoss"),
     "derating": Row("The device lowers the current because of heat", _DERATE, _HEAT, amps=6.0),
     "over_temperature": Row("A sensor's maximum is reached", _TRIP, _HEAT, CRITICAL),
@@ -141,6 +147,8 @@ SILENCES: Mapping[str, Row] = {
 """What is no fault and still lowers the current, by the claim that it makes: LimitCtrlr.EffectiveLimitReason."""
 
 OWN_FAULTS: Mapping[str, Fault] = {
+    "supply_low": Fault("SupplyLow", 6, "Supply voltage too low; waiting.", FAULTS["under_voltage"].field_action),
+    "supply_high": Fault("SupplyHigh", 5, "Supply voltage too high; waiting.", FAULTS["over_voltage"].field_action),
     "store_restored": Fault("StoreRestored", None, "",
                             "The data store was damaged and set aside: check the flash memory."),
     "store_full": Fault("StoreFull", None, "", "The data partition is full: free space."),

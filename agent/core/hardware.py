@@ -10,6 +10,7 @@ from agent.core.context import Context
 from agent.core.evse import LATCHES, RECLOSE_MS, Evse, Token
 from agent.core.failsafe_table import Action, row
 from agent.core.metering import MEASURANDS, OFFERED
+from agent.core.protection import Protection
 from config_keys import aligned, hardware, sampled, site, tx
 from hal import ports
 from state_machines.reasons import Cause
@@ -32,6 +33,7 @@ class Devices:
     def __init__(self, charger: Charger, latched: Mapping[str, Any]) -> None:
         self._charger = charger
         self._latched = latched
+        self.protection = Protection(charger.evses, self)
         self._measured: set[str] = set()
         self._measured_by_main: set[str] = set()
         self._described: set[int] = set()
@@ -201,9 +203,12 @@ class Devices:
             plug.locked = event.locked
 
     def _reading(self, cx: Context, event: ports.Reading) -> None:
-        at = self._charger.evses.get(event.evse) or self._charger.main_meter
+        evse = self._charger.evses.get(event.evse)
+        at = evse or self._charger.main_meter
         if at is not None and (at.reading is None or event.mono_ms >= at.reading.mono_ms):
             at.reading = self._charger.registers.continued(cx, event)
+            if evse is not None:
+                self.protection.looks(cx, evse, event.mono_ms)
 
     def _meter_described(self, cx: Context, event: ports.MeterDescribed) -> None:
         """Measurands that no meter here has are refused when they are asked for, never silently ignored."""
@@ -324,11 +329,15 @@ class Devices:
             self._charger.main_meter.heard(cx, event.code, "", stands=False)
         if evse is None or event.code not in evse.faults:
             return
-        evse.over.add(event.code)
-        if row(event.code).clears != "unplug":
-            self._forget(cx, evse, event.code)
+        self.is_over(cx, evse, event.code)
+
+    def is_over(self, cx: Context, evse: Evse, code: str) -> None:
+        """The cause of a fault has gone."""
+        evse.over.add(code)
+        if row(code).clears != "unplug":
+            self._forget(cx, evse, code)
         elif evse.connected:
-            cx.note("fault", f"EVSE {evse.id}: {event.code} is over; it stays until unplug", "warning")
+            cx.note("fault", f"EVSE {evse.id}: {code} is over; it stays until unplug", "warning")
         else:
             self._unlatch(cx, evse)
 
@@ -351,6 +360,7 @@ class Devices:
         if evse is None or event.what not in ("permit", "offer", "withdraw"):
             return
         evse.applied_amps = event.amps
+        self.protection.signalled(cx, evse)
         if event.what == "permit" and evse.unconfirmed is not None and event.step >= evse.unconfirmed:
             evse.unconfirmed = None
 

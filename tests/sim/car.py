@@ -10,7 +10,9 @@ from tests.sim.clock import Life, Timeline
 
 MIN_AMPS = 6.0
 Misbehaviour = str
-"""keeps_s2 (never opens S2 by itself), ignores_limit (draws its maximum whatever is offered)."""
+"""keeps_s2 (never opens S2 by itself), ignores_limit (draws its maximum whatever is offered), overdraws (a fifth more
+than it is offered)."""
+OVERDRAWS = 1.2
 
 
 @dataclass(slots=True)
@@ -77,7 +79,8 @@ class Behaviour:
 
     def _consider_current(self) -> None:
         car = self.car
-        limit = car.amps if "ignores_limit" in car.bad else min(self.offered, car.amps)
+        most = self.offered * (OVERDRAWS if "overdraws" in car.bad else 1.0)
+        limit = car.amps if "ignores_limit" in car.bad else min(most, car.amps)
         aim = limit if self.mains and car.s2 and car.wants and self.offered >= MIN_AMPS else 0.0
         if aim != self._aim:
             self._aim = aim

@@ -239,6 +239,19 @@ def meter_is_swapped(world: World, evse: int, shown_wh: float) -> None:
     world.outlets[evse].register.is_swapped(shown_wh, world.now_ms)
 
 
+# -------------------------------------------------- the supply
+
+
+@verb(weight=1, evse=an_evse, volts=pick(150.0, 190.0, 275.0), seconds=pick(1, 20, 300))
+def mains_voltage_is_wrong(world: World, evse: int, volts: float, seconds: float) -> None:
+    def becomes(volts: float) -> None:
+        world.outlets[evse].volts = volts
+        world.outlets[evse].settle()
+
+    becomes(volts)
+    world.later(seconds, lambda: becomes(230.0))
+
+
 # -------------------------------------------------- board, controller, contactor
 
 

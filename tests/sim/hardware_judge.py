@@ -20,7 +20,7 @@ from hal.ports import (
     SetPhases,
     Silent,
 )
-from tests.sim.limit_judge import LimitJudge
+from tests.sim.limit_judge import MIN_AMPS, LimitJudge
 from tests.sim.outlet import Outlet
 
 Fail = Callable[[str, str], None]
@@ -28,6 +28,8 @@ WELDED_MS = 5_000
 """A contact that is still told closed so long after a withdrawal is welded (2 s by the device, and its report)."""
 FOLLOWS_MS = 10_000
 """Contactor and car have followed a command after this."""
+CUT_OFF_MS = 150_000
+"""A car that draws too much is cut off after this: 12 s, and the readings that the long runs leave out."""
 GONE_MS = 1_000
 """A smaller offer is at the device after this."""
 
@@ -50,6 +52,8 @@ class Seen:
     """Those whose cause has gone."""
     welded: bool = False
     deaf: bool = False
+    greedy_ms: int = 0
+    """Since when the car has drawn much more than was commanded; 0: it does not."""
     calm_since_ms: int = 0
     """Since when the line to the device has been as it should."""
 
@@ -148,9 +152,19 @@ class HardwareJudge:
             return
         if outlet.closed and not told.permitted and not outlet.welded:
             self.fail("3 open", f"EVSE {evse} is closed {calm_ms} ms after the permission was withdrawn")
-        greedy = outlet.car is not None and "ignores_limit" in outlet.car.bad
+        greedy = outlet.car is not None and bool({"ignores_limit", "overdraws"} & outlet.car.bad)
+        self._greedy(evse, outlet, seen, now)
         if outlet.amps > told.amps + 0.1 and not greedy:
             self.fail("1 limit", f"EVSE {evse}: {outlet.amps} A flow, {told.amps} A were commanded")
+
+
+    def _greedy(self, evse: int, outlet: Outlet, seen: Seen, now: int) -> None:
+        """A car that draws more than it is offered is cut off, as long as its meter tells."""
+        told = self.limits.evses[evse]
+        much = outlet.amps > 1.15 * (max(told.amps, MIN_AMPS) + 1) and told.meter_lost_ms is None
+        seen.greedy_ms = (seen.greedy_ms or now) if much else 0
+        if much and now - seen.greedy_ms > CUT_OFF_MS:
+            self.fail("1 limit", f"EVSE {evse}: {outlet.amps} A flow for {CUT_OFF_MS} ms, {told.amps} A were commanded")
 
 
 def _until_unplug(code: str) -> bool:

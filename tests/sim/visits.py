@@ -12,6 +12,8 @@ from tests.sim.world import World
 
 CARDS = ("04AABBCC", "04DDEEFF00", "0411223344556677")
 BLOCKED = "DEADBEEF"
+MISBEHAVIOURS = (("keeps_s2", 0.05), ("ignores_limit", 0.08), ("overdraws", 0.11))
+"""What is wrong with a car, and the share of cars up to it."""
 
 
 @verb()
@@ -58,7 +60,8 @@ def visit(rng: Random, evse: int, at_s: float, *, overnight: bool = False) -> li
         before = scenes[-1].at_s if scenes else at_s
         scenes.append(Scene(round(before + after_s, 3), what, {"evse": evse, **args}))
 
-    bad = ["keeps_s2"] if rng.random() < 0.05 else []
+    manners = rng.random()
+    bad = [name for name, until in MISBEHAVIOURS if manners < until][:1]
     car: dict[str, Any] = {"phases": rng.choice((1, 2, 3)), "amps": rng.choice((6.0, 10.0, 16.0, 32.0)), "bad": bad}
     car["cable_amps"] = rng.choice((13.0, 20.0, 32.0))
     arrival: list[tuple[str, dict[str, Any]]] = [("plugs in", car), ("presents", {"card": card})]
