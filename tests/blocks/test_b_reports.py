@@ -71,10 +71,11 @@ def arrived(world: World, id: int = 1) -> list[Row]:
 
 def full_name(row: Row) -> str:
     """As our own scoped names: EVSE.Power@1."""
-    instance = row["variable"].get("instance")
+    instance, whole = row["variable"].get("instance"), row["component"]
+    owner = f"{whole['name']}[{whole['instance']}]" if "instance" in whole else whole["name"]
     evse = row["component"].get("evse")
     place = f"@{evse['id']}" + (f".{evse['connectorId']}" if "connectorId" in evse else "") if evse else ""
-    return f"{row['component']['name']}.{row['variable']['name']}" + (f"[{instance}]" if instance else "") + place
+    return f"{owner}.{row['variable']['name']}" + (f"[{instance}]" if instance else "") + place
 
 
 def value(row: Row) -> str | None:

@@ -208,3 +208,16 @@ def test_without_a_display_nothing_is_pretended() -> None:
     }})  # fmt: skip
     world.runs(seconds=2)
     assert answer.error is not None and answer.error[0] == "NotSupported"
+
+
+@req("O01.FR.21")
+def test_every_display_is_a_component_that_a_message_can_name() -> None:
+    world = World((raw(32),), displays=(DisplaySite("front"), DisplaySite("side", 1))).runs(seconds=20)
+    world.csms_asks("GetBaseReport", {"requestId": 5, "reportBase": "FullInventory"})
+    world.runs(seconds=60)
+    rows = [row for page in world.csms.requests("NotifyReport") for row in page["reportData"]]
+    there = [row["component"] for row in rows if row["variable"]["name"] == "Available"]
+    found = [component for component in there if component["name"] == "Display"]
+    side = {"name": "Display", "instance": "side", "evse": {"id": 1}}
+    assert found == [{"name": "Display", "instance": "front"}, side]
+    assert [status(world, n, "hello", display=component) for n, component in enumerate(found)] == ["Accepted"] * 2
