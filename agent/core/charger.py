@@ -19,7 +19,6 @@ from agent.core.context import Context, Durable
 from agent.core.customers import Customers
 from agent.core.displays import TABLE as DISPLAYS
 from agent.core.displays import Displays
-from agent.core.displays import variables as display_variables
 from agent.core.effects import Record, SetPing
 from agent.core.energy import Energy
 from agent.core.evse import Evse
@@ -92,8 +91,7 @@ class Charger:
 
     def __init__(self, site: Site, presets: Mapping[str, str], stored: Tables, failed_starts: int = 0) -> None:
         self.site = site
-        own = (*site.own, *display_variables(site.displays))
-        keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets, own)
+        keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets, site.variables)
         self.settings = Settings(keys, self._key_changed)
         valid = still_valid(site.network, stored.get(NETWORK, {}), stored.get(KEYS, {}))
         self.complaints = self.settings.load({**stored, KEYS: valid}, failed_starts)

@@ -16,7 +16,6 @@ from agent.core.instant import parse_rfc3339
 from agent.core.site import DisplaySite
 from agent.core.tariffs import Tariffs
 from config_keys import display
-from config_keys.own import OwnVariable
 from hal.ports import Page, Screen
 
 TABLE = "displays"
@@ -59,16 +58,6 @@ def message(given: Mapping[str, Any], named: str | None) -> Message:
         given["id"], given["priority"], content["format"], content["content"], content.get("language"),
         given.get("state"), start, end, given.get("transactionId"), named, given,
     )  # fmt: skip
-
-
-def variables(sites: Iterable[DisplaySite]) -> tuple[OwnVariable, ...]:
-    """A Display component for each display, with the name that SetDisplayMessage gives as instance (O01.FR.21)."""
-    found = []
-    for site in sites:
-        name, place = f"Display[{site.name}]", f"@{site.evse}" if site.evse else ""
-        found.append(OwnVariable(f"{name}.Available{place}", "boolean", "true", doc="The display is there."))
-        found.append(OwnVariable(f"{name}.Enabled{place}", "boolean", "true", doc="It cannot be switched off."))
-    return tuple(found)
 
 
 class Displays:

@@ -36,6 +36,14 @@ class DisplaySite(NamedTuple):
     evse: int = 0
     formats: tuple[str, ...] = ("ASCII", "UTF8")
 
+    def variables(self) -> tuple[OwnVariable, ...]:
+        """Its Display component; SetDisplayMessage names it by the instance (O01.FR.21)."""
+        name, place = f"Display[{self.name}]", f"@{self.evse}" if self.evse else ""
+        return (
+            OwnVariable(f"{name}.Available{place}", "boolean", "true", doc="The display is there."),
+            OwnVariable(f"{name}.Enabled{place}", "boolean", "true", doc="It cannot be switched off."),
+        )
+
 
 class Network(NamedTuple):
     """The network profile of slot 0, as board.toml says (B09); None in `Site.network` means standalone."""
@@ -69,3 +77,8 @@ class Site(NamedTuple):
     def evse(self, evse_id: int) -> EvseSite | None:
         """The EVSE with this id, or None."""
         return next((e for e in self.evses if e.id == evse_id), None)
+
+    @property
+    def variables(self) -> tuple[OwnVariable, ...]:
+        """All variables that only this station has."""
+        return (*self.own, *(variable for display in self.displays for variable in display.variables()))
