@@ -16,10 +16,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from agent.app_hardware import LateHardware, checked_hardware, known_kinds
+from agent.core.effects import LogSecurity
 from agent.core.events import Start, StoreReported
 from agent.io.board import Board, BoardError, check_presets, load_board
 from agent.io.clock import SystemClock
@@ -30,6 +32,7 @@ from agent.io.link import Link
 from agent.io.logs import NAME, StationLog, note
 from agent.io.redaction import Redactor
 from agent.io.runner import EXIT_BUG, Outlets, Runner
+from agent.io.security_log import SecurityLog
 from agent.io.system import VERSION, BootMarker, ServiceManager, lock_state
 from agent.station import Station
 from hal.ports import Screen
@@ -147,13 +150,15 @@ class _Agent:
         self._marker = marker
         self._log = StationLog(board.state_dir / NAME, clock.mono_ms, Redactor.of(board.state_dir))
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
-        self._link = Link(self._runner.post, self._watch)
+        self._link = Link(self._runner.post, self._watch, board.state_dir)
         self._hardware = LateHardware(board.hardware, self._runner.broke)
         self._control = ControlSocket(
             board.control_socket, self._runner.post, {**self._hardware.verbs(), "bundle": self._bundle}, self._log
         )
         self._place = Place(board.state_dir, self._control.ask, self._log, board.file)
         self._jobs = Jobs(self._place, self._runner.post, self._note)
+        self._security_log = SecurityLog(board.state_dir)
+        self._security_writer = ThreadPoolExecutor(1, "security log")
         self._mono_ms = clock.mono_ms
         self._spoken = asyncio.Event()
 
@@ -169,7 +174,7 @@ class _Agent:
         show = _displays(self._board)
         outlets = Outlets(
             self._hardware, self._journal, self._link, self._control.answer, self._note, ServiceManager(), show,
-            self._jobs.execute,
+            self._jobs.execute, self._log_security,
         )  # fmt: skip
         rest = asyncio.create_task(self._start_rest())
         rest.add_done_callback(self._rest_started)
@@ -178,6 +183,10 @@ class _Agent:
         await self._end()
         self._marker.write(clean=code != EXIT_BUG)
         return code
+
+    def _log_security(self, entry: LogSecurity) -> None:
+        """Beside the loop, one after the other: no step waits for the flash."""
+        self._security_writer.submit(self._security_log.append, entry.utc_ms, entry.kind, entry.info)
 
     def _watch(self, direction: str, connection: int, text: str) -> None:
         self._log.seen(direction, connection, text)
@@ -227,6 +236,7 @@ class _Agent:
         await self._control.close()
         await self._jobs.close()
         await asyncio.to_thread(self._journal.close)
+        await asyncio.to_thread(self._security_writer.shutdown)
         await asyncio.sleep(0)
         await self._link.close()
         await self._hardware.close()

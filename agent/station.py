@@ -133,6 +133,7 @@ class Station:
                 self._link_up(cx, event)
             case events.LinkDown():
                 self._hang_up(event.connection)
+                self.charger.security.once(cx, event.flaw, event.reason)
                 self.charger.link.went_down(cx, event.connection, event.reason)
             case events.PersistFailed():
                 if self.charger.not_recorded(cx, event.step, event.reason):

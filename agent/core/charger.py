@@ -211,6 +211,7 @@ class Charger:
             cx.drop(*self.recovered.superseded)
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.availability.start(cx)
+        self.security.started(cx, reason)
         self.displays.start(cx)
         self.certificates.start(cx)
         self.uploads.start(cx)
@@ -300,6 +301,7 @@ class Charger:
         return self.link.is_open and self.registration.is_accepted
 
     def _link_opened(self, cx: Context) -> None:
+        self.security.connected()
         if self.registration.asks_other(self.link.entry):
             self.registration.fire("changed", cx)
         elif self.registration.is_accepted:

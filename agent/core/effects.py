@@ -88,6 +88,17 @@ class Connect(NamedTuple):
     subprotocols: tuple[str, ...] = ("ocpp2.0.1",)
     ping_s: int = 60
     security_profile: int = 1
+    roots: tuple[str, ...] = ("CSMSRootCertificate",)
+    """Sets of root certificates, each tried when the one before vouches for nobody (M05.FR.14)."""
+    system_roots: bool = False
+    """The operating system's roots count, too."""
+    wildcards: bool = False
+    certificate: str = ""
+    """The station's certificate of security profile 3, by the name the store gave it."""
+    floor_ms: int = 0
+    """It is not earlier than this: a system clock that says so is wrong."""
+    utc_ms: int | None = None
+    """What time it is, when the core knows."""
 
     def __repr__(self) -> str:
         return f"Connect({self.connection}, {self.url!r}, {self.identity!r}, ping_s={self.ping_s})"
@@ -129,6 +140,14 @@ class Note(NamedTuple):
     text: str
 
 
+class LogSecurity(NamedTuple):
+    """A line of the security log (A04.FR.04): an event's type, what people should know of it, and when it was."""
+
+    kind: str
+    info: str
+    utc_ms: int | None
+
+
 class Show(NamedTuple):
     """What a display shows from now on."""
 
@@ -151,7 +170,7 @@ class CancelJob(NamedTuple):
 
 Effect = (
     MakeSafe | Persist | Energise | Say | Connect | Disconnect | SetPing | Restart | Answer | Note | Show | StartJob
-    | CancelJob
+    | CancelJob | LogSecurity
 )  # fmt: skip
 
 PHASES: Mapping[type, Phase] = {MakeSafe: Phase.MAKE_SAFE, Persist: Phase.PERSIST, Energise: Phase.ENERGISE}

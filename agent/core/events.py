@@ -27,6 +27,10 @@ class LinkUp(NamedTuple):
 
     connection: int
     subprotocol: str
+    tls: str = ""
+    """Version and suite; empty without TLS."""
+    root: str = ""
+    """Which of the order's sets of roots has vouched for the CSMS."""
 
 
 class LinkDown(NamedTuple):
@@ -35,6 +39,8 @@ class LinkDown(NamedTuple):
     connection: int
     reason: str
     status: int | None = None
+    flaw: str = ""
+    """The security event that it is (A04), if any."""
 
 
 class FrameReceived(NamedTuple):

@@ -12,9 +12,12 @@ import sys
 import types
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from agent.core.effects import Connect
+from agent.io import tls
 
 MAX_FRAME_BYTES = 256 * 1024
 
@@ -39,7 +42,10 @@ with _left_out("importlib.metadata", "urllib.request"):
     from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, NegotiationError
     from websockets.typing import Subprotocol
 
-__all__ = ["ClientConnection", "ConnectionClosed", "Refusal", "address", "dial", "reason_of", "status_of"]
+__all__ = [
+    "ClientConnection", "ConnectionClosed", "Dialled", "Refusal", "address", "dial", "flaw_of", "reason_of",
+    "status_of",
+]  # fmt: skip
 
 
 class Refusal(Exception):
@@ -53,28 +59,61 @@ class _Dial(connect):
         return exc
 
 
+class Dialled(NamedTuple):
+    """An open connection, and the set of roots that has vouched for the CSMS; empty without TLS."""
+
+    websocket: ClientConnection
+    root: str
+
+
 async def dial(
-    order: Connect, *, ping_s: int, pong_wait_s: float, open_timeout_s: float, close_timeout_s: float
-) -> ClientConnection:
-    """Open the connection and check its subprotocol. Raises what `reason_of` explains."""
-    websocket = await _Dial(
-        address(order.url, order.identity),
-        subprotocols=[Subprotocol(name) for name in order.subprotocols],
-        additional_headers=_credentials(order.identity, order.password),
-        user_agent_header=None,
-        proxy=None,
-        open_timeout=open_timeout_s,
-        close_timeout=close_timeout_s,
-        ping_interval=ping_s or None,
-        ping_timeout=pong_wait_s,
-        max_size=MAX_FRAME_BYTES,
-        logger=_quiet(),
-        ssl=_tls(order),
-    )
+    order: Connect, home: Path, *, ping_s: int, pong_wait_s: float, open_timeout_s: float, close_timeout_s: float
+) -> Dialled:
+    """Open the connection and check its subprotocol; certificates are below `home`. Raises what `reason_of` explains.
+
+    A set of roots that does not vouch for the CSMS gives way to the next (M05.FR.14).
+    """
+    secure = order.url.startswith("wss:")
+    if order.security_profile > 1 and not secure:
+        raise Refusal(f"security profile {order.security_profile} needs a wss:// URL")
+    untried = tls.root_sets(order, home) if secure else [""]
+    while True:
+        root = untried.pop(0)
+        try:
+            context = tls.context(order, home, root) if secure else None
+            websocket = await _open(
+                order, context, ping_interval=ping_s or None, ping_timeout=pong_wait_s, open_timeout=open_timeout_s,
+                close_timeout=close_timeout_s,
+            )  # fmt: skip
+        except ssl.SSLCertVerificationError:
+            if not untried:
+                raise
+        else:
+            break
     if websocket.subprotocol is None:
         await websocket.close(1002, "no subprotocol")
         raise Refusal(f"server chose no subprotocol; offered {', '.join(order.subprotocols)}")
-    return websocket
+    return Dialled(websocket, root)
+
+
+async def _open(order: Connect, context: tls.Context | None, **timing: Any) -> ClientConnection:
+    """One attempt. Raises what TLS said, where the websocket only knows that it has ended."""
+    try:
+        return await _Dial(
+            address(order.url, order.identity),
+            subprotocols=[Subprotocol(name) for name in order.subprotocols],
+            additional_headers=_credentials(order.identity, order.password),
+            user_agent_header=None,
+            proxy=None,
+            max_size=MAX_FRAME_BYTES,
+            logger=_quiet(),
+            ssl=context,
+            **timing,
+        )
+    except Exception as error:
+        if context is not None and context.alert is not None:
+            raise context.alert from error
+        raise
 
 
 def address(url: str, identity: str) -> str:
@@ -86,6 +125,8 @@ def address(url: str, identity: str) -> str:
 
 def reason_of(error: BaseException, open_timeout_s: float) -> str:
     """What went wrong, for a person."""
+    if (flaw := tls.flaw_of(error)) is not None:
+        return flaw[1]
     if isinstance(error, InvalidStatus):
         return _http_reason(error)
     if isinstance(error, ConnectionClosed):
@@ -96,13 +137,19 @@ def reason_of(error: BaseException, open_timeout_s: float) -> str:
         return f"server chose other subprotocol ({error})"
     if isinstance(error, InvalidURI):
         return "the URL of the CSMS is not valid"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate of the CSMS not trusted: {error.verify_message}"
     if isinstance(error, socket.gaierror):
         return f"host name not found: {error.strerror}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
+
+
+def flaw_of(error: BaseException) -> str:
+    """The security event that a failed attempt is (A04); empty when it is none."""
+    if status_of(error) in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return tls.STATION
+    flaw = tls.flaw_of(error)
+    return flaw[0] if flaw is not None else ""
 
 
 def status_of(error: BaseException) -> int | None:
@@ -137,17 +184,6 @@ def _credentials(identity: str, password: str | None) -> dict[str, str]:
         return {}
     token = base64.b64encode(f"{identity}:{password}".encode()).decode()
     return {"Authorization": f"Basic {token}"}
-
-
-def _tls(order: Connect) -> ssl.SSLContext | None:
-    if not order.url.startswith("wss:"):
-        if order.security_profile > 1:
-            raise Refusal(f"security profile {order.security_profile} needs a wss:// URL")
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_default_certs()
-    return context
 
 
 def _quiet() -> logging.Logger:

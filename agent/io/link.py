@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 from agent.core.effects import Connect, Disconnect, Say, SetPing
 from agent.core.events import Event, FrameReceived, LinkDown, LinkUp
-from agent.io.dial import ClientConnection, ConnectionClosed, dial, reason_of, status_of
+from agent.io import tls
+from agent.io.dial import ClientConnection, ConnectionClosed, dial, flaw_of, reason_of, status_of
 
 OUTGOING_MOST = 1024
 """Frames that wait for a CSMS that reads too slowly; one more and the connection is given up."""
@@ -30,6 +32,7 @@ class Link:
         self,
         emit: Callable[[Event], None],
         watch: Watch,
+        home: Path,
         *,
         open_timeout_s: float = 20.0,
         close_timeout_s: float = 3.0,
@@ -37,6 +40,8 @@ class Link:
     ) -> None:
         self.emit = emit
         self.watch = watch
+        self.home = home
+        """Where the certificates are."""
         self.open_timeout_s = open_timeout_s
         self.close_timeout_s = close_timeout_s
         self.pong_wait_s = pong_wait_s
@@ -54,10 +59,10 @@ class Link:
             else:
                 wire.set_ping(effect.ping_s)
 
-    def ended(self, connection: int, reason: str, status: int | None) -> None:
+    def ended(self, connection: int, reason: str, status: int | None, flaw: str) -> None:
         """A wire tells its end."""
         self._wires.pop(connection, None)
-        self.emit(LinkDown(connection, reason, status))
+        self.emit(LinkDown(connection, reason, status, flaw))
 
     async def close(self, reason: str = "agent stops") -> None:
         """Send what is queued, close every connection properly and wait for it (a few seconds at most)."""
@@ -117,13 +122,15 @@ class _Wire:
         error = None if task.cancelled() else task.exception()
         reason = reason_of(error, self._link.open_timeout_s) if error else "agent stops"
         status = status_of(error) if error else None
-        self._link.ended(self._order.connection, self._ending or reason, status)
+        flaw = flaw_of(error) if error and self._socket is None else ""
+        self._link.ended(self._order.connection, self._ending or reason, status, flaw)
 
     async def _talk(self) -> None:
         """Dial and exchange frames; raises what ended it."""
         link, dialled_ping_s = self._link, self._ping_s
-        websocket = await dial(
+        websocket, root = await dial(
             self._order,
+            link.home,
             ping_s=dialled_ping_s,
             pong_wait_s=self._pong_wait_s(),
             open_timeout_s=link.open_timeout_s,
@@ -132,7 +139,7 @@ class _Wire:
         self._socket = websocket
         if self._ping_s != dialled_ping_s:
             self.set_ping(self._ping_s)
-        link.emit(LinkUp(self._order.connection, websocket.subprotocol or ""))
+        link.emit(LinkUp(self._order.connection, websocket.subprotocol or "", tls.described(websocket.transport), root))
         writer = asyncio.create_task(self._write(websocket))
         writer.add_done_callback(self._writer_ended)
         try:

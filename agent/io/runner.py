@@ -22,6 +22,7 @@ from agent.core.effects import (
     Disconnect,
     Effect,
     Energise,
+    LogSecurity,
     MakeSafe,
     Note,
     Persist,
@@ -99,6 +100,7 @@ class Outlets(NamedTuple):
     service: ServiceManager
     show: Callable[[Screen], None]
     job: Callable[[StartJob | CancelJob], None]
+    log_security: Callable[[LogSecurity], None]
 
 
 class Runner:
@@ -247,6 +249,8 @@ class Runner:
                 outlets.show(effect.screen)
             elif isinstance(effect, StartJob | CancelJob):
                 outlets.job(effect)
+            elif isinstance(effect, LogSecurity):
+                outlets.log_security(effect)
             else:
                 outlets.link.execute(effect)
 

@@ -20,9 +20,10 @@ async def connect(place: Place, data: Mapping[str, Any], tell: Callable[[Mapping
     order = Connect(**data)
     began = time.monotonic()
     try:
-        websocket = await dial(
-            order, ping_s=0, pong_wait_s=OPEN_WITHIN_S, open_timeout_s=OPEN_WITHIN_S, close_timeout_s=CLOSE_WITHIN_S
-        )
+        websocket, _ = await dial(
+            order, place.state_dir, ping_s=0, pong_wait_s=OPEN_WITHIN_S, open_timeout_s=OPEN_WITHIN_S,
+            close_timeout_s=CLOSE_WITHIN_S,
+        )  # fmt: skip
     except Exception as error:  # whatever a server, a proxy or the name service does is an answer
         raise JobFailed(f"{order.url}: {reason_of(error, OPEN_WITHIN_S)}", http_status=status_of(error)) from error
     took_ms = round((time.monotonic() - began) * 1000)

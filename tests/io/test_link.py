@@ -6,16 +6,11 @@ import asyncio
 import base64
 import contextlib
 import http
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -28,6 +23,7 @@ from tests.io.waiting import until
 from tests.marks import req
 
 Ending = TypeVar("Ending", LinkUp, LinkDown)
+NOWHERE = Path("no certificates")
 Talk = Callable[[ServerConnection], Awaitable[None]]
 
 
@@ -52,11 +48,11 @@ class Csms:
 class Side:
     """The agent's side: the link and what it emitted."""
 
-    def __init__(self, port: int, **timing: float) -> None:
+    def __init__(self, port: int, home: Path = NOWHERE, **timing: Any) -> None:
         self.events: list[Event] = []
         self.seen: list[tuple[str, int, str]] = []
         self.port = port
-        self.link = Link(self.events.append, lambda *frame: self.seen.append(frame), **timing)
+        self.link = Link(self.events.append, lambda *frame: self.seen.append(frame), home, **timing)
 
     def connect(self, number: int = 1, **fields: Any) -> None:
         values: dict[str, Any] = {"url": f"ws://127.0.0.1:{self.port}/ocpp", "identity": "CD-0001", **fields}
@@ -421,36 +417,3 @@ def test_a_security_profile_above_one_needs_tls() -> None:
         assert (await side.down(1)).reason == "security profile 2 needs a wss:// URL"
 
     asyncio.run(story())
-
-
-@req("A00.FR.301")
-def test_a_certificate_that_nobody_vouches_for_is_named_and_no_password_is_sent(tmp_path: Path) -> None:
-    async def story() -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self_signed(tmp_path))
-        async with csms(ssl=context) as server:
-            side = Side(server.port)
-            side.connect(url=f"wss://localhost:{server.port}/", password="secret", security_profile=2)
-            assert (await side.down()).reason == "certificate of the CSMS not trusted: self-signed certificate"
-            assert server.requests == []
-
-    asyncio.run(story())
-
-
-def self_signed(directory: Path) -> Path:
-    """Key and certificate of a server called localhost, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
-    file = directory / "server.pem"
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none)
-    file.write_bytes(private + certificate.public_bytes(pem))
-    return file

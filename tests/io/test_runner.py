@@ -91,7 +91,7 @@ class World:
 
     def outlets(self) -> Outlets:
         service, shown, jobs = ServiceManager({}), self.screens.append, self.jobs.append
-        return Outlets(self, self, self, self.answer, self.note, service, shown, jobs)
+        return Outlets(self, self, self, self.answer, self.note, service, shown, jobs, print)
 
 
 @contextlib.asynccontextmanager

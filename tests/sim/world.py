@@ -17,6 +17,7 @@ from agent.core.effects import (
     Disconnect,
     Effect,
     Energise,
+    LogSecurity,
     MakeSafe,
     Note,
     Persist,
@@ -133,6 +134,7 @@ class World:
         """The effect boundary at which the power goes (0: at none), and for how long."""
         self.cut_for_s = 40.0
         self.cut_keeps: Keep = "random"
+        self.security_log: deque[LogSecurity] = deque(maxlen=400)
         self.notes: deque[tuple[int, str, str, str]] = deque(maxlen=400)
         self.trace: deque[str] = deque(maxlen=60)
         """The last steps, readable; `fingerprint` covers all of them."""
@@ -451,6 +453,8 @@ class World:
                 self.workers.execute(effect)
             case Show():
                 self.screens[effect.screen.display] = effect.screen
+            case LogSecurity():
+                self.security_log.append(effect)
             case Note():
                 self.notes.append((self.now_ms, effect.level, effect.topic, effect.text))
 
