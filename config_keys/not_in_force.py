@@ -26,6 +26,5 @@ NOT_IN_FORCE: Mapping[Key[Any], str] = {
     security.ORGANIZATION_NAME: _CERTIFICATES,
     security.CERT_SIGNING_WAIT_MINIMUM: _CERTIFICATES,
     security.CERT_SIGNING_REPEAT_TIMES: _CERTIFICATES,
-    security.ALLOW_CSMS_TLS_WILDCARDS: _CERTIFICATES,
 }
 """Key -> why a new value is refused."""

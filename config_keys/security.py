@@ -90,3 +90,11 @@ ALLOW_CSMS_TLS_WILDCARDS = key(
     default=False,
     doc="Accept server certificates of the CSMS that name a wildcard.",
 )
+USE_SYSTEM_TRUST_STORE = key(
+    "SecurityCtrlr.UseSystemTrustStore",
+    Boolean(),
+    access=RW,
+    default=False,
+    standard=False,
+    doc="Trust the root certificates of the operating system for the CSMS, beside the installed ones.",
+)

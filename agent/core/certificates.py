@@ -11,6 +11,8 @@ from config_keys import security
 
 TABLE = "certificates"
 ENTRIES = "entries"
+ROOT, FALLBACK_ROOT = "CSMSRootCertificate", "CSMSRootCertificate.fallback"
+"""Where the store keeps the roots of the CSMS, and the one before them (AdditionalRootCertificateCheck)."""
 ROOTS = ("V2GRootCertificate", "MORootCertificate", "CSMSRootCertificate", "ManufacturerRootCertificate")
 
 

@@ -57,6 +57,9 @@ from agent.core.signing import Signing, signing_timer
 from agent.core.site import Site
 from agent.core.tariffs import TABLE as COSTS
 from agent.core.tariffs import Tariffs
+from agent.core.timekeeping import TABLE as CLOCK
+from agent.core.timekeeping import TIMER as FLOOR_TIMER
+from agent.core.timekeeping import Floor
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.uploads import TABLE as UPLOADS
 from agent.core.uploads import Uploads
@@ -100,6 +103,7 @@ class Charger:
         self.local_list = LocalList(stored.get(TABLE, {}), keys)
         self.cache = Cache(stored.get(CACHE, {}), keys)
         self.jobs = Jobs()
+        self.floor = Floor(stored.get(CLOCK, {}))
         self.certificates = Certificates(self.jobs, stored.get(CERTIFICATES, {}))
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
@@ -211,6 +215,7 @@ class Charger:
             cx.drop(*self.recovered.superseded)
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.availability.start(cx)
+        self.floor.start(cx)
         self.security.started(cx, reason)
         self.displays.start(cx)
         self.certificates.start(cx)
@@ -391,6 +396,7 @@ class Charger:
             DUE: self.firmware.due,
             "heartbeat": self._beat,
             TRIAL_TIMER: self.settings.proven,
+            FLOOR_TIMER: self.floor.struck,
             "store.retry": self._write_again,
             TIDY: self._tidy,
             "aligned": self.sampling.clock_struck,

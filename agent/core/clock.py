@@ -25,6 +25,8 @@ class Clock:
     def __init__(self) -> None:
         self._offset_ms: int | None = None
         self.source = "none"
+        self.floor_ms = BUILD_MS
+        """The last time that was known before this start."""
 
     def utc(self, now: Instant) -> int | None:
         """UTC ms of `now`, or None while unknown."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agent.core.certificates import FALLBACK_ROOT, ROOT
 from agent.core.context import Context
 from agent.core.effects import Connect, Disconnect
 from agent.core.network_profiles import Entry, Route
@@ -100,7 +101,7 @@ class Link(Subject):
         self.connection += 1
         self._taken_in, self._refusals = False, 0
         cx.keys.put(comm.MESSAGE_TIMEOUT, self.entry.profile.message_timeout_s)
-        cx.do(order(cx, self.connection, self.entry))
+        cx.do(order(cx, self.connection, self.entry, good=self._route.is_good(self.entry)))
 
     def opened(self, cx: Context) -> None:
         assert self.entry is not None
@@ -160,14 +161,22 @@ class Link(Subject):
         cx.note("link", f"{edge.source} -> {edge.to} ({edge.trigger})", "debug")
 
 
-def order(cx: Context, connection: int, entry: Entry) -> Connect:
-    """What the link has to do to connect with a network profile now."""
+def order(cx: Context, connection: int, entry: Entry, *, good: bool = False) -> Connect:
+    """What the link has to do to connect with a network profile now; `good`: a CSMS has accepted the station with it.
+
+    Where a root of the CSMS has a successor, the old one still vouches for a CSMS that is known (M05.FR.14 to FR.16).
+    """
     profile = entry.profile
     return Connect(
         connection,
         profile.url,
         cx.keys.text(security.IDENTITY),
-        cx.keys.get(security.BASIC_AUTH_PASSWORD),
+        cx.keys.get(security.BASIC_AUTH_PASSWORD) if profile.security_profile < 3 else None,
         ping_s=cx.keys[comm.WEB_SOCKET_PING_INTERVAL],
         security_profile=profile.security_profile,
+        roots=(ROOT, FALLBACK_ROOT) if good else (ROOT,),
+        system_roots=cx.keys[security.USE_SYSTEM_TRUST_STORE],
+        wildcards=cx.keys[security.ALLOW_CSMS_TLS_WILDCARDS],
+        floor_ms=cx.clock.floor_ms,
+        utc_ms=cx.utc(),
     )

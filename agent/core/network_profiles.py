@@ -252,6 +252,10 @@ class Route:
         """The profile leads to nobody who takes the station in."""
         self._tries, self._at = 0, (self._at + 1) % len(self._entries)
 
+    def is_good(self, entry: Entry) -> bool:
+        """Whether a CSMS has accepted the station through this very profile last."""
+        return entry == self._resort
+
     def leads_elsewhere(self, entry: Entry) -> bool:
         """Whether there is another profile to try."""
         return any(other != entry for other in self._entries)

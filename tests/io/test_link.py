@@ -324,7 +324,7 @@ class SilentProxy:
 
 
 @contextlib.asynccontextmanager
-async def through_proxy(**timing: float) -> AsyncIterator[tuple[Csms, SilentProxy, Side]]:
+async def through_proxy(**timing: Any) -> AsyncIterator[tuple[Csms, SilentProxy, Side]]:
     async with csms(ping_interval=None) as server:
         proxy = SilentProxy(server.port)
         async with await asyncio.start_server(proxy.accept, "127.0.0.1", 0) as listening:

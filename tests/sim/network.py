@@ -104,6 +104,10 @@ class Network:
             return
         self.timeline.at(line.to_csms_ms, lambda: self._arrives(line, effect.text), line.life)
 
+    def execute(self, effect: Disconnect | SetPing) -> None:
+        """What concerns an open connection."""
+        self.set_ping(effect) if isinstance(effect, SetPing) else self.disconnect(effect)
+
     def disconnect(self, effect: Disconnect) -> None:
         """Close from our side; what is on the wire still arrives."""
         line = self.line

@@ -111,7 +111,6 @@ class World:
         self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays, (), main_meter, updates=True)
         self.workers = Workers(self.timeline, self.hear)
         self.screens: dict[str, Screen] = {}
-        """What each display shows."""
         self.csms = Csms(self.timeline, self._fork())
         self.network = Network(self.timeline, self._fork(), self.csms)
         self.csms.line = self.network
@@ -440,10 +439,8 @@ class World:
             case Connect():
                 self.judge.protocol.dials(effect.url)
                 self.network.connect(effect)
-            case Disconnect():
-                self.network.disconnect(effect)
-            case SetPing():
-                self.network.set_ping(effect)
+            case Disconnect() | SetPing():
+                self.network.execute(effect)
             case Restart():
                 self._restarts()
             case Answer():

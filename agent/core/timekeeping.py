@@ -1,0 +1,34 @@
+"""The last known time, kept through power cuts: a clock that shows an earlier one was lost (bug 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.core.clock import BUILD_MS
+from agent.core.context import Context
+
+TABLE = "clock"
+FLOOR = "floor"
+TIMER = "clock.floor"
+FIRST_S, THEN_S = 300, 6 * 3600
+"""When the time is written down: soon after a start, then four times a day, to spare the flash."""
+
+
+class Floor:
+    """It is never earlier than this; a clock that was wrong for hours is forgotten with its next good hours."""
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        self._ms = max(BUILD_MS, int(stored.get(FLOOR, 0)))
+
+    def start(self, cx: Context) -> None:
+        cx.clock.floor_ms = self._ms
+        cx.after(TIMER, FIRST_S)
+
+    def struck(self, cx: Context) -> None:
+        """Time to write down what time it is, when that is known."""
+        utc_ms = cx.utc()
+        if utc_ms is not None:
+            cx.clock.floor_ms = utc_ms
+            cx.put(TABLE, FLOOR, utc_ms, lazy=True)
+        cx.after(TIMER, THEN_S)
