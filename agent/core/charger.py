@@ -12,8 +12,6 @@ from agent.core.availability import TABLE as INOPERATIVE
 from agent.core.availability import Availability
 from agent.core.cache import TABLE as CACHE
 from agent.core.cache import Cache
-from agent.core.certificates import TABLE as CERTIFICATES
-from agent.core.certificates import Certificates
 from agent.core.configuration import Configuration
 from agent.core.context import Context, Durable
 from agent.core.customers import Customers
@@ -47,8 +45,8 @@ from agent.core.reservations import Reservations
 from agent.core.resets import TABLE as STATION
 from agent.core.resets import Resets
 from agent.core.resumption import Resumption
+from agent.core.safeguards import Safeguards
 from agent.core.sampling import Sampling
-from agent.core.security import SecurityEvents
 from agent.core.selection import Selection
 from agent.core.series import Series, series_timer
 from agent.core.settings import TABLE as KEYS
@@ -57,9 +55,6 @@ from agent.core.signing import Signing, signing_timer
 from agent.core.site import Site
 from agent.core.tariffs import TABLE as COSTS
 from agent.core.tariffs import Tariffs
-from agent.core.timekeeping import TABLE as CLOCK
-from agent.core.timekeeping import TIMER as FLOOR_TIMER
-from agent.core.timekeeping import Floor
 from agent.core.transactions import Transactions, sample_timer
 from agent.core.uploads import TABLE as UPLOADS
 from agent.core.uploads import Uploads
@@ -103,11 +98,10 @@ class Charger:
         self.local_list = LocalList(stored.get(TABLE, {}), keys)
         self.cache = Cache(stored.get(CACHE, {}), keys)
         self.jobs = Jobs()
-        self.floor = Floor(stored.get(CLOCK, {}))
-        self.certificates = Certificates(self.jobs, stored.get(CERTIFICATES, {}))
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
-        self.security = SecurityEvents(self.outbox, stored.get(security.TABLE, {}))
+        self.safeguards = Safeguards(self.outbox, self.jobs, stored)
+        self.security, self.certificates = self.safeguards.events, self.safeguards.certificates
         self.uploads = Uploads(self.jobs, self.outbox, stored.get(UPLOADS, {}), lambda: self.can_store)
         self.stagger = failsafe.Stagger()
         self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed)
@@ -215,10 +209,8 @@ class Charger:
             cx.drop(*self.recovered.superseded)
         self.resumption.recover(cx, self.evses, self.recovered.running, reason)
         self.availability.start(cx)
-        self.floor.start(cx)
-        self.security.started(cx, reason)
+        self.safeguards.start(cx, reason)
         self.displays.start(cx)
-        self.certificates.start(cx)
         self.uploads.start(cx)
         self.monitoring.start(cx)
         self.network_profiles.start(cx)
@@ -396,7 +388,7 @@ class Charger:
             DUE: self.firmware.due,
             "heartbeat": self._beat,
             TRIAL_TIMER: self.settings.proven,
-            FLOOR_TIMER: self.floor.struck,
+            **self.safeguards.deadlines(),
             "store.retry": self._write_again,
             TIDY: self._tidy,
             "aligned": self.sampling.clock_struck,
