@@ -26,6 +26,8 @@ POWER_DEVICES = frozenset({"controller", "board"})
 NO_OFFER_PERCENT = 100.0
 
 Of = Callable[["Charger", Context, Evse], Any]
+NO_FACT = object()
+"""The hardware answers for no such variable."""
 """The value at an EVSE now; None: not known."""
 
 
@@ -97,11 +99,17 @@ def _not_built_in(evse: EvseSite) -> list[Key[Any]]:
 
 def live(charger: Charger, cx: Context, key: Key[Any], evse_id: int | None) -> str | None:
     """The text of a variable that the hardware answers for; None when it is no such variable."""
+    value = fact(charger, cx, key, evse_id)
+    return None if value is NO_FACT else _text(key, value)
+
+
+def fact(charger: Charger, cx: Context, key: Key[Any], evse_id: int | None) -> Any:
+    """Its value; NO_FACT when the hardware answers for no such variable."""
     if (of_station := STATION.get(key)) is not None:
-        return _text(key, of_station(charger, cx))
+        return of_station(charger, cx)
     if (of_evse := EVSE.get(key)) is not None and evse_id is not None:
-        return _text(key, of_evse(charger, cx, charger.evses[evse_id]))
-    return None
+        return of_evse(charger, cx, charger.evses[evse_id])
+    return NO_FACT
 
 
 def _text(key: Key[Any], value: Any) -> str:

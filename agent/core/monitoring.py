@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.core.context import Context
+from agent.core.inventory import fact
 from agent.core.monitors import CRITERIA, TABLE, Monitor, Monitors
 from agent.core.monitors_factory import factory
 from agent.core.monitors_faults import TABLE as TOLD_FAULTS
@@ -29,11 +30,15 @@ class Monitoring:
         self.notices = Notices(charger.outbox, charger.site.network is not None, stored.get(IDS, {}))
         self.faults = Faults(charger, self.notices, stored.get(TOLD_FAULTS, {}))
         self.watch = Watch(
-            self.monitors, self.notices, charger.evses, self._read, self.faults.cause, stored.get(ALERTS, {})
-        )
+            self.monitors, self.notices, charger.evses, self._read, self._fact, self.faults.cause,
+            stored.get(ALERTS, {}),
+        )  # fmt: skip
 
     def _read(self, cx: Context, slot: Slot) -> str:
         return self._charger.variables.text(cx, *slot)
+
+    def _fact(self, cx: Context, slot: Slot) -> Any:
+        return fact(self._charger, cx, slot[0], slot[1])
 
     def start(self, cx: Context) -> None:
         """The first step after a start."""

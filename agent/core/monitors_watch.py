@@ -64,6 +64,7 @@ class Watch:
         notices: Notices,
         evses: Mapping[int, Evse],
         read: Callable[[Context, Slot], str],
+        fact: Callable[[Context, Slot], Any],
         cause: Callable[[Slot, str], int | None],
         stored: Mapping[str, Any],
     ) -> None:
@@ -71,11 +72,12 @@ class Watch:
         self._notices = notices
         self._evses = evses
         self._read = read
+        self._fact = fact
         self._cause = cause
         self._stored = stored
         self._states: dict[int, _State] = {}
         self._at: dict[Slot, set[int]] = {}
-        self._live: dict[Slot, str] = {}
+        self._live: dict[Slot, Any] = {}
         """Watched variables that are answered from facts, and what they were last: compared at each step."""
         self._readings: dict[int, object] = {}
         self._wake: dict[int, int] = {}
@@ -120,8 +122,8 @@ class Watch:
             self._readings[evse_id] = self._evses[evse_id].reading
         moved = []
         for slot, before in self._live.items():
-            if (slot[0] in LIVE or slot[1] in fresh) and (text := self._read(cx, slot)) != before:
-                self._live[slot] = text
+            if (slot[0] in LIVE or slot[1] in fresh) and (now := self._fact(cx, slot)) != before:
+                self._live[slot] = now
                 moved.append(slot)
         return moved
 
@@ -144,7 +146,7 @@ class Watch:
         self._states[monitor.id] = state
         self._at.setdefault(monitor.slot, set()).add(monitor.id)
         if monitor.slot[0] in LIVE or monitor.slot[0] in METERED:
-            self._live[monitor.slot] = state.told
+            self._live[monitor.slot] = self._fact(cx, monitor.slot)
         if monitor.kind in PERIODIC:
             self._arm(cx, state, cx.ms)
         else:
