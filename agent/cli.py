@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _devices(group, verb)
     cli_bundle.add(groups, verb)
     _limits(group("limit", "limits of external systems"), verb)
+    _phases(verb(groups, "phase", "charge on one or three phases; without a number: tell", "phase", screens.rows))
     return parser
 
 
@@ -95,12 +96,18 @@ def _moment(text: str) -> str:
     return moment.astimezone(UTC).isoformat()
 
 
+def _phases(phase: argparse.ArgumentParser) -> None:
+    _evse(phase)
+    phase.add_argument("phases", nargs="?", choices=("1", "3", "auto"), help="what to charge on from now on")
+
+
 def _limits(limit: Any, verb: Any) -> None:
     """What an energy management system would say: K11 to K13."""
     verb(limit, "list", "external limits", "limit.list", screens.rows)
     set_ = verb(limit, "set", "set a limit for an EVSE or, without one, the station", "limit.set", screens.pairs)
     set_.add_argument("limit", type=float, help="A per phase, or W with --unit W")
     set_.add_argument("--unit", choices=("A", "W"), default="A")
+    set_.add_argument("--phases", type=int, choices=(1, 2, 3), help="so many phases may be used")
     set_.add_argument("--valid-s", type=int, metavar="S", help="it has to be said again within so many seconds")
     set_.add_argument("--fallback", type=float, default=0.0, help="what holds after that (default 0: pause)")
     for made in (set_, verb(limit, "release", "take a limit back", "limit.release", screens.pairs)):

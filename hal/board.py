@@ -28,6 +28,7 @@ from hal.ports import (
     Nameplate,
     Offer,
     Permit,
+    PhasesReported,
     Pilot,
     PilotChanged,
     PowerCommand,
@@ -151,12 +152,13 @@ class Board:
             self._queue.insert(0, self._flying)
             self._flying = None
             self._stop_timer()
-        self._forget_queued(lambda c: isinstance(c, Permit | Offer | Withdraw))
+        self._forget_queued(lambda c: isinstance(c, Permit | Offer | Withdraw | SetPhases))
         self._queue.insert(0, _Order(command))
         self._next()
 
     def set_phases(self, command: SetPhases) -> None:
-        self._want("phases", command)
+        """Now or never: a relay that moved later would do so without a decision."""
+        self._order_now(command)
 
     def set_lock(self, command: SetLock) -> None:
         self._want(f"lock {command.connector}", command)
@@ -167,10 +169,8 @@ class Board:
     def reset_fault(self, command: ResetFault) -> None:
         if command.code not in FAULT_BITS:
             self._refuse(command, f"the board does not latch {command.code}")
-        elif self._presence.alive:
-            self._order(command)
         else:
-            self._refuse(command, "the board is silent or not greeted yet")
+            self._order_now(command)
 
     def feed(self) -> None:
         """One heartbeat."""
@@ -188,6 +188,12 @@ class Board:
         self._wishes[what] = self._missed[what] = command
         if self._presence.alive or self._returning:
             self._order(command)
+
+    def _order_now(self, command: SetPhases | ResetFault) -> None:
+        if self._presence.alive and self._greeted:
+            self._order(command)
+        else:
+            self._refuse(command, "the board is silent or not greeted yet")
 
     def _unwish(self, what: str) -> None:
         """A newer wish takes its place."""
@@ -406,6 +412,8 @@ class Board:
 
         if changed("faults", "flags"):
             self._tell_faults(state)
+        if old is None or (old.flags ^ state.flags) & (frames.ONE_PHASE | frames.PHASES_UNKNOWN):
+            self._emit(PhasesReported(evse, self._selected(state)))
         if changed("contacts"):
             phases = (state.contacts & (frames.L1 | frames.L2 | frames.L3)).bit_count()
             self._emit(ContactorReported(evse, state.contacts != 0, phases))
@@ -418,6 +426,12 @@ class Board:
             self._emit(PilotChanged(evse, cast("Pilot", state.pilot), connector))
         for place, tenths_c in state.temperatures:
             self._take_temperature(place, tenths_c)
+
+    def _selected(self, state: frames.State) -> int:
+        """Where the phase relay is: 1 or 3, or 0 when its feedback does not tell."""
+        if state.flags & frames.PHASES_UNKNOWN:
+            return 0
+        return 1 if state.flags & frames.ONE_PHASE else self._nameplate.phases
 
     def _tell_faults(self, state: frames.State) -> None:
         for bit, code in enumerate(FAULT_BITS):

@@ -36,6 +36,8 @@ CAN_SWITCH_PHASES, CAN_LOCK, HAS_PROXIMITY, HAS_RESIDUAL, HAS_MIRROR, OPENS_ALON
 
 # Flag bits of a State report.
 HEARTBEAT_LOST, PLUG_PRESENT, LOCKED, EMERGENCY_STOP, PERMITTED, PILOT_OFF = (1 << n for n in range(6))
+ONE_PHASE, PHASES_UNKNOWN = 1 << 6, 1 << 7
+"""Feedback of the phase relay: it is in its one-phase place, or its contacts do not tell where it is."""
 
 # Contact bits of a State report: mirror contacts, set = that pole is closed.
 L1, L2, L3, NEUTRAL = 1, 2, 4, 8

@@ -65,7 +65,10 @@ class Withdraw(NamedTuple):
 
 
 class SetPhases(NamedTuple):
-    """Phases (1 or 3) for the next closing; refused by the device unless its contacts are open."""
+    """Phases (1 or 3) for the next closing; refused by the device unless its contacts are open.
+
+    It is carried out now or never: one that finds nobody is refused, and not sent again later.
+    """
 
     evse: int
     step: int
@@ -131,6 +134,7 @@ class Capabilities(NamedTuple):
     max_amps: float
     phases: int
     phase_switch: bool = False
+    """It moves its phase relay when told, and reports where that is."""
     lock: bool = False
     fallback_s: float = 0.0
     opens_within_s: float = 2.0
@@ -165,6 +169,13 @@ class ContactorReported(NamedTuple):
     closed: bool
     phases: int = 0
     """Phases whose contacts are closed; 0 when open or unknown."""
+
+
+class PhasesReported(NamedTuple):
+    """Feedback of the phase relay: how many phases the next closing connects (1 or 3); 0 while that is not known."""
+
+    evse: int
+    phases: int
 
 
 class CableRated(NamedTuple):
@@ -317,6 +328,7 @@ HardwareEvent = (
     Capabilities
     | PilotChanged
     | ContactorReported
+    | PhasesReported
     | CableRated
     | LockReported
     | Reading

@@ -226,12 +226,12 @@ class Charger:
             self.resumption.settle(cx, evse)
             self.transactions.sign_before_start(cx, evse)
             self.schedules.follow(cx, evse)
-        self.limits.apply(cx)
+        self.energy.decide(cx)
         ended = [evse for evse in self.evses.values() if self.transactions.settle(cx, evse)]
         if ended:
             for evse in self.evses.values():
                 self.authorizer.settle(cx, evse)
-            self.limits.apply(cx)
+            self.energy.decide(cx)
         for evse in self.evses.values():
             self.devices.settle(cx, evse)
             self.locks.settle(cx, evse)
@@ -265,6 +265,7 @@ class Charger:
                 self.limits.unrecorded(evse)
             else:
                 self.limits.doubt(cx, evse)
+        self.energy.phases.unrecorded(cx, step)
         return firm
 
     def stop(self, cx: Context, reason: str) -> None:
@@ -393,6 +394,7 @@ class Charger:
             TIDY: self._tidy,
             "aligned": self.sampling.clock_struck,
             "series.aligned": partial(self.series.clock_struck, evses=self.evses),
+            **self.energy.phases.deadlines(),
         }
         for evse in self.evses.values():
             for machine in (evse.contactor, evse.session):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from hal.ports import Command, Offer, Permit, Screen, Withdraw
+from hal.ports import Command, Offer, Permit, Screen, SetPhases, Withdraw
 
 
 class Phase(IntEnum):
@@ -191,8 +191,9 @@ class _Waiting:
 
 
 def _rises(effect: Effect, evse: int) -> bool:
-    """Whether the effect permits or raises a current at an EVSE."""
-    return isinstance(effect, Energise) and effect.command.evse == evse and isinstance(effect.command, Permit | Offer)
+    """Whether the effect permits or raises a current at an EVSE, or moves its phase relay."""
+    moves = Permit | Offer | SetPhases
+    return isinstance(effect, Energise) and effect.command.evse == evse and isinstance(effect.command, moves)
 
 
 def _leans(effect: Effect, step: int) -> bool:

@@ -17,8 +17,15 @@ ALL = frozenset((0, 1, 2))
 
 
 def closed_phases(evse: Evse) -> int:
-    """How many phases may carry current: those that are closed, else all that are wired (invariant 7)."""
-    return evse.phases_closed or evse.site.phases
+    """How many phases may carry current: those that are closed, else all that are wired (invariant 7).
+
+    With a phase relay it is the most of what the relay and the contacts say; all while the relay does not tell.
+    """
+    if evse.supposed is not None:
+        return evse.supposed
+    if evse.relay is None:
+        return evse.phases_closed or evse.site.phases
+    return max(evse.relay or evse.site.phases, evse.phases_closed)
 
 
 def volts(cx: Context, evse: Evse) -> float:
@@ -37,11 +44,12 @@ def watts_per_amp(cx: Context, evse: Evse) -> float:
 
 
 def grid_phases(cx: Context, evse: Evse, lines: Iterable[int] | None = None) -> frozenset[int]:
-    """The phases of the installation that are loaded by `lines` of an EVSE: 1 is L1; None means all that are wired.
+    """The phases of the installation that `lines` of an EVSE load: 1 is L1; None means all that may carry current.
 
     PhaseRotation names, for L1 to L3 in turn, the phase R, S or T of what is before; x is not connected.
     """
-    used = range(1, evse.site.phases + 1) if lines is None else lines
+    wired = evse.site.phases if evse.relay is None else closed_phases(evse)
+    used = range(1, wired + 1) if lines is None else lines
     inner = cx.keys.at(physical.EVSE_PHASE_ROTATION, evse.id)
     return _rotated(cx.keys[physical.STATION_PHASE_ROTATION], inner, tuple(used))
 

@@ -13,8 +13,11 @@ from agent.core.evse import Evse
 from agent.core.external import TABLE as EXTERNAL
 from agent.core.external import External
 from agent.core.hours import Hours
-from agent.core.limits import Limits, Source
+from agent.core.limits import Claim, Limits, Source
 from agent.core.outbox import Outbox
+from agent.core.phase_choice import Demand
+from agent.core.phase_relay import TABLE as PHASES
+from agent.core.phases import Phases
 from agent.core.rates import Rates
 from agent.core.schedules import RELATIVE, TABLE, Schedules
 
@@ -40,17 +43,33 @@ class Energy:
         fixed = (failsafe.installation, Imbalance(evses).shared)
         self.limits = Limits(
             evses,
-            (*local, Heat().claims),
+            (*local, Heat().claims, self._phase_claims),
             (self.schedules.claims, self.external.claims, Hours(self.schedules.claims).claims),
             (*fixed, self.schedules.shared, self.external.shared),
             self.schedules.efficient,
         )
+        self.phases = Phases(evses, self._demands, self.limits, stored.get(PHASES, {}))
         self.composite = Composite(evses, self.schedules, self.limits, fixed)
 
     def start(self, cx: Context, running: set[str]) -> None:
         """The first step: profiles of transactions that are gone go, external limits hold on."""
         self.schedules.start(cx, running)
         self.external.start(cx)
+        self.phases.start(cx)
+
+    def _demands(self, cx: Context, evse: Evse) -> Iterable[Demand]:
+        """Everybody who allows an EVSE fewer phases than it has."""
+        yield from self.schedules.demands(cx, evse)
+        yield from self.external.demands(cx, evse)
+
+    def _phase_claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
+        return self.phases.claims(cx, evse)
+
+    def decide(self, cx: Context) -> None:
+        """At the end of a step: phases, then currents."""
+        self.phases.settle(cx)
+        self.limits.apply(cx)
+        self.phases.consider(cx)
 
     def tell(self, cx: Context) -> None:
         """At the end of a step: external limits and charging rates that the CSMS does not know of."""

@@ -101,6 +101,8 @@ class LimitSet(NamedTuple):
     fallback: float = 0.0
     critical: bool = False
     """The limit protects the grid."""
+    phases: int | None = None
+    """Phases that may be used, where the hardware can choose; None: all."""
 
 
 class LimitReleased(NamedTuple):

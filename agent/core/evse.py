@@ -27,6 +27,7 @@ LATCHES: Mapping[str, str] = {
     "ContactorWelded": "contactor_welded",
     "ContactorFailed": "contactor_failed",
     "ContactorDroppedOut": "contactor_dropped",
+    "PhasesWrong": "phases_wrong",
 }
 """What the contactor's table calls what the failsafe table has a code for."""
 TOO_SOON = "closed a moment ago"
@@ -103,7 +104,7 @@ class Contactor(Subject):
     @property
     def may_carry(self) -> bool:
         """Whether current may flow, as far as is known."""
-        return self.state in ("closing", "closed", "releasing", "opening", "welded")
+        return self.state in ("closing", "closed", "releasing", "opening", "rejecting", "welded")
 
     @property
     def permitted(self) -> bool:
@@ -127,6 +128,14 @@ class Contactor(Subject):
 
     def drop_out(self, cx: Context) -> None:
         self.latched = "ContactorDroppedOut"
+        self.withdraw(cx)
+
+    def reject(self, cx: Context) -> None:
+        self.latched = "PhasesWrong"
+        self.withdraw(cx)
+
+    def give_up(self, cx: Context) -> None:
+        self.clear_latch(cx)
         self.withdraw(cx)
 
     def clear_latch(self, cx: Context) -> None:
@@ -202,6 +211,10 @@ class Evse:
     applied_amps: float | None = None
     """What the device last confirmed to offer."""
     phases_closed: int = 0
+    relay: int | None = None
+    """Phases that the next closing connects, as the phase relay reports (0: it does not tell); None: there is none."""
+    supposed: int | None = None
+    """What limits are judged for as if the relay were there; None: for what is."""
     reading: Reading | None = None
     temperatures: dict[str, float] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)

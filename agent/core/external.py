@@ -16,6 +16,7 @@ from agent.core.events import LimitReleased, LimitSet
 from agent.core.evse import Evse
 from agent.core.limits import Claim
 from agent.core.outbox import Outbox
+from agent.core.phase_choice import Demand
 from agent.core.profiles import EXTERNAL, Period, Profile, Schedule
 from agent.core.schedules import Schedules, wake
 from agent.core.sharing import Shared
@@ -115,6 +116,10 @@ class External:
             return f"expected a source of {', '.join(SOURCES)} and a limit in A or W"
         if not self._schedules.has_place(word.evse):
             return f"there is no EVSE {word.evse}"
+        if word.phases not in (None, 1, 2, 3):
+            return "expected 1 to 3 phases"
+        if word.phases in (1, 2) and not self._schedules.switches(word.evse):
+            return "the hardware there does not switch phases"
         if not all(0 <= amount < float("inf") for amount in (word.limit, word.fallback)):
             return "expected limits from 0 on"
         return None if word.valid_s is None or word.valid_s > 0 else "expected a validity of at least a second"
@@ -157,6 +162,13 @@ class External:
                 self._wake(cx, bound)
                 word, limit = bound.word, bound.limit(cx.ms)
                 yield Shared(f"external {word.source}", limit, f"said by {word.source}", word.unit)
+
+    def demands(self, cx: Context, evse: Evse) -> Iterable[Demand]:
+        """Who allows an EVSE fewer than three phases, for as long as the limit stands, lapsed or not."""
+        for bound in self._bounds.values():
+            word = bound.word
+            if word.phases is not None and word.phases < 3 and word.evse in (0, evse.id):
+                yield Demand(word.phases, word.unit, f"external {word.source}")
 
     def _wake(self, cx: Context, bound: Bound) -> None:
         if bound.until_ms is not None:
@@ -207,9 +219,9 @@ def is_significant(cx: Context, before: float, now: float) -> bool:
 def _profile(cx: Context, bound: Bound) -> Profile:
     """How an external limit is reported (K11.FR.06): negative ids never meet those of a CSMS."""
     word = bound.word
-    now, periods = cx.utc(), [Period(0, word.limit)]
+    now, periods = cx.utc(), [Period(0, word.limit, word.phases)]
     if word.valid_s is not None and now is not None:
-        periods.append(Period(word.valid_s, word.fallback))
+        periods.append(Period(word.valid_s, word.fallback, word.phases))
     schedule = Schedule(word.unit, tuple(periods), now or 0)
     return Profile(bound.profile_id, word.evse, EXTERNAL, 0, "Absolute", (schedule,), source=word.source)
 

@@ -102,6 +102,7 @@ STANDING: Mapping[str, Row] = {
     "contactor_welded": Row("Feedback still closed after it was opened", _TRIP, _WELD, DANGER, "service", "Other"),
     "contactor_failed": Row("Permitted, asked for, and not closed", _TRIP, _CONTACTOR, HARDWARE, "unplug"),
     "contactor_dropped": Row("Opened by itself", _TRIP, _CONTACTOR, HARDWARE, "unplug", grace=1.5),
+    "phases_wrong": Row("Closed on more phases than were selected", _TRIP, _CONTACTOR, HARDWARE, "unplug"),
     "residual_selftest": Row("The residual-current monitor failed its test", _TRIP, (hardware.RCD_PROBLEM,), HARDWARE,
                              "service", "GroundFault"),
     "board_internal": Row("The board is defective", _TRIP, _DEVICE, HARDWARE, "service", "Other"),
@@ -152,6 +153,8 @@ OWN_FAULTS: Mapping[str, Fault] = {
     "store_restored": Fault("StoreRestored", None, "",
                             "The data store was damaged and set aside: check the flash memory."),
     "store_full": Fault("StoreFull", None, "", "The data partition is full: free space."),
+    "phases_wrong": Fault("PhasesWrong", 17, "This charger has a fault. Please use another one.",
+                          "Check the phase relay and its feedback contacts: more phases closed than it had selected."),
     "store_dead": Fault("StoreDead", None, "", "The flash memory fails: replace it."),
 }  # fmt: skip
 """What can be wrong beside what the hardware tells, and its meaning for people."""

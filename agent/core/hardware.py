@@ -46,6 +46,7 @@ class Devices:
             ports.Capabilities: self._capabilities,
             ports.PilotChanged: self._pilot,
             ports.ContactorReported: self._contactor,
+            ports.PhasesReported: self._relay,
             ports.CableRated: self._cable,
             ports.LockReported: self._lock,
             ports.Reading: self._reading,
@@ -112,6 +113,7 @@ class Devices:
     def _capabilities(self, cx: Context, event: ports.Capabilities) -> None:
         evse = self._charger.evses[event.evse]
         evse.capabilities = event
+        self._charger.energy.phases.introduced(cx, evse, event)
         self._failsafe.pop(evse.id, None)
         self._charger.locks.restarted(evse)
         if not event.independent:
@@ -125,8 +127,7 @@ class Devices:
         evse = self._charger.evses[event.evse]
         self._failsafe.pop(evse.id, None)
         self._charger.locks.restarted(evse)
-        evse.contactor.fire("lost", cx)
-        evse.session.fire("fault", cx)
+        self._lost(cx, evse)
         cx.note("hardware", f"EVSE {evse.id}: the device restarted {event.reason}".strip(), "warning")
 
     def _pilot(self, cx: Context, event: ports.PilotChanged) -> None:
@@ -183,6 +184,7 @@ class Devices:
         evse.contactor.fire("unplugged", cx)
         holder = evse.authorization.token if evse.authorization is not None else None
         self._charger.locks.unplugged(cx, evse, holder)
+        self._charger.energy.phases.unplugged(cx, evse)
         evse.session.keep_on_unplug = not cx.keys[tx.STOP_TX_ON_EV_SIDE_DISCONNECT]
         evse.session.fire("unplug", cx)
         if evse.session.state != "awaiting_ev":
@@ -191,8 +193,12 @@ class Devices:
 
     def _contactor(self, cx: Context, event: ports.ContactorReported) -> None:
         evse = self._charger.evses[event.evse]
-        evse.phases_closed = event.phases if event.closed else 0
+        before, evse.phases_closed = evse.phases_closed, event.phases if event.closed else 0
         evse.contactor.fire("made" if event.closed else "broken", cx)
+        self._charger.energy.phases.contacts(cx, evse, event, before)
+
+    def _relay(self, cx: Context, event: ports.PhasesReported) -> None:
+        self._charger.energy.phases.relay_told(cx, self._charger.evses[event.evse], event.phases)
 
     def _cable(self, cx: Context, event: ports.CableRated) -> None:
         if (plug := self._charger.evses[event.evse].plugs.get(event.connector)) is not None:
@@ -209,6 +215,7 @@ class Devices:
             at.reading = self._charger.registers.continued(cx, event)
             if evse is not None:
                 self.protection.looks(cx, evse, event.mono_ms)
+                self._charger.energy.phases.measured(cx, evse)
 
     def _meter_described(self, cx: Context, event: ports.MeterDescribed) -> None:
         """Measurands that no meter here has are refused when they are asked for, never silently ignored."""
@@ -265,8 +272,13 @@ class Devices:
         if event.device == "meter":
             evse.meter_lost_ms = cx.ms - round(ports.METER_GRACE_S * 1000)
         if event.device in POWER_DEVICES:
-            evse.contactor.fire("lost", cx)
-            evse.session.fire("fault", cx)
+            self._lost(cx, evse)
+
+    def _lost(self, cx: Context, evse: Evse) -> None:
+        """Nothing that the device has told is known any more."""
+        evse.contactor.fire("lost", cx)
+        evse.session.fire("fault", cx)
+        self._charger.energy.phases.hindered(cx, evse, "lost")
 
     def _alive(self, cx: Context, event: ports.Alive) -> None:
         evse = self._charger.evses.get(event.evse)
@@ -306,6 +318,7 @@ class Devices:
             cx.put(LATCHED, f"{evse.id} {code}", detail)
         if entry.action is Action.TRIP:
             evse.session.fire("fault", cx)
+            self._charger.energy.phases.hindered(cx, evse, "fault")
         if entry.action >= Action.STOP and entry.stopped:
             self._end(cx, evse, entry.stopped)
 
@@ -373,7 +386,9 @@ class Devices:
         cx.note("hardware", f"EVSE {event.evse}: {event.what} refused: {event.reason}", "warning")
         if evse is None:
             return
-        if event.what == "offer" and self._charger.limits.holds_more(evse, event.step):
+        if event.what == "setphases":
+            self._charger.energy.phases.hindered(cx, evse, "refused")
+        elif event.what == "offer" and self._charger.limits.holds_more(evse, event.step):
             evse.session.fire("fault", cx)
         elif event.what == "offer":
             self._charger.limits.doubt(cx, evse)

@@ -13,7 +13,7 @@ from agent.core.evse import EV_MINIMUM_AMPS, Evse
 from agent.core.failsafe_table import SHOWN
 from agent.core.metering import is_fresh
 from agent.core.status import begin_wh
-from config_keys import display, hardware, physical, registry, site, tariff
+from config_keys import display, hardware, phase_switch, physical, registry, site, tariff
 from config_keys.key import RO, Key
 from config_keys.values import Values
 from hal.ports import Quantity
@@ -74,6 +74,7 @@ def _describe_evse(evse: EvseSite, keys: Values) -> None:
     keys.put(physical.EVSE_SUPPLY_PHASES, evse.phases, evse.id)
     keys.put(hardware.FEED_SUPPLY_PHASES, evse.phases, evse.id)
     keys.put(site.HARDWARE_MAX_CURRENT, evse.max_amps, evse.id)
+    keys.put(phase_switch.AVAILABLE, evse.phases == 3, evse.id)
     keys.narrow(physical.POWER, max=evse.max_amps * evse.phases * evse.volts, evse=evse.id)
     for key in _not_built_in(evse):
         keys.leave_out(key, evse.id)

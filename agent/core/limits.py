@@ -289,7 +289,7 @@ class Limits:
         setpoint.raised_ms = cx.ms
 
     def _give(self, cx: Context, evse: Evse, amps: float) -> None:
-        phases = min(evse.site.phases, evse.capabilities.phases if evse.capabilities is not None else 1)
+        phases = min(evse.relay or evse.site.phases, evse.capabilities.phases if evse.capabilities is not None else 1)
         cx.energise(Permit(evse.id, cx.step, amps, phases, evse.plug.id))
         evse.unconfirmed = cx.step
 

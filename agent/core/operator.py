@@ -60,7 +60,7 @@ class Operator:
             "network.try": self._network_try,
             "version": self._version,
             "diagnostics": self._diagnostics,
-            **LimitVerbs(charger.energy).verbs(),
+            **LimitVerbs(charger.energy, charger.evses).verbs(),
         }
 
     def ask(self, cx: Context, event: Asked) -> None:

@@ -8,20 +8,26 @@ from typing import Any, cast
 from agent.core.context import Context
 from agent.core.energy import Energy
 from agent.core.events import LimitReleased, LimitSet
+from agent.core.evse import Evse
 from agent.core.external import SOURCES
 
 Args = Mapping[str, Any]
+CHOICES = {"1": 1, "3": 3, "auto": 0}
+"""What a person may want of the phases, and how it is kept."""
 
 
 class LimitVerbs:
-    """limit.set, limit.release and limit.list; a ValueError says what was expected."""
+    """limit.set, limit.release, limit.list and phase; a ValueError says what was expected."""
 
-    def __init__(self, energy: Energy) -> None:
+    def __init__(self, energy: Energy, evses: Mapping[int, Evse]) -> None:
         self._external = energy.external
+        self._phases = energy.phases
+        self._evses = evses
 
     def verbs(self) -> Mapping[str, Callable[[Context, Args], Any]]:
         """Name -> what answers it."""
-        return {"limit.set": self._set, "limit.release": self._release, "limit.list": self._list}
+        return {"limit.set": self._set, "limit.release": self._release, "limit.list": self._list,
+                "phase": self._phase}  # fmt: skip
 
     def _set(self, cx: Context, args: Args) -> dict[str, Any]:
         """K11, K12: `limit` in A per phase or W, for `valid_s` seconds and then `fallback`."""
@@ -31,7 +37,7 @@ class LimitVerbs:
         if valid_s is not None and type(valid_s) is not int:
             raise ValueError("expected whole seconds as valid_s")
         source, evse = _place(args)
-        word = LimitSet(source, evse, limit, unit, valid_s, fallback, args.get("critical") is True)
+        word = LimitSet(source, evse, limit, unit, valid_s, fallback, args.get("critical") is True, args.get("phases"))
         wrong = self._external.set(cx, word)
         if wrong is not None:
             raise ValueError(wrong)
@@ -45,6 +51,26 @@ class LimitVerbs:
 
     def _list(self, cx: Context, args: Args) -> list[dict[str, Any]]:
         return self._external.describe(cx)
+
+    def _phase(self, cx: Context, args: Args) -> list[dict[str, Any]]:
+        """What is; with `phases` "1", "3" or "auto" also what shall be, at one EVSE or at all that can switch."""
+        meant, phases = self._meant(args), str(args.get("phases", ""))
+        if phases not in ("", *CHOICES):
+            raise ValueError(f"expected one of {', '.join(CHOICES)} as phases")
+        if phases:
+            meant = [evse for evse in meant if evse.relay is not None]
+        if not meant:
+            raise ValueError("the hardware there does not switch phases")
+        for evse in meant if phases else ():
+            self._phases.force(cx, evse, CHOICES[phases])
+        return [self._phases.describe(evse) for evse in meant]
+
+    def _meant(self, args: Args) -> list[Evse]:
+        wanted = args.get("evse")
+        found = [evse for evse in self._evses.values() if wanted in (None, evse.id)]
+        if not found:
+            raise ValueError(f"no EVSE {wanted!r}; expected one of {', '.join(map(str, self._evses))}")
+        return found
 
 
 def _place(args: Args) -> tuple[Any, int]:

@@ -84,10 +84,11 @@ def _phases(cx: Context, period: Period, evse: Evse) -> Refusal | None:
     wired, wanted = evse.site.phases, period.phase_to_use
     if wanted is not None and period.phases != 1:
         return Refusal("InvalidSchedule", "phaseToUse goes with numberPhases 1 only (K01.FR.19)")
-    if period.phases is not None and period.phases < wired and not cx.keys[smart_charging.PHASES_3_TO_1]:
+    if period.phases is not None and period.phases < wired and evse.relay is None:
         return Refusal("InvalidSchedule", f"EVSE {evse.id} charges on {wired} phases, none can be switched off"
                        " (K01.FR.43)")  # fmt: skip
-    uses = wired == 1 and wanted is not None and grid_phases(cx, evse) == {wanted - 1}
+    alone = wired == 1 or evse.relay is not None
+    uses = alone and wanted is not None and grid_phases(cx, evse, (1,)) == {wanted - 1}
     if wanted is None or uses or cx.keys.at(smart_charging.AC_PHASE_SWITCHING_SUPPORTED, evse.id):
         return None
     return Refusal("InvalidSchedule", f"EVSE {evse.id} cannot choose phase {wanted} (K01.FR.20, K01.FR.48)")

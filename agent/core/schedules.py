@@ -14,6 +14,7 @@ from agent.core.context import Context
 from agent.core.electrics import watts_per_amp
 from agent.core.evse import Evse
 from agent.core.limits import Claim
+from agent.core.phase_choice import Demand
 from agent.core.profiles import DEFAULT, EVER, EXTERNAL, MAX, TX, Period, Profile
 from agent.core.sharing import Shared
 from config_keys import smart_charging
@@ -70,6 +71,8 @@ class Schedules:
         """Profiles by purpose and EVSE, the highest stack level first; made when they are asked for."""
         self._relative: dict[int, Began] = {}
         """When a Relative schedule began at an EVSE: connected and authorised (K01.FR.42)."""
+        self._few = False
+        """A profile somewhere allows fewer than three phases."""
         self.revision = 0
         """Counts the changes of what is installed."""
 
@@ -136,6 +139,11 @@ class Schedules:
         """Whether a limit can be set there: an EVSE, or 0 for the station."""
         return evse_id == 0 or evse_id in self._evses
 
+    def switches(self, evse_id: int) -> bool:
+        """Whether the EVSE, or with 0 each that has three phases, can charge on one."""
+        meant = [e for e in self._evses.values() if evse_id in (0, e.id) and e.site.phases == 3]
+        return all(evse.relay is not None for evse in meant)
+
     def free_id(self) -> int:
         """An id for an external limit: negative, so that it never meets one of the CSMS (K11.FR.06)."""
         return min([0, *self._profiles]) - 1
@@ -177,6 +185,8 @@ class Schedules:
 
     def _count(self, cx: Context) -> None:
         self._ranked.clear()
+        few = (p.phases for profile in self._profiles.values() for s in profile.schedules for p in s.periods)
+        self._few = any(phases is not None and phases < 3 for phases in few)
         self.revision += 1
         cx.keys.put(smart_charging.ENTRIES, sum(1 for p in self._profiles.values() if p.purpose != EXTERNAL))
 
@@ -256,6 +266,13 @@ class Schedules:
         found = self._now(cx, (TX, DEFAULT), evse.id) if self._enabled(cx) else None
         rate = found[0].schedule.min_rate if found is not None else None
         return self._amps(cx, evse, found[0], rate) if found is not None and rate else 0.0
+
+    def demands(self, cx: Context, evse: Evse) -> Iterable[Demand]:
+        """numberPhases of what holds now, where it is fewer than three (K01.FR.49: absent is three)."""
+        for purposes, place in (((TX, DEFAULT), evse.id), ((MAX,), 0)) if self._few and self._enabled(cx) else ():
+            found = self._now(cx, purposes, place)
+            if found is not None and found[1].phases is not None and found[1].phases < 3:
+                yield Demand(found[1].phases, found[0].schedule.unit, f"profile {found[0].id}")
 
     def any_live(self, cx: Context, evse: Evse) -> bool:
         """Whether a CSMS profile says something for this EVSE now."""

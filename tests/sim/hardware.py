@@ -25,6 +25,7 @@ from hal.ports import (
     Nameplate,
     Offer,
     Permit,
+    PhasesReported,
     PilotChanged,
     PowerCommand,
     Refused,
@@ -72,7 +73,9 @@ class Driver:
         self._missed: dict[str, PowerCommand] = {}
         """What it is told when it is back, by what it is about."""
         self._pilots: dict[int, str] = {}
-        self._closed: bool | None = None
+        self._closed: int | None = None
+        """Phases that were told closed."""
+        self._relay: int | None = None
         self._cables: dict[int, float | None] = {}
         self._known: set[str] = set()
         self._looking = False
@@ -130,6 +133,7 @@ class Driver:
                 True,
                 spec.max_amps,
                 spec.phases,
+                spec.switches,
                 lock=spec.has_lock,
                 fallback_s=spec.fallback_ms / 1000,
                 vendor="Simulated",
@@ -159,7 +163,7 @@ class Driver:
     def _back(self) -> None:
         if not self.outlet.deaf:
             self._tell_alive()
-            self._pilot = self._closed = None
+            self._pilot = self._closed = self._relay = None
             self.changed()
 
     def _tell_alive(self) -> None:
@@ -174,7 +178,7 @@ class Driver:
             self._heard = False
             self._missed.clear()
             self.hear(DeviceBooted(self.evse, "watchdog"))
-            self._pilot = self._closed = None
+            self._pilot = self._closed = self._relay = None
             self.timeline.after(self.rng.randint(200, 1500), self._greet, self.life)
 
     # -------------------------------------------------- commands
@@ -215,8 +219,10 @@ class Driver:
         self.timeline.at(due, lambda: self._arrive(command), self.life)
 
     def _arrive(self, command: PowerCommand) -> None:
-        if self.outlet.deaf or (isinstance(command, Permit) and not self._heard):
+        if self.outlet.deaf or (isinstance(command, Permit | SetPhases) and not self._heard):
             self._lost(command)
+        elif (wrong := self._wrong(command)) is not None:
+            self._answer(Refused(command.evse, command.step, _name(command), wrong))
         elif self.refuses and isinstance(command, Permit | Offer):
             self.refuses -= 1
             self._answer(Refused(command.evse, command.step, _name(command), "the device says no"))
@@ -224,14 +230,22 @@ class Driver:
             self._answer(Applied(command.evse, command.step, _name(command), self._apply(command)))
 
     def _lost(self, command: PowerCommand) -> None:
-        """Nobody is there: a permission is refused, everything else waits for the device."""
-        if isinstance(command, Permit):
-            self._answer(Refused(command.evse, command.step, "permit", "the device is silent"))
+        """Nobody is there: what is for now or never is refused, everything else waits for the device."""
+        if isinstance(command, Permit | SetPhases):
+            self._answer(Refused(command.evse, command.step, _name(command), "the device is silent"))
             return
         about = "power" if isinstance(command, Offer | Withdraw) else _name(command)
         if isinstance(command, Offer) and isinstance(self._missed.get("power"), Withdraw):
             return
         self._missed[about] = command
+
+    def _wrong(self, command: PowerCommand) -> str | None:
+        """What the device itself refuses: other phases than are selected, and to move the relay of closed contacts."""
+        if isinstance(command, Permit) and self.outlet.spec.switches and command.phases != self.outlet.selected:
+            return "out of range"
+        if isinstance(command, SetPhases) and not self.outlet.selects(command.phases):
+            return "contacts closed"
+        return None
 
     def _apply(self, command: PowerCommand) -> float | None:
         outlet = self.outlet
@@ -286,10 +300,13 @@ class Driver:
             if (cable := outlet.cables.get(connector)) != self._cables.get(connector):
                 self._cables[connector] = cable
                 self.hear(CableRated(outlet.evse, connector, cable))
-        if outlet.closed != self._closed:
-            self._closed = outlet.closed
-            phases = outlet.spec.phases if outlet.closed else 0
-            self.hear(ContactorReported(outlet.evse, outlet.closed, phases))
+        relay = 0 if outlet.relay_blind else outlet.selected
+        if outlet.spec.switches and relay != self._relay:
+            self._relay = relay
+            self.hear(PhasesReported(outlet.evse, relay))
+        if outlet.closed_phases != self._closed:
+            self._closed = outlet.closed_phases
+            self.hear(ContactorReported(outlet.evse, outlet.closed, outlet.closed_phases))
         for connector in connectors:
             if (pilot := outlet.pilot_at(connector)) != self._pilots.get(connector):
                 self._pilots[connector] = pilot

@@ -150,7 +150,7 @@ class HardwareJudge:
             self.fail("1 limit", f"EVSE {evse} offers {outlet.offered} A, {told.amps} A were commanded")
         if calm_ms <= FOLLOWS_MS:
             return
-        if outlet.closed and not told.permitted and not outlet.welded:
+        if outlet.closed and not told.permitted and not (outlet.welded or outlet.half_welded):
             self.fail("3 open", f"EVSE {evse} is closed {calm_ms} ms after the permission was withdrawn")
         greedy = outlet.car is not None and bool({"ignores_limit", "overdraws"} & outlet.car.bad)
         self._greedy(evse, outlet, seen, now)

@@ -1,7 +1,7 @@
 """DESIGN.md section 5, judged after every simulated step. A violation is one line: seed, step, invariant.
 
-1, 5 and 7 are in limit_judge.py, 2 to 4 and 11 in hardware_judge.py, 8 in books.py, 9 in protocol_judge.py; 10 is here,
-and 12 is what a test and the long runs look at: the same seed gives the same trace.
+1, 5 and 7 are in limit_judge.py, 2 to 4 and 11 in hardware_judge.py, 6 in phase_judge.py, 8 in books.py, 9 in
+protocol_judge.py; 10 is here, and 12 is what a test and the long runs look at: the same seed gives the same trace.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from tests.sim.disk import Disk, Rows
 from tests.sim.hardware_judge import HardwareJudge
 from tests.sim.limit_judge import LimitJudge
 from tests.sim.outlet import Outlet
+from tests.sim.phase_judge import PhaseJudge
 from tests.sim.protocol_judge import Call, ProtocolJudge
 
 MAX_ROWS = 30_000
@@ -79,6 +80,7 @@ class Judge:
         self.limits = LimitJudge(self._now, self.fail, self._key, stage.outlets, self.allow)
         self.limits.standalone = stage.site.network is None
         self.hardware = HardwareJudge(self._now, self.fail, stage.outlets, self.limits)
+        self.phases = PhaseJudge(self._now, self.fail, self._key, stage.outlets)
         self._set: dict[str, str] = {}
         """Keys that were changed since the world began."""
         self._asked: dict[int, tuple[str, str]] = {}
@@ -116,6 +118,7 @@ class Judge:
         self.books.boot += 1
         self.limits.booted()
         self.hardware.booted()
+        self.phases.booted()
         self.protocol.booted()
 
     def hears(self, event: Event) -> None:
@@ -136,6 +139,7 @@ class Judge:
             case Silent() | Alive() | FaultRaised() | FaultCleared() | PilotChanged():
                 self._facts(event)
         self.hardware.hears(event)
+        self.phases.hears(event)
 
     def _facts(self, event: Silent | Alive | FaultRaised | FaultCleared | PilotChanged) -> None:
         commanded = self.limits.evses.get(event.evse)
@@ -219,6 +223,7 @@ class Judge:
             case Permit() | Offer():
                 before = self.limits.evses[command.evse].amps
                 self.hardware.commands(command, isinstance(command, Permit) or command.amps > before)
+                self.phases.commands(command)
                 self.limits.commands(command, safe=isinstance(effect, MakeSafe))
             case Withdraw(evse=evse):
                 self.hardware.withdraws(evse)
@@ -229,6 +234,7 @@ class Judge:
                 pass
             case _:
                 self.hardware.commands(command, False)
+                self.phases.commands(command)
 
     def _failsafe(self, evse: int, amps: float) -> None:
         """The device's own current is at most the fallback."""
@@ -315,6 +321,8 @@ class Judge:
         for _, body in rows.values():
             self.books.excused.add(str(json.loads(body).get("tx")))
         self.limits.excused = self.limits.excused or entries > 0
+        if entries:
+            self.phases.forgotten()
 
     # -------------------------------------------------- the end
 

@@ -230,7 +230,11 @@ class LimitJudge:
     @property
     def watts(self) -> float:
         """What all that was commanded amounts to."""
-        return sum(s.amps * self.outlets[e].spec.phases * VOLTS for e, s in self.evses.items())
+        return sum(self.watts_at(evse) for evse in self.evses)
+
+    def watts_at(self, evse: int) -> float:
+        """On every phase that may carry current there: where the relay is, and what contacts are closed."""
+        return self.evses[evse].amps * self.outlets[evse].may_carry * VOLTS
 
     def _allowed(self, when: str) -> None:
         total, station = self.total, self.promises[MAX]
@@ -243,9 +247,12 @@ class LimitJudge:
         if self.watts > station.highest("W") + 1:
             self.fail("7 watts", f"{when}: {self.watts:g} W in total, the CSMS allows {station.highest('W')} W")
         most = NONE if self.foreign else self.promises[DEFAULT].highest("A")
+        power = NONE if self.foreign else self.promises[DEFAULT].highest("W")
         for evse, state in self.evses.items():
             if state.amps > most + ROUNDING:
                 self.fail("1 limit", f"{when}: {state.amps} A at EVSE {evse}, the CSMS allows {most} A by default")
+            if self.watts_at(evse) > power + 1:
+                self.fail("7 watts", f"{when}: {self.watts_at(evse):g} W at EVSE {evse}, at most {power} W by default")
 
     # -------------------------------------------------- sources that fall silent
 

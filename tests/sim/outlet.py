@@ -38,6 +38,8 @@ class OutletSpec:
     """Its meter signs readings."""
     more: tuple[Cable, ...] = ()
     """Connectors 2, 3, ... of this EVSE."""
+    switches: bool = False
+    """It has a phase relay."""
     meter: Meter = "usual"
     """rich: frequency, power factor, export and the share of each phase too; without totals: power by phase only."""
 
@@ -82,6 +84,11 @@ def smart(max_amps: float = 16, phases: int = 3) -> OutletSpec:
 def raw(max_amps: float = 32, phases: int = 3, cable: Cable = "fixed") -> OutletSpec:
     """A board on our framed serial protocol."""
     return OutletSpec("raw", max_amps, phases, cable)
+
+
+def switching(kind: Literal["raw", "smart"] = "raw", max_amps: float = 32, cable: Cable = "fixed") -> OutletSpec:
+    """One with a phase relay: a raw board, or a controller with a register for it."""
+    return OutletSpec(kind, max_amps, 3, cable, switches=True)
 
 
 @dataclass(slots=True)
@@ -142,6 +149,8 @@ class Outlet:
     rng: Random
     on_change: Callable[[], None] = _silent
     on_closing: Callable[[], None] = _silent
+    on_relay: Callable[[], None] = _silent
+    """The phase relay is about to move."""
     volts: float = 230.0
     powered: bool = True
     offered: float = 0.0
@@ -153,8 +162,24 @@ class Outlet:
     closed: bool = False
     welded: bool = False
     """The contacts cannot open."""
+    half_open: bool = False
+    """Only the contacts of L2 and L3 are still closed: welded, without L1 and neutral nothing flows."""
+    half_welded: bool = False
+    """Those contacts cannot open."""
     stuck: bool = False
     """The contacts cannot close."""
+    half_stuck: bool = False
+    """Those of L2 and L3 cannot."""
+    selected: int = 0
+    """Where the phase relay is: phases of the next closing. It is bistable."""
+    relay_stuck: bool = False
+    """It does not move."""
+    relay_blind: bool = False
+    """Its feedback does not tell where it is."""
+    closed_phases: int = 0
+    """Phases whose contacts are closed."""
+    opened_ms: int = -1_000_000
+    """When the last of them opened."""
     deaf: bool = False
     """The line to the host is cut."""
     faults: set[str] = field(default_factory=set)
@@ -177,6 +202,9 @@ class Outlet:
     _coil: bool = False
     _unfed: int = 0
     _offer_turn: int = 0
+
+    def __post_init__(self) -> None:
+        self.selected = self.spec.phases
 
     # -------------------------------------------------- what is seen
 
@@ -225,12 +253,17 @@ class Outlet:
     @property
     def amps(self) -> float:
         """Current per phase that flows now (A)."""
-        return self.car.drawn if self.car is not None and self.closed else 0.0
+        return self.car.drawn if self.car is not None and self.closed and not self.half_open else 0.0
 
     @property
     def live_phases(self) -> int:
         """Phases that carry current while the contactor is closed."""
-        return min(self.spec.phases, self.car.phases) if self.car is not None else 0
+        return min(self.closed_phases, self.car.phases) if self.car is not None else 0
+
+    @property
+    def may_carry(self) -> int:
+        """Phases that may carry current, now or at the next closing."""
+        return max(self.selected, self.closed_phases)
 
     def values(self) -> dict[tuple[Quantity, int], Decimal]:
         """What the meter shows: Wh without fraction, W, A to 0.01, V to 0.1."""
@@ -297,6 +330,20 @@ class Outlet:
         self.permitted, self.offered = False, 0.0
         self.settle()
 
+    def selects(self, phases: int) -> bool:
+        """The phase relay is to move; False when a contact is closed, or there is no relay."""
+        if self.closed or not self.spec.switches:
+            return False
+        if phases != self.selected and not self.relay_stuck:
+            self.timeline.after(self.rng.randint(20, 200), lambda: self._relay_moves(phases), self._life)
+        return True
+
+    def _relay_moves(self, phases: int) -> None:
+        if not self.closed and not self.relay_stuck:
+            self.on_relay()
+            self.selected = phases
+            self.on_change()
+
     def greeted(self) -> None:
         """A host has connected: a raw board opens and forgets; a smart controller goes on as it was."""
         self.fed(starting=True)
@@ -338,7 +385,7 @@ class Outlet:
         self._life = Life()
         self.powered, self.permitted, self.lapsed = False, False, False
         self.offered, self.failsafe_amps, self._coil = 0.0, 0.0, False
-        self.closed = self.closed and self.welded
+        self._open_or_close()
         self.settle()
 
     def gets_power(self) -> None:
@@ -375,7 +422,8 @@ class Outlet:
 
     def repaired(self) -> None:
         """New contacts, and nothing wrong any more."""
-        self.welded = self.stuck = False
+        self.welded = self.stuck = self.half_welded = self.half_stuck = False
+        self.relay_stuck = self.relay_blind = False
         self.faults.clear()
         self.pilot_fault = None
         self._move_contacts()
@@ -387,7 +435,7 @@ class Outlet:
         """Let everything follow what has changed: car, contactor, meter, and whoever watches."""
         for connector, behaviour in list(self._behaviours.items()):
             here = connector == self.connector
-            behaviour.look(self.offered if here else 0.0, here and self.closed and self.powered)
+            behaviour.look(self.offered if here else 0.0, here and self.closed and self.powered and not self.half_open)
         self._drive_coil()
         watts = self.amps * self.volts * self.live_phases
         if watts != self.register.watts:
@@ -402,15 +450,25 @@ class Outlet:
             self.timeline.after(self.rng.randint(20, 90), self._move_contacts, self._life)
 
     def _move_contacts(self) -> None:
-        closed = (self._coil and not self.stuck) or (self.closed and self.welded)
-        if closed == self.closed:
+        closes = self._coil and not self.stuck and not (self.closed and not self.half_open)
+        if closes and self.pilot not in ("C", "D"):
             return
-        if closed and self.pilot not in ("C", "D"):
-            return
-        self.closed = closed
-        if closed:
+        before = (self.closed, self.half_open)
+        self._open_or_close()
+        if self.closed and not before[0]:
             self.on_closing()
-        self.settle()
+        if (self.closed, self.half_open) != before:
+            self.settle()
+
+    def _open_or_close(self) -> None:
+        """Main contacts (L1, N) and those of L2 and L3, each with what is wrong with it."""
+        main = (self._coil and not self.stuck) or (self.closed and not self.half_open and self.welded)
+        more = self._coil and not self.stuck and not self.half_stuck and self.selected == 3
+        more = self.spec.phases == 3 and (more or (self.closed_phases > 1 and (self.half_welded or main)))
+        if self.closed and not (main or more):
+            self.opened_ms = self.timeline.clock.true_ms
+        self.closed, self.half_open = main or more, more and not main
+        self.closed_phases = (1 if main else 0) + (2 if more else 0)
 
     def _patience(self, turn: int) -> None:
         """A car that has not opened S2 although nothing is offered is cut off."""

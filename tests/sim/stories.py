@@ -14,9 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.sim import asks, faults, visits
+from tests.sim import asks, faults, phase_faults, visits
 from tests.sim.happenings import VERBS, Scene
-from tests.sim.outlet import Outlet, OutletSpec, raw, smart
+from tests.sim.outlet import Outlet, OutletSpec, raw, smart, switching
 from tests.sim.world import World
 
 DAY_S = 86_400.0
@@ -37,8 +37,10 @@ SITES: tuple[tuple[OutletSpec, ...], ...] = (
     (smart(16), raw(32)),
     (raw(16), raw(16, cable="socket")),
     (raw(16, phases=1),),
+    (switching(),),
+    (switching("smart", 16), switching("raw", 32, "socket")),
 )
-assert asks.QUESTIONS and faults.LONGEST_S  # their verbs are declared by importing them
+assert asks.QUESTIONS and phase_faults.ASK and faults.LONGEST_S  # their verbs are declared by importing them
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class Story:
             asks.csms_clears_limits(world, purpose)
         for evse in world.outlets:
             asks.csms_changes_availability(world, evse, "Operative")
+            world.asks_station("phase", evse=evse, phases="auto") if world.outlets[evse].spec.switches else None
         world.runs(seconds=30)
         for evse, outlet in world.outlets.items():
             world.ev(evse).plugs_in(cable_amps=32.0).after(seconds=3).presents("04FEED")
@@ -223,4 +226,9 @@ def _keys(rng: Random) -> dict[str, str]:
         "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": rng.choice(("5", "20")),
         "OCPPCommCtrlr.WebSocketPingInterval": rng.choice(("10", "60")),
         "FallbackCtrlr.OfflineGrace": rng.choice(("30", "300")),
+        "PhaseSwitchCtrlr.Mode": rng.choice(("Never", "OneWay", "Both", "Both")),
+        "PhaseSwitchCtrlr.MinDwell": rng.choice(("60", "60", "600")),
+        "PhaseSwitchCtrlr.MaxPerSession": rng.choice(("0", "2", "6")),
+        "PhaseSwitchCtrlr.MinimumTime[Up]": rng.choice(("5", "60")),
+        "PhaseSwitchCtrlr.PauseTime": rng.choice(("2", "10")),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any, Self
 
@@ -121,6 +122,7 @@ class World:
         self.drivers = {evse: Driver(self, outlet) for evse, outlet in self.outlets.items()}
         for evse, outlet in self.outlets.items():
             outlet.on_closing = self._closing(evse)
+            outlet.on_relay = partial(self.judge.phases.moves, evse)
 
     def _count(self) -> None:
         """What is counted, kept for people, and set by stories."""
@@ -193,7 +195,7 @@ class World:
         self.disk.slow = 1.0
         self.clock.battery = self.clock.synchronised = True
         self.hardware.heals()
-        if any(outlet.welded for outlet in self.outlets.values()):
+        if any(outlet.welded or outlet.half_welded for outlet in self.outlets.values()):
             self.loses_power().returns_after(seconds=20)
         for outlet in self.outlets.values():
             outlet.repaired()
