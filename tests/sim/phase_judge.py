@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from agent.core.events import Event
 from hal.ports import ContactorReported, DeviceBooted, Permit, PhasesReported, PowerCommand, SetPhases, Silent
@@ -39,6 +40,8 @@ class PhaseJudge:
     def __init__(self, now_ms: Callable[[], int], fail: Fail, key: Key, outlets: dict[int, Outlet]) -> None:
         self.now_ms, self.fail, self.key, self.outlets = now_ms, fail, key, outlets
         self.relays = {evse: Relay() for evse in outlets}
+        for evse, outlet in outlets.items():
+            outlet.on_relay = partial(self.moves, evse)
         self.total = 0
         """Moves of all relays since the world began."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from random import Random
 from typing import Any, Self
 
@@ -122,7 +121,6 @@ class World:
         self.drivers = {evse: Driver(self, outlet) for evse, outlet in self.outlets.items()}
         for evse, outlet in self.outlets.items():
             outlet.on_closing = self._closing(evse)
-            outlet.on_relay = partial(self.judge.phases.moves, evse)
 
     def _count(self) -> None:
         """What is counted, kept for people, and set by stories."""
