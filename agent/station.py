@@ -274,6 +274,8 @@ class Station:
         elif isinstance(frame, rpc.Error):
             self.charger.heard(cx)
             cx.note("rpc", f"CALLERROR {frame.code}: {frame.description[:200]}", "warning")
+            if outbox.in_flight is not None:
+                outbox.declined.learn(cx, outbox.in_flight.action, frame.code)
         self._void(cx, outbox.refused(cx), refused=True)
 
     def _follow(self, cx: Context, call: Call, payload: dict[str, Any]) -> None:
@@ -305,7 +307,11 @@ class Station:
     def _pump(self, cx: Context) -> None:
         if not self.charger.link.is_open:
             return
-        call = self.charger.outbox.next(cx, self.charger.registration.allowed(cx))
+        outbox, allowed = self.charger.outbox, self.charger.registration.allowed(cx)
+        call = outbox.next(cx, allowed)
+        while (withheld := outbox.withheld(cx)) is not None:
+            self._void(cx, withheld, refused=True)
+            call = outbox.next(cx, allowed)
         if call is None:
             return
         payload = self._payload(cx, call)

@@ -53,6 +53,7 @@ class RemoteControl(Block):
     @answers("TriggerMessage")
     def trigger(self, request: call.TriggerMessage, cx: Context) -> call_result.TriggerMessage:
         """F06: each block knows whether what it sends can come now."""
+        self.charger.outbox.declined.forget(str(request.requested_message))
         wanted = self.triggers.get(str(request.requested_message))
         return call_result.TriggerMessage(status=_triggered(wanted(request, cx) if wanted else None))
 

@@ -357,6 +357,7 @@ class Charger:
     def _accepted(self, cx: Context) -> None:
         self.accepted_once = True
         self.outbox.online = True
+        self.outbox.declined.forget()
         self.said(cx)
         self.availability.tell_all()
         self.transactions.synchronised(cx, self.evses)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.core.context import Context
+from agent.core.declined import Declined
 from agent.core.metering import resolve
 from config_keys import comm, site
 
@@ -68,6 +69,7 @@ class Outbox:
         """False when standalone: there is nobody to keep events for."""
         self.online = False
         """Connected and accepted: events made now are not offline events."""
+        self.declined = Declined()
         self.in_flight: Call | None = None
         self.round_trip_ms = 0
         """How long the last answer took: a time in it is so much older at most."""
@@ -209,6 +211,11 @@ class Outbox:
         else:
             self._run = LIVE_RUN
         return call
+
+    def withheld(self, cx: Context) -> Call | None:
+        """The call in flight is not said after all, because the CSMS does not know it; None when it may be said."""
+        wanted = self.in_flight is None or self.in_flight.action not in self.declined
+        return None if wanted else self._landed(cx)
 
     def is_unrecorded(self, cx: Context) -> bool:
         """The event in flight was not written down, so it was not said either."""

@@ -37,6 +37,7 @@ def describe(charger: Charger, cx: Context) -> dict[str, Any]:
         "registration": charger.registration.state,
         "online": charger.outbox.online,
         "queue": {"events": charger.outbox.events_waiting, "set_aside": charger.outbox.set_aside},
+        "declined": charger.outbox.declined.names(),
         "store": charger.store_state,
         "log": {"state": charger.uploads.state, "last": charger.uploads.last},
         "main_meter": None if charger.main_meter is None else _main_meter(cx, charger.main_meter),
