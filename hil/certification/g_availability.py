@@ -6,6 +6,8 @@ from hil.certification.registry import BOTH, case
 from hil.certification.states import Lab
 from hil.certification.talk import Json
 
+REBOOTED = ("StartupOfTheDevice", "ResetOrReboot")
+"""Security events that follow a boot."""
 WATCH_S = 15.0
 """How long a car that must not be charged is watched."""
 
@@ -179,15 +181,26 @@ def evse_stays_out(lab: Lab) -> None:
 @case("TC_G_19", "local")
 def connector_stays_out(lab: Lab) -> None:
     _unavailable(lab, _connector(lab))
-    lab.reboots()
+    _boots(lab)
     lab.statuses({**_everywhere(lab, "Available"), lab.evse: "Unavailable"})
 
 
 @case("TC_G_21", "local")
 def station_stays_out(lab: Lab) -> None:
     _unavailable(lab, {})
-    lab.reboots()
+    _boots(lab)
     lab.statuses(_everywhere(lab, "Unavailable"))
+
+
+def _boots(lab: Lab) -> None:
+    """Reusable state Booting: it is told as a security event as well."""
+    before = len(lab.bench.calls("SecurityEventNotification"))
+    lab.reboots()
+
+    def told() -> bool:
+        return any(f.payload["type"] in REBOOTED for f in lab.bench.calls("SecurityEventNotification")[before:])
+
+    lab.bench.wait_until("a security event about the boot", told)
 
 
 @case("TC_G_20", *BOTH)

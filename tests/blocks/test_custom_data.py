@@ -54,8 +54,8 @@ def test_an_unknown_property_in_a_call_refuses_it_whole_and_changes_nothing() ->
     world = idle(keys=QUIET)
     before = get_variable(world, "OCPPCommCtrlr.HeartbeatInterval")
     data = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}, "attributeValue": "77"}
-    wrong: list[dict[str, Any]] = [{"setVariableData": [{**data, "more": 1}]}, {"setVariableData": [data], "vendor": "x"}]
-    exchanges = [world.csms.sends("SetVariables", payload) for payload in wrong]
+    wrong = ({"setVariableData": [{**data, "more": 1}]}, {"setVariableData": [data], "vendor": "x"})
+    exchanges = [world.csms.sends("SetVariables", dict(payload)) for payload in wrong]
     world.runs(seconds=10)
     assert [exchange.error and exchange.error[0] for exchange in exchanges] == ["FormatViolation"] * 2
     assert get_variable(world, "OCPPCommCtrlr.HeartbeatInterval") == before
