@@ -199,6 +199,7 @@ class Charger:
     def start(self, cx: Context, reason: str) -> None:
         """The first step: permission withdrawn everywhere, the journal tidied, then the link."""
         self.registration.reason = reason = self.resets.start(cx, reason)
+        cx.note("boot", f"{reason}, boot {cx.boot_id}, firmware {self.site.firmware}")
         self.silent_since_ms = cx.ms if self.has_csms else None
         self.devices.start(cx)
         self.settings.start(cx)

@@ -214,6 +214,7 @@ class Devices:
         if at is not None and (at.reading is None or event.mono_ms >= at.reading.mono_ms):
             at.reading = self._charger.registers.continued(cx, event)
             if evse is not None:
+                self._charger.recorder.minute.sample(cx, evse)
                 self.protection.looks(cx, evse, event.mono_ms)
                 self._charger.energy.phases.measured(cx, evse)
 

@@ -45,6 +45,8 @@ class Faults:
         self._told: dict[Place, _Told] = {}
         self._before = {_place(name): _Told(entry["id"], entry.get("tx")) for name, entry in stored.items()}
         """What was told before the restart."""
+        self._seen: frozenset[Place] = frozenset()
+        """What stood at the end of the last step."""
         self._quiet: dict[Place, int] = {}
         self._until_ms = 0
 
@@ -57,6 +59,8 @@ class Faults:
     def settle(self, cx: Context, online: bool) -> None:
         """At the end of a step."""
         now = self._standing()
+        if now.keys() != self._seen:
+            self._remember(cx, now)
         if self._before and cx.ms >= self._until_ms:
             self._told |= {place: told for place, told in self._before.items() if place not in self._told}
             self._before.clear()
@@ -66,6 +70,13 @@ class Faults:
             self._begins(cx, place, now[place])
         for place in [place for place in self._told if place not in now and self._may_tell(cx, place, online)]:
             self._is_over(cx, place)
+
+    def _remember(self, cx: Context, now: Mapping[Place, str]) -> None:
+        """What led to a fault goes into the log, whether the CSMS hears of it or not."""
+        for place in [place for place in now if place not in self._seen]:
+            if (evse := self._charger.evses.get(place[0])) is not None:
+                self._charger.recorder.minute.tell(cx, evse, place[1])
+        self._seen = frozenset(now)
 
     def cause(self, slot: Slot, text: str) -> int | None:
         """The event that explains a Faulted or a Problem at an EVSE (N07.FR.05)."""

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from agent.core.blackbox import Blackbox
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.limits import Verdict
@@ -34,6 +35,7 @@ class Recorder:
     """What was explained, from the step at which it began to hold."""
 
     def __init__(self, evses: Mapping[int, Evse]) -> None:
+        self.minute = Blackbox(evses)
         self._changes: dict[int, list[_Change]] = {evse: [] for evse in evses}
         self._seen: dict[int, tuple[Any, Any, Any]] = {}
         """What was recorded last; a verdict whose claims are the very same ones was not found anew."""
@@ -51,6 +53,8 @@ class Recorder:
         changes = self._changes[evse.id]
         changes.append(_Change(cx.ms, json.dumps(explain(cx, evse, verdict), separators=(",", ":"))))
         del changes[:-KEPT]
+        cx.note("limit", f"EVSE {evse.id}: {verdict.amps:g} A by {verdict.owner}, commanded {evse.commanded_amps}; "
+                f"session {evse.session.state}, contactor {evse.contactor.state}", "trace")  # fmt: skip
 
     def at(self, evse_id: int, mono_ms: int) -> dict[str, Any] | None:
         """What held at a moment of this boot; None when nothing is recorded of it."""

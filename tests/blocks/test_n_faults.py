@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agent.core.events import StoreReported
@@ -165,6 +167,25 @@ def test_a_ground_fault_tells_when_where_and_in_which_situation() -> None:
                  "cable 41.5 Celsius"):  # fmt: skip
         assert fact in event["techInfo"]
     world.settles()
+
+
+def test_the_minute_before_a_fault_is_in_the_log_even_offline() -> None:
+    """D3: pilot, current and voltage per phase, limit, temperature and transaction of the last 60 s."""
+    world = charging([raw(32)], keys=QUIET)
+    world.hear(TemperatureMeasured(1, "cable", 41.5))
+    world.csms.vanishes()
+    world.runs(seconds=90)
+    world.hear(FaultRaised(1, "residual_current", "0x20"))
+    world.runs(seconds=2)
+    [context] = [json.loads(text) for _, level, topic, text in world.notes if (level, topic) == ("trace", "context")]
+    samples = context["samples"]
+    assert (context["evse"], context["fault"]) == (1, "residual_current")
+    assert -60 <= samples[0]["s"] < -45 and samples[-1]["s"] > -15 and len(samples) <= 64
+    first = {name: samples[0][name] for name in ("pilot", "offered_a", "A2", "V2", "celsius", "tx")}
+    assert first == {"pilot": "C", "offered_a": 32.0, "A2": 32.0, "V2": 230.0, "celsius": {"cable": 41.5},
+                     "tx": world.csms.transaction(1).id}  # fmt: skip
+    decisions = [text for _, level, topic, text in world.notes if topic == "limit"]
+    assert any("EVSE 1: 32 A" in text for text in decisions) and "contactor open" in decisions[-1]
 
 
 @req("N07.FR.05")
