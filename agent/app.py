@@ -60,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.check:
             check_presets(board)
             _check_hardware(board)
+            _check_installer(board)
             print(f"{options.config}: good")
             return 0
         return _run(board)
@@ -138,6 +139,17 @@ def _check_hardware(board: Board) -> None:
             raise BoardError(f"{board.file}: [[evse]] {evse.id}: kind {evse.kind!r}, expected one of {expected}")
 
 
+def _check_installer(board: Board) -> None:
+    """Raises BoardError when [firmware] names nothing, or not all that it needs."""
+    from agent.io.installers import InstallError, installer
+
+    try:
+        if board.installer is not None:
+            installer(board.installer)
+    except InstallError as error:
+        raise BoardError(f"{board.file}: {error}") from None
+
+
 class _Agent:
     """Everything that lives on the loop, and the order in which it starts and ends."""
 
@@ -155,7 +167,7 @@ class _Agent:
         self._control = ControlSocket(
             board.control_socket, self._runner.post, {**self._hardware.verbs(), "bundle": self._bundle}, self._log
         )
-        self._place = Place(board.state_dir, self._control.ask, self._log, board.file)
+        self._place = Place(board.state_dir, self._control.ask, self._log, board.file, board.installer)
         self._jobs = Jobs(self._place, self._runner.post, self._note)
         self._security_log = SecurityLog(board.state_dir)
         self._security_writer = ThreadPoolExecutor(1, "security log")

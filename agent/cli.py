@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from typing import Any
 
-from agent import cli_bundle, cli_config
+from agent import cli_bundle, cli_config, cli_firmware
 from agent import cli_screens as screens
 from agent.cli_failure import EXIT_CODES, NOT_PERMITTED, NOT_REACHABLE, OK, REFUSED, Failure
 
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _network(group("network", "network profiles: where the CSMS is"), verb)
     _devices(group, verb)
     cli_bundle.add(groups, verb)
+    cli_firmware.add(group("fw", "firmware"), verb)
     _limits(group("limit", "limits of external systems"), verb)
     _phases(verb(groups, "phase", "charge on one or three phases; without a number: tell", "phase", screens.rows))
     return parser

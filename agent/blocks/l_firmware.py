@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.blocks.status_info import status_info
 from agent.core.context import Context
 from agent.core.firmware_order import Order, Verdict
 from agent.core.instant import parse_rfc3339
 from agent.protocol.block import Block, answers, follows, sends, triggers
 from agent.protocol.later import Later
-from agent.protocol.v201 import call, call_result, datatypes
+from agent.protocol.v201 import call, call_result
 
 
 class FirmwareManagement(Block):
@@ -57,5 +58,4 @@ def _order(request: call.UpdateFirmware) -> Order:
 
 def _said(verdict: Verdict) -> call_result.UpdateFirmware:
     status: Any = verdict.status
-    info = datatypes.StatusInfoType(verdict.reason_code, verdict.info[:512]) if verdict.reason_code else None
-    return call_result.UpdateFirmware(status=status, status_info=info)
+    return call_result.UpdateFirmware(status=status, status_info=status_info(verdict.reason_code, verdict.info))

@@ -12,6 +12,7 @@ from agent.core.evse import Evse, Token
 from agent.core.instant import parse_rfc3339, rfc3339
 from agent.core.network import order
 from agent.core.network_profiles import Entry
+from agent.core.operator_firmware import FirmwareVerbs, Wait
 from agent.core.operator_limits import LimitVerbs
 from agent.core.recorder import explain
 from agent.core.status import begin_wh, describe, faults, meter, transaction
@@ -61,6 +62,7 @@ class Operator:
             "version": self._version,
             "diagnostics": self._diagnostics,
             **LimitVerbs(charger.energy, charger.evses).verbs(),
+            **FirmwareVerbs(charger.firmware).verbs(),
         }
 
     def ask(self, cx: Context, event: Asked) -> None:
@@ -72,6 +74,8 @@ class Operator:
             answer = verb(cx, event.args)
             if isinstance(answer, Work):
                 self._charger.jobs.start(cx, answer.kind, answer.data, partial(_worked, event.ask))
+            elif isinstance(answer, Wait):
+                answer.begin(cx, partial(_worked, event.ask))
             else:
                 cx.answer(event.ask, True, answer)
         except ValueError as error:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 from agent.core.site import Connector, DisplaySite, EvseSite, Network, Site
+from agent.io.installers import InstallerConfig
 from agent.io.toml_reader import BoardError, Mistakes, Table, read
 from config_keys.own import ACCESSES, TYPES, OwnVariable
 from hal.config import (
@@ -41,6 +42,7 @@ class Board(NamedTuple):
     hardware: HardwareConfig
     state_dir: Path
     control_socket: Path
+    installer: InstallerConfig | None = None
     presets: Mapping[str, str] = MappingProxyType({})
 
 
@@ -63,6 +65,8 @@ def load_board(file: Path, firmware: str) -> Board:
     own = tuple(_own(table) for table in top.tables("variable", "name"))
     main = top.table("main_meter")
     main_meter = _device_of(main, names) if main else None
+    firmware_table = top.table("firmware")
+    installer = _installer(firmware_table, here) if firmware_table else None
     hardware = top.table("hardware")
     profiles = _profiles(hardware, here) if hardware else None
     top.done()
@@ -73,7 +77,8 @@ def load_board(file: Path, firmware: str) -> Board:
     board = Board(
         file,
         _site(station, firmware, tuple(site for site, _ in evses), _network(network) if network else None)._replace(
-            displays=tuple(site for site, _ in displays), own=own, main_meter=main_meter is not None
+            displays=tuple(site for site, _ in displays), own=own, main_meter=main_meter is not None,
+            updates=installer is not None,
         ),
         HardwareConfig(
             tuple(buses), tuple(config for _, config in evses), readers, profiles, tuple(c for _, c in displays),
@@ -81,6 +86,7 @@ def load_board(file: Path, firmware: str) -> Board:
         ),
         here / station.text("state_dir", STATE_DIR),
         here / station.text("control_socket", CONTROL_SOCKET),
+        installer,
         keys.scalars() if keys else {},
     )
     if len(str(board.control_socket).encode()) > SOCKET_PATH_MOST:
@@ -137,6 +143,15 @@ def _network(table: Table) -> Network:
     password = table.text("password") if table.has("password") else None
     table.done()
     return Network(url, identity, password, profile)
+
+
+def _installer(table: Table, here: Path) -> InstallerConfig:
+    """What installs firmware; it judges its options itself."""
+    options = table.scalars()
+    kind = table.text("installer")
+    if "home" in options:
+        options["home"] = str(here / options["home"])
+    return InstallerConfig(kind, {name: value for name, value in options.items() if name != "installer"})
 
 
 def _bus(table: Table) -> BusConfig:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from agent.core.effects import CancelJob, StartJob
 from agent.core.events import Event, JobEnded, JobTold
+from agent.io.installers import InstallerConfig
 from agent.io.logs import StationLog
 
 Data = Mapping[str, Any]
@@ -25,7 +26,14 @@ WORKERS: dict[str, str] = {
     "certificates.install": "agent.io.pki:install",
     "certificates.delete": "agent.io.pki:delete",
     "certificates.list": "agent.io.pki:listing",
+    "firmware.signer": "agent.io.signatures:check_signer",
     "firmware.fetch": "agent.io.transfers:fetch",
+    "firmware.check": "agent.io.signatures:check_file",
+    "firmware.install": "agent.io.firmware:install",
+    "firmware.switch": "agent.io.firmware:switch",
+    "firmware.booted": "agent.io.firmware:booted",
+    "firmware.confirm": "agent.io.firmware:confirm",
+    "firmware.back": "agent.io.firmware:back",
     "logs.upload": "agent.io.uploads:upload",
     "network.try": "agent.io.trial:connect",
 }
@@ -40,6 +48,7 @@ class Place(NamedTuple):
     ask: Callable[[str, Data], Awaitable[tuple[bool, Any]]] | None = None
     log: StationLog | None = None
     board: Path | None = None
+    installer: InstallerConfig | None = None
 
 
 Worker = Callable[[Place, Data, Tell], Awaitable[Data]]

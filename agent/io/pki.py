@@ -76,11 +76,7 @@ def parse(pem: str) -> x509.Certificate:
 
 def check_root(certificate: x509.Certificate, now: datetime) -> None:
     """A root is valid today, may sign certificates, and has a key that is worth it. Raises Refused."""
-    if now > certificate.not_valid_after_utc:
-        raise Refused("CertificateExpired", f"it was valid until {certificate.not_valid_after_utc.isoformat()}")
-    if now < certificate.not_valid_before_utc:
-        before = certificate.not_valid_before_utc.isoformat()
-        raise Refused("InvalidCertificate", f"it is valid from {before}; this station's clock says {now.isoformat()}")
+    check_dates(certificate, now)
     try:
         if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             raise Refused("InvalidCertificate", "it is no certificate of an authority (CA is false)")
@@ -89,10 +85,20 @@ def check_root(certificate: x509.Certificate, now: datetime) -> None:
             raise Refused("InvalidCertificate", "it does not say that it is of an authority") from None
     except ValueError as error:
         raise Refused("InvalidCertificate", f"damaged: {error}") from None
-    _check_key(certificate)
+    check_key(certificate)
 
 
-def _check_key(certificate: x509.Certificate) -> None:
+def check_dates(certificate: x509.Certificate, now: datetime) -> None:
+    """It is valid today. Raises Refused."""
+    if now > certificate.not_valid_after_utc:
+        raise Refused("CertificateExpired", f"it was valid until {certificate.not_valid_after_utc.isoformat()}")
+    if now < certificate.not_valid_before_utc:
+        before = certificate.not_valid_before_utc.isoformat()
+        raise Refused("InvalidCertificate", f"it is valid from {before}; this station's clock says {now.isoformat()}")
+
+
+def check_key(certificate: x509.Certificate) -> None:
+    """Its key is worth something (A00.FR.508, A00.FR.509). Raises Refused."""
     try:
         key = certificate.public_key()
     except (ValueError, TypeError) as error:
@@ -138,7 +144,7 @@ class Store:
         present = [entry for entry in old if entry.path.parent.name == CSMS_ROOT]
         if any(entry.certificate == new for entry in present):
             return
-        if present and not any(_signed_by(new, entry.certificate) for entry in present):
+        if present and not any(signed_by(new, entry.certificate) for entry in present):
             raise Refused("InvalidCertificate", "it is not signed by the present root (AdditionalRootCertificateCheck)")
         for entry in old:
             if entry not in present:
@@ -172,7 +178,8 @@ def _fits(entry: Entry, wanted: Mapping[str, str]) -> bool:
     return all(own[name].lower() == wanted[name].lower() for name in own)
 
 
-def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether this authority has made it: name and signature."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except Exception:  # the library has many ways to say no; none of them is a yes

@@ -27,6 +27,7 @@ from typing import IO, Any
 
 from agent.core.urls import Url, checked_url
 from agent.io.jobs import Data, JobFailed, Place, Tell
+from agent.io.senders import trusted
 from config_keys.values import Refusal
 
 STALL_S = 30.0
@@ -101,7 +102,7 @@ class Attempt:
         self._over = threading.Event()
         self._socket: socket.socket | None = None
         self._file: IO[bytes] | None = None
-        self.tls_roots = state_dir / "certificates" / "CSMSRootCertificate"
+        self._state_dir = state_dir
         self.size = 0
         """Bytes that are here."""
         self.of: int | None = None
@@ -188,13 +189,8 @@ class Attempt:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def tls(self) -> ssl.SSLContext:
-        """The system's roots and those of the CSMS; nothing below TLS 1.2."""
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        for root in sorted(self.tls_roots.glob("*.pem")):
-            with contextlib.suppress(OSError, ssl.SSLError):
-                context.load_verify_locations(root)
-        return context
+        """Whom a server's certificate is trusted by."""
+        return trusted(self._state_dir)
 
 
 # -------------------------------------------------------------------------------------------- HTTP

@@ -319,6 +319,30 @@ def test_a_batch_that_is_lost_costs_no_step_of_the_update() -> None:
     assert slots.good == "B"
 
 
+def test_a_person_installs_a_file_the_same_way_and_takes_it_back() -> None:
+    world, slots = ready()
+    file = {"file": "/srv/fw.bin"}
+    for signed in ({}, {"certificate": "bad", "signature": "good"}):
+        with pytest.raises(AssertionError, match=r"signed|expired"):
+            world.asks_station("fw.install", **file, **signed)
+    assert world.asks_station("fw.install", **file, certificate="good", signature="good") == {"status": "Accepted"}
+    world.until(lambda: slots.good == "B", within_s=90).runs(minutes=1)
+    status = world.asks_station("fw.status")
+    assert (status["running"], status["state"], status["status"]) == ("2.0", "idle", "Installed")
+    assert told(world) == [] and "FirmwareUpdated" in security(world)
+    assert world.asks_station("fw.rollback") == {"status": "Accepted"}
+    world.until(lambda: slots.boots[-1] == "1.0", within_s=60).runs(minutes=1)
+    assert world.asks_station("fw.status")["state"] == "idle" and statuses(world)[-1] == (1, "Available")
+    world.settles()
+
+
+def test_nothing_is_taken_back_under_a_car_that_charges() -> None:
+    world, _ = ready()
+    charge(world)
+    with pytest.raises(AssertionError, match="somebody charges"):
+        world.asks_station("fw.rollback")
+
+
 @req("L03.FR.01", "L04.FR.01")
 @pytest.mark.parametrize(
     ("action", "payload"),

@@ -112,6 +112,22 @@ def test_an_export_goes_to_a_file_and_an_import_comes_from_one(
     assert "A.B   (empty)  1    after a reboot" in shown and "1 changed, 1 as before" in shown
 
 
+def test_firmware_travels_with_its_certificate_and_signature(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "fw.bin.pem").write_text("PEM")
+    (tmp_path / "fw.bin.sig").write_bytes(b"\xff\xfe")
+    (tmp_path / "other.sig").write_text("YWJj\n")
+    with answering(path, {"ok": True, "data": {"status": "Accepted"}}) as agent:
+        assert cli.main(["fw", "install", str(tmp_path / "fw.bin")]) == 0
+        assert cli.main(["fw", "install", str(tmp_path / "fw.bin"), "--signature", str(tmp_path / "other.sig")]) == 0
+        assert cli.main(["fw", "rollback"]) == 0
+    file = str(tmp_path / "fw.bin")
+    assert [(request["verb"], request["args"]) for request in agent.requests] == [
+        ("fw.install", {"file": file, "certificate": "PEM", "signature": "//4="}),
+        ("fw.install", {"file": file, "certificate": "PEM", "signature": "YWJj"}),
+        ("fw.rollback", {}),
+    ]
+
+
 def test_a_file_is_compared_with_what_is_in_force(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

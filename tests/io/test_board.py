@@ -9,6 +9,7 @@ import pytest
 
 from agent.core.site import Connector, DisplaySite, EvseSite, Network
 from agent.io.board import Board, BoardError, check_presets, load_board
+from agent.io.installers import InstallerConfig
 from config_keys.own import OwnVariable
 from hal.config import BoardRef, BusConfig, DeviceRef, DisplayConfig, EvseConfig, ReaderConfig
 from hal.ports import Nameplate
@@ -108,6 +109,13 @@ def test_a_whole_file(tmp_path: Path) -> None:
         "FallbackCtrlr.OfflineLimit": "8.5",
     }
     check_presets(board)
+
+
+def test_what_installs_firmware(tmp_path: Path) -> None:
+    (tmp_path / "board.toml").write_text(f'{GOOD}\n[firmware]\ninstaller = "releases"\nhome = "opt"\nhardware = "duo"')
+    board = load_board(tmp_path / "board.toml", "1.0")
+    assert board.installer == InstallerConfig("releases", {"home": str(tmp_path / "opt"), "hardware": "duo"})
+    assert board.site.updates
 
 
 def test_without_a_network_the_station_is_standalone(tmp_path: Path) -> None:

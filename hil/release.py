@@ -1,0 +1,72 @@
+"""Firmware files for benches and tests: releases (agent/io/releases.py), and signatures over anything."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from hil.pki import Made
+
+SOURCES = Path(__file__).resolve().parents[1]
+PACKAGES = ("agent", "config_keys", "hal", "state_machines")
+LAUNCHER = SOURCES / "systemd" / "chargerd-launch"
+START = """#!/bin/sh
+here=$(dirname "$(dirname "$(readlink -f "$0")")")
+PYTHONPATH="$here" exec "${CHARGERD_PYTHON:-python3}" -m agent "$@"
+"""
+DEAD = "#!/bin/sh\nexit 1\n"
+DEAF = '\n\nasync def dial(*args, **options):\n    raise OSError("this firmware finds no CSMS")\n'
+
+
+def signature(content: bytes, signer: Made) -> str:
+    """As it goes into UpdateFirmwareRequest: base64 of RSA-PSS or ECDSA, over SHA-256."""
+    if isinstance(signer.key, ec.EllipticCurvePrivateKey):
+        return b64encode(signer.key.sign(content, ec.ECDSA(SHA256()))).decode()
+    pss = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
+    return b64encode(signer.key.sign(content, pss, SHA256())).decode()
+
+
+def release(version: str, files: Mapping[str, bytes], hardware: Iterable[str] = ()) -> bytes:
+    """A release of these files; those in `bin` can be executed."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    about = json.dumps({"version": version, "hardware": list(hardware), "files": digests}).encode()
+    return tar({"release.json": about, **files})
+
+
+def tar(files: Mapping[str, bytes]) -> bytes:
+    """A tar.gz with just these files, in this order."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz", compresslevel=1) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755 if name.startswith("bin/") else 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+def small(version: str = "2.0", hardware: Iterable[str] = ()) -> bytes:
+    """A release that is quickly made and never started."""
+    return release(version, {"bin/chargerd": DEAD.encode(), "agent/__init__.py": b""}, hardware)
+
+
+def agent_release(version: str, *, deaf: bool = False, dead: bool = False) -> bytes:
+    """The agent of this very tree as a release; `deaf` never finds a CSMS, `dead` does not even start."""
+    files = {"bin/chargerd": (DEAD if dead else START).encode()}
+    for package in PACKAGES:
+        for path in sorted((SOURCES / package).rglob("*")):
+            if path.is_file() and path.suffix in (".py", ".toml"):
+                files[str(path.relative_to(SOURCES))] = path.read_bytes()
+    system = files["agent/io/system.py"].decode()
+    line = next(line for line in system.splitlines() if line.startswith("VERSION = "))
+    files["agent/io/system.py"] = system.replace(line, f'VERSION = "{version}"').encode()
+    if deaf:
+        files["agent/io/dial.py"] += DEAF.encode()
+    return release(version, files)
