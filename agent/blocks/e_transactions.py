@@ -62,7 +62,7 @@ class Transactions(Block):
                 text = given.personal_message
                 self.charger.tariffs.told(token, text.content if text else None, languages(given))
         if response.charging_priority is not None:
-            self.charger.authorizer.prioritised(data["tx"], response.charging_priority)
+            self.charger.authorizer.prioritised(cx, data["tx"], response.charging_priority)
         self._money(cx, response, data["tx"])
 
     def _money(self, cx: Context, response: call_result.TransactionEvent, tx: str) -> None:

@@ -314,25 +314,28 @@ class Authorizer:
         if told_of is not None:
             self._cache.learn(cx, told_of, info)
         evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == tx_id), None)
-        if evse is None or evse.authorization is None:
+        if evse is None or evse.tx is None or evse.authorization is None:
             return
         if told_of is not None and not evse.authorization.token.same(told_of):
             return
         if info["status"] == "Accepted" and _allowed((evse.id,), info):
             evse.authorization.group = info.get("group") or evse.authorization.group
             evse.authorization.priority = info.get("priority") or evse.authorization.priority
+            self._transactions.keep_changed(cx, evse.tx)
         elif cx.keys[tx.STOP_TX_ON_INVALID_ID]:
             self.stop(cx, evse, Cause.DEAUTHORIZED)
         elif evse.authorization.refused_wh is None:
             evse.authorization.refused_wh = evse.value("energy_import_wh") or 0.0
             note = f"the CSMS no longer accepts the token of {tx_id}; StopTxOnInvalidId is false"
             cx.note("authorization", note, "warning")
+            self._transactions.keep_changed(cx, evse.tx)
 
-    def prioritised(self, tx_id: str, priority: int) -> None:
+    def prioritised(self, cx: Context, tx_id: str, priority: int) -> None:
         """K03.FR.05: chargingPriority of one transaction, whatever its token has; it is not cached."""
         evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == tx_id), None)
-        if evse is not None and evse.authorization is not None:
+        if evse is not None and evse.tx is not None and evse.authorization is not None:
             evse.authorization.priority = priority
+            self._transactions.keep_changed(cx, evse.tx)
 
 
 def _allowed(places: Iterable[int], info: Info) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ from agent.core.cache import Cache
 from agent.core.configuration import Configuration
 from agent.core.context import Context, Durable
 from agent.core.customers import Customers
+from agent.core.delays import TABLE as DELAYS
+from agent.core.delays import Delays
 from agent.core.displays import TABLE as DISPLAYS
 from agent.core.displays import Displays
 from agent.core.effects import Record, SetPing
@@ -103,8 +105,9 @@ class Charger:
         self.safeguards = Safeguards(self.outbox, self.jobs, stored)
         self.security, self.certificates = self.safeguards.events, self.safeguards.certificates
         self.uploads = Uploads(self.jobs, self.outbox, stored.get(UPLOADS, {}), lambda: self.can_store)
-        self.stagger = failsafe.Stagger()
-        self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed)
+        self.delays = Delays(stored.get(DELAYS, {}))
+        self.stagger = failsafe.Stagger(self.delays)
+        self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed, self.delays)
         self.complaints += self.energy.complaints
         self.schedules, self.limits = self.energy.schedules, self.energy.limits
         self.signing = Signing()
@@ -203,6 +206,7 @@ class Charger:
         self.silent_since_ms = cx.ms if self.has_csms else None
         self.devices.start(cx)
         self.settings.start(cx)
+        self.delays.start(cx)
         self.stagger.start(cx, reason)
         for complaint in (*self.complaints, *self.recovered.complaints):
             cx.note("store", complaint, "warning")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from agent.core.context import Context
+from agent.core.delays import Delays
 from agent.core.electrics import grid_phases
 from agent.core.evse import Evse
 from agent.core.failsafe_table import SILENCES, STANDING, Action, Row, row
@@ -110,22 +111,24 @@ def token_refused(cx: Context, evse: Evse) -> Iterable[Claim]:
         yield Claim("token refused", 0.0, why="the CSMS does not accept the token")
 
 
+STAGGER = "power return"
+
+
 class Stagger:
     """After power came back, not all chargers of a street start at the same moment: a random delay by key."""
 
-    def __init__(self) -> None:
-        self._until_ms = 0
+    def __init__(self, delays: Delays) -> None:
+        self._delays = delays
 
     def start(self, cx: Context, reason: str) -> None:
-        """Draw the delay, once per boot."""
+        """Draw the delay when power has returned; one that a restart interrupts goes on."""
         span = cx.keys[site.STAGGER_RANDOM_RANGE]
-        if reason == "PowerUp" and span:
-            self._until_ms = cx.ms + round(cx.rng.uniform(0, span) * 1000)
-            cx.timers.set("stagger", self._until_ms)
+        if reason == "PowerUp" and span and not self._delays.runs(cx, STAGGER):
+            self._delays.draw(cx, STAGGER, span)
 
     def claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
         """A pause until the delay is over."""
-        if cx.ms < self._until_ms:
+        if self._delays.runs(cx, STAGGER):
             yield Claim("power return", 0.0, why="RecoveryCtrlr.StaggerRandomRange")
 
 

@@ -64,7 +64,9 @@ class Resumption:
     def _resume(self, cx: Context, evse: Evse, running: Transaction) -> None:
         cx.note("recovery", f"EVSE {evse.id}: transaction {running.id} goes on")
         if running.token is not None and running.stop_reason is None:
-            running.adopted = Authorization(running.token, Cause.AUTHORIZED, running.group)
+            running.adopted = Authorization(
+                running.token, Cause.AUTHORIZED, running.group, priority=running.priority, refused_wh=running.refused_wh
+            )
             evse.authorise(cx, running.adopted)
         running.interrupted = True
         self._transactions.takes_up(evse)

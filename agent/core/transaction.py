@@ -51,6 +51,10 @@ class Transaction:
     """Fields still to be sent once: evse, token, remote_start_id, reservation (E.2)."""
     adopted: Authorization | None = None
     """The authorization whose token it carries."""
+    priority: int = 0
+    """chargingPriority of whose token it carries, as it was before a restart (K03.FR.04)."""
+    refused_wh: float | None = None
+    """What `Authorization.refused_wh` was before a restart."""
     ending: Ending | None = None
     later: Cause | None = None
     """What happened while it was ending; looked at again once it has ended."""
@@ -76,7 +80,7 @@ class Transaction:
 
     def data(self) -> dict[str, Any]:
         """What is kept of it."""
-        token = [self.token.value, self.token.kind] if self.token else None
+        token, holder = [self.token.value, self.token.kind] if self.token else None, self.adopted or self
         return {
             "tx": self.id, "evse": self.evse, "connector": self.connector, "next_seq": self.next_seq,
             "token": token, "group": self.group, "remote_start_id": self.remote_start_id,
@@ -85,6 +89,7 @@ class Transaction:
             "has_charged": self.has_charged, "began": self.began, "started": self.started,
             "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
             "signed": self.signed, "key_told": self.key_told, "placed": self.placed,
+            "priority": holder.priority, "refused_wh": holder.refused_wh,
         }  # fmt: skip
 
     @classmethod
@@ -100,7 +105,8 @@ class Transaction:
             has_charged=data.get("has_charged", False), began=data.get("began"),
             started=data.get("started", {}), untold=set(data.get("untold", ())),
             at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False),
-            placed=data.get("placed", True), row=row,
+            placed=data.get("placed", True), priority=data.get("priority", 0), refused_wh=data.get("refused_wh"),
+            row=row,
         )  # fmt: skip
 
     def tells_more(self, data: dict[str, Any]) -> bool:

@@ -409,6 +409,11 @@ class Transactions:
         if old:
             cx.drop(old)
 
+    def keep_changed(self, cx: Context, running: Transaction) -> None:
+        """Write it when its record does not say all of it."""
+        if running.tells_more(running.data()):
+            self.keep(cx, running)
+
     def keep_progress(self, cx: Context, evses: Iterable[Evse]) -> None:
         """Write how far transactions and registers are, lazily: before the events that tell it are dropped."""
         for evse in evses:

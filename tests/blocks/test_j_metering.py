@@ -172,7 +172,7 @@ def test_every_measurand_has_its_unit_and_its_phases_and_totals_where_they_exist
 
 
 @req("J02.FR.06")
-def test_a_phase_that_does_not_exist_is_absent_not_zero() -> None:
+def test_bug_05_a_phase_that_does_not_exist_is_absent_not_zero() -> None:
     """Bug 5: placeholders of 0 for L2 and L3."""
     world = charging([raw(32, phases=1)], keys={**NONE, "SampledDataCtrlr.TxUpdatedInterval": "10"})
     world.runs(seconds=30)
@@ -235,7 +235,7 @@ def test_samples_in_events_are_of_the_evse_of_the_transaction_only() -> None:
 
 
 @req("J02.FR.10", "J02.FR.16")
-def test_a_dead_meter_makes_no_values_and_no_new_timestamps() -> None:
+def test_bug_06_meter_silence_makes_no_values_and_no_new_timestamps() -> None:
     """Bug 6: old values re-published with fresh timestamps."""
     world = charging(keys={**NONE, "SampledDataCtrlr.TxUpdatedInterval": "10", "AlignedDataCtrlr.Interval": "60"})
     world.runs(minutes=1)

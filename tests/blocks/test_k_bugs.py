@@ -24,7 +24,7 @@ from tests.sim.outlet import raw, smart
 
 
 @req("K06.FR.01", "SC.01")
-def test_reconnect_keeps_limit() -> None:
+def test_bug_02_reconnect_keeps_limit() -> None:
     """Bug 2: a backend that reconnects every two hours; full power even when paused."""
     for amps in (0.0, 9.0):
         world = charging(keys={**QUIET, "FallbackCtrlr.OfflineGrace": "60"})
@@ -41,7 +41,7 @@ def test_reconnect_keeps_limit() -> None:
 
 
 @req("K01.FR.07")
-def test_resume_applies_new_limit() -> None:
+def test_bug_03_resume_applies_new_limit() -> None:
     """Bug 3: paused with 0 A, resumed with a limit that was then ignored."""
     world = charging(keys=QUIET)
     for amps in (0.0, 6.0, 0.0, 10.0):
@@ -55,7 +55,7 @@ def test_resume_applies_new_limit() -> None:
 @pytest.mark.parametrize(
     ("mode", "curve"), [("KeepProfile", [32, 32, 6, 6]), ("Reduce", [32, 32, 6, 6]), ("Pause", [32, 32, 0, 0])]
 )
-def test_offline_fallback_trajectory(mode: str, curve: list[float]) -> None:
+def test_bug_04_offline_fallback_trajectory(mode: str, curve: list[float]) -> None:
     """Bug 4: a limit that was said into a dead link; the curve of current over time."""
     world = charging(keys={**QUIET, "FallbackCtrlr.OfflineGrace": "120", "FallbackCtrlr.Mode": mode})
     world.csms.vanishes()
@@ -66,7 +66,7 @@ def test_offline_fallback_trajectory(mode: str, curve: list[float]) -> None:
 @pytest.mark.parametrize("phases", [1, 3])
 @pytest.mark.parametrize("unit", ["A", "W"])
 @pytest.mark.parametrize("number", [None, 3])
-def test_unit_conversion_grid(phases: int, unit: str, number: int | None) -> None:
+def test_bug_05_unit_conversion_grid(phases: int, unit: str, number: int | None) -> None:
     """Bugs 1 and 5: watts by the phases that carry current, never more than the limit."""
     world = charging([raw(16, phases=phases)], keys=QUIET)
     for amps in (7.0, 8.13, 15.99, 40.0):
@@ -83,7 +83,7 @@ def test_unit_conversion_grid(phases: int, unit: str, number: int | None) -> Non
 
 @req("K01.FR.07", "E01.FR.18")
 @pytest.mark.parametrize(("unit", "limit"), [("A", 0.0), ("A", 5.9), ("W", 0.0), ("W", 4100.0)])
-def test_zero_limit_suspends_not_ends(unit: str, limit: float) -> None:
+def test_bug_08_zero_limit_suspends_not_ends(unit: str, limit: float) -> None:
     """Bug 8: a limit of 0 W ended the transaction."""
     world = charging(keys=QUIET)
     install(world, 1, profile(1, (0, limit), chargingRateUnit=unit))
@@ -107,7 +107,7 @@ WEEKLY: dict[str, Any] = {"chargingProfileKind": "Recurring", "recurrencyKind": 
 @pytest.mark.parametrize("given", [EVCC, HOME_ASSISTANT, LOWEST, DAILY, WEEKLY])
 @pytest.mark.parametrize("evse", [0, 1])
 @pytest.mark.parametrize(("unit", "limit"), [("A", 10.0), ("W", 6900.0)])
-def test_profile_grid(given: dict[str, Any], evse: int, unit: str, limit: float) -> None:
+def test_bug_09_profile_grid(given: dict[str, Any], evse: int, unit: str, limit: float) -> None:
     """Bug 9: every legal profile is accepted and does what it says."""
     world = charging([smart(16)], keys=QUIET)
     assert install(world, evse, profile(3000, (0, limit), chargingRateUnit=unit, **given)) == {"status": "Accepted"}
@@ -120,7 +120,7 @@ def test_profile_grid(given: dict[str, Any], evse: int, unit: str, limit: float)
     ("evse", "given", "reason"),
     [(3, {}, "UnknownEvse"), (1, {"chargingProfilePurpose": "TxProfile", "transactionId": "x"}, "TxNotFound")],
 )
-def test_a_refusal_names_its_reason(evse: int, given: dict[str, Any], reason: str) -> None:
+def test_bug_09_a_refusal_names_its_reason(evse: int, given: dict[str, Any], reason: str) -> None:
     """TC_K_02, TC_K_14."""
     answer = install(idle(), evse, profile(1, **given))
     assert (answer["status"], answer["statusInfo"]["reasonCode"]) == ("Rejected", reason)
@@ -179,3 +179,21 @@ def test_the_priority_of_the_answer_to_an_event_is_for_this_transaction_only() -
     world.ev(1).presents(CARD)
     world.runs(seconds=60)
     assert world.outlets[2].offered == 10
+
+
+@req("K03.FR.04", "K03.FR.05")
+@pytest.mark.parametrize("end", ["power", "kill"])
+def test_a_restart_does_not_forget_the_priority_of_a_transaction(end: str) -> None:
+    keys = {**QUIET, "LimitCtrlr.InstallationMaxCurrent": "10", "LimitCtrlr.RotationInterval": "0"}
+    world = idle((raw(32), raw(32)), keys=keys)
+    charge(world, 1)
+    high = {"chargingPriority": 5}
+    world.csms.answers("TransactionEvent", lambda event: high if event.get("evse", {}).get("id") == 2 else {})
+    world.ev(2).plugs_in().presents(OTHER)
+    world.runs(seconds=90)
+    assert [world.outlets[n].offered for n in (1, 2)] == [0, 10]
+    world.csms.answers("TransactionEvent", lambda event: {})
+    gone = world.loses_power() if end == "power" else world.kills_agent()
+    gone.returns_after(seconds=5)
+    world.runs(minutes=3)
+    assert [world.outlets[n].offered for n in (1, 2)] == [0, 10]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.blocks.stories import QUIET, charging, idle, install, profile, why
+from tests.sim.world import World
 
 HOURS = {**QUIET, "ScheduleCtrlr.DefaultHours": "22:00-08:00,13:00-16:00"}
 """The world begins at 12:00 UTC."""
@@ -38,4 +39,37 @@ def test_a_start_by_schedule_waits_a_random_time_once_and_a_decrease_never(span:
     assert began == list(range(began[0], 1200))
     world.runs(minutes=8)
     assert world.outlets[1].offered == 8
+    world.settles()
+
+
+def begins(world: World, seconds: int) -> int:
+    """After how many seconds current is offered; -1 when it is not."""
+    return next((s for s in range(seconds) if world.runs(seconds=1).outlets[1].offered), -1)
+
+
+@pytest.mark.parametrize("clock", [True, False])
+@pytest.mark.parametrize("cut_s", [310, 290])
+def test_a_restart_neither_ends_nor_skips_a_random_delay(cut_s: int, clock: bool) -> None:
+    """UK SI 2021/1467, regulation 11: killed while it runs, or just before the schedule lets charging begin."""
+    world = charging(keys={**QUIET, "ScheduleCtrlr.RandomDelay": "1800", "RecoveryCtrlr.ResumeTimeout": "86400"})
+    install(world, 1, profile(1, (0, 0.0), (300, 16.0), chargingProfileKind="Relative", startSchedule=None))
+    world.runs(seconds=cut_s)
+    assert world.outlets[1].offered == 0
+    if not clock:
+        world.clock.battery = False
+    world.loses_power().returns_after(seconds=20)
+    waits = begins(world, 2400)
+    assert waits > 60 and len(world.csms.transactions) == 1
+    world.settles()
+
+
+def test_a_kill_does_not_end_the_wait_after_a_power_return() -> None:
+    world = idle(keys={**QUIET, "RecoveryCtrlr.StaggerRandomRange": "1800"})
+    world.ev(1).plugs_in().presents("04AABBCC")
+    world.runs(seconds=30)
+    for _ in range(2):
+        assert why(world)["owner"] == "power return" and not world.outlets[1].offered
+        world.kills_agent().returns_after(seconds=2)
+        world.runs(seconds=20)
+    assert begins(world, 1900) > 0
     world.settles()

@@ -276,7 +276,7 @@ def test_a_fault_that_a_reboot_has_cured_is_cleared(world: World) -> None:
     assert get_variable(world, "ChargingStation.Problem") == "false"
 
 
-def test_reduced_is_no_fault_but_is_told(world: World) -> None:
+def test_bug_30_safe_mode_is_not_faulted_but_is_told(world: World) -> None:
     """Bug 30 of real chargers."""
     world.hear(FaultRaised(2, "derating"))
     world.runs(seconds=10)
