@@ -105,9 +105,8 @@ class Charger:
         self.safeguards = Safeguards(self.outbox, self.jobs, stored)
         self.security, self.certificates = self.safeguards.events, self.safeguards.certificates
         self.uploads = Uploads(self.jobs, self.outbox, stored.get(UPLOADS, {}), lambda: self.can_store)
-        self.delays = Delays(stored.get(DELAYS, {}))
-        self.stagger = failsafe.Stagger(self.delays)
-        self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed, self.delays)
+        self.stagger = failsafe.Stagger(Delays(stored.get(DELAYS, {})))
+        self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed, self.stagger.delays)
         self.complaints += self.energy.complaints
         self.schedules, self.limits = self.energy.schedules, self.energy.limits
         self.signing = Signing()
@@ -206,7 +205,6 @@ class Charger:
         self.silent_since_ms = cx.ms if self.has_csms else None
         self.devices.start(cx)
         self.settings.start(cx)
-        self.delays.start(cx)
         self.stagger.start(cx, reason)
         for complaint in (*self.complaints, *self.recovered.complaints):
             cx.note("store", complaint, "warning")

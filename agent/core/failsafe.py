@@ -118,17 +118,18 @@ class Stagger:
     """After power came back, not all chargers of a street start at the same moment: a random delay by key."""
 
     def __init__(self, delays: Delays) -> None:
-        self._delays = delays
+        self.delays = delays
 
     def start(self, cx: Context, reason: str) -> None:
-        """Draw the delay when power has returned; one that a restart interrupts goes on."""
+        """Delays that a restart interrupted go on; draw one when power has returned."""
+        self.delays.start(cx)
         span = cx.keys[site.STAGGER_RANDOM_RANGE]
-        if reason == "PowerUp" and span and not self._delays.runs(cx, STAGGER):
-            self._delays.draw(cx, STAGGER, span)
+        if reason == "PowerUp" and span and not self.delays.runs(cx, STAGGER):
+            self.delays.draw(cx, STAGGER, span)
 
     def claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
         """A pause until the delay is over."""
-        if self._delays.runs(cx, STAGGER):
+        if self.delays.runs(cx, STAGGER):
             yield Claim("power return", 0.0, why="RecoveryCtrlr.StaggerRandomRange")
 
 
