@@ -106,8 +106,7 @@ class Charger:
         self.security, self.certificates = self.safeguards.events, self.safeguards.certificates
         self.uploads = Uploads(self.jobs, self.outbox, stored.get(UPLOADS, {}), lambda: self.can_store)
         self.stagger = failsafe.Stagger(Delays(stored.get(DELAYS, {})))
-        sources, delays = self._claim_sources(), self.stagger.delays
-        self.energy = Energy(self.evses, stored, sources, self.outbox, self._rate_changed, delays)
+        self.energy = Energy(self.evses, stored, self._claim_sources(), self.outbox, self._rate_changed, self.stagger)
         self.complaints += self.energy.complaints
         self.schedules, self.limits = self.energy.schedules, self.energy.limits
         self.signing = Signing()

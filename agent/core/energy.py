@@ -8,7 +8,6 @@ from typing import Any
 from agent.core import failsafe
 from agent.core.composite import Composite
 from agent.core.context import Context
-from agent.core.delays import Delays
 from agent.core.derating import Heat, Imbalance
 from agent.core.evse import Evse
 from agent.core.external import TABLE as EXTERNAL
@@ -33,7 +32,7 @@ class Energy:
         local: Iterable[Source],
         outbox: Outbox,
         rate_changed: Callable[[Context, Evse], None],
-        delays: Delays,
+        stagger: failsafe.Stagger,
     ) -> None:
         """`local` are the claims that follow no schedule; `rate_changed` makes a transaction event."""
         self._evses = evses
@@ -46,7 +45,7 @@ class Energy:
         self.limits = Limits(
             evses,
             (*local, Heat().claims, self._phase_claims),
-            (self.schedules.claims, self.external.claims, Hours(self.schedules.claims, delays).claims),
+            (self.schedules.claims, self.external.claims, Hours(self.schedules.claims, stagger.delays).claims),
             (*fixed, self.schedules.shared, self.external.shared),
             self.schedules.efficient,
         )
