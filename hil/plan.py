@@ -6,10 +6,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from hil.cutter import Address
 from hil.instruments.board import BoardMake
+from hil.instruments.contactor import WIRINGS
 from hil.instruments.ev import CarModel
 from hil.wire import SerialFormat
 
@@ -239,9 +240,10 @@ def _meter(table: Table, wires: set[str]) -> MeterPlan:
 def _board(table: Table, max_amps: float, phases: int) -> tuple[BoardMake, int]:
     baud = table.take("baud", int, 115_200)
     make = BoardMake(
-        max_amps=max_amps, phases=phases, socket=table.take("socket", bool, True),
+        max_amps=max_amps, phases=phases, socket=table.take("socket", bool, True), 
         cable_amps=table.take("cable_amps", int, 32), ventilation=table.take("ventilation", bool, False),
         serial=table.take("serial", str, "RB-0001"),
+        wiring=cast("Wiring", table.one_of("wiring", WIRINGS, "simultaneous")),
     )  # fmt: skip
     table.done()
     return make, baud

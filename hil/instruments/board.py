@@ -10,16 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hal import frames
-from hil.instruments.contactor import Contactor
+from hil.instruments.contactor import Contactor, Wiring
 from hil.instruments.ev import Car, Phases3
 from hil.instruments.pilot import Duty, Mains, PilotState, duty_of_amps, state_of
 
 BIT = {code: bit for bit, code in enumerate(frames.FAULT_BITS)}
 LATCHING = {0, 2, 3, 8, 9, 15}
+CONTACTOR_BITS = {8, 9, 15}
 HARMLESS = {7, 10, 12}
 """Fault bits that do not drop the permission."""
 
-FAULTS = (*frames.FAULT_BITS, "emergency_stop")
+WIRING_FAULTS = ("relay_stuck", "relay_silent", "second_welded", "second_stuck")
+"""What can be wrong with the phase relay and the second contactor; the board sees it in its feedback alone."""
+FAULTS = (*frames.FAULT_BITS, "emergency_stop", *WIRING_FAULTS)
 
 STABLE_C_S = 0.3
 LEAVE_C_S = 6.0
@@ -27,6 +30,7 @@ LAPSE_OPEN_S = 3.0
 MIRROR_S = 0.25
 BOOT_EVERY_S = 0.5
 STATE_EVERY_S = 1.0
+RELAY_TRAVEL_S = 0.05
 RESIDUAL_TRIP_MA = 6
 PILOT_MODES = {"normal": 0, "disconnected": 1, "held": 2}
 
@@ -44,6 +48,7 @@ class BoardMake:
     cable_amps: int = 32
     """Rating of the plugged cable by its proximity resistor."""
     ventilation: bool = False
+    wiring: Wiring = "simultaneous"
     vendor: str = "Bench"
     model: str = "RawBoard"
     serial: str = "RB-0001"
@@ -52,7 +57,8 @@ class BoardMake:
     @property
     def capabilities(self) -> int:
         """Bits of the Boot report."""
-        always = frames.CAN_SWITCH_PHASES | frames.HAS_RESIDUAL | frames.HAS_MIRROR | frames.OPENS_ALONE
+        always = frames.HAS_RESIDUAL | frames.HAS_MIRROR | frames.OPENS_ALONE
+        always |= frames.CAN_SWITCH_PHASES if self.phases == 3 else 0
         return always | (frames.CAN_LOCK | frames.HAS_PROXIMITY if self.socket else 0)
 
 
@@ -67,15 +73,16 @@ class RawBoard:
         self._clock = clock
         self.make = make or BoardMake()
         self.send: Send = send or (lambda data: None)
-        self.contactor = Contactor()
+        self.contactor = Contactor(wiring=self.make.wiring, phases=self.make.phases)
         self.powered = True
         self.residual_ma = 1
         self.causes: set[str] = set()
         self.locked = False
         self.cable_left = False
         """The car's end was pulled; the cable still sits in the socket."""
-        self.selected_phases = 3
-        """Survives a reset: the phase relay is bistable."""
+        self.selected_phases = self.make.phases
+        """Where the phase relay is. It survives a reset: the relay is bistable."""
+        self.relay_moves = 0
         self.boots = 0
         self._mains, self._plugged, self._diode_ok = Mains(), False, True
         self._reset("power")
@@ -101,6 +108,7 @@ class RawBoard:
         self._said: frames.State | None = None
         self._c_since = self._no_offer_since = self._lapsed_at = self._disagree_since = None
         self._had_closed = False
+        self._relay: tuple[int, float] | None = None
         self.contactor.drop()
 
     _c_since: float | None
@@ -128,6 +136,7 @@ class RawBoard:
         self.residual_ma = 30 if "residual_current" in self.causes else 1
         self.contactor.welded |= code == "contactor_welded"
         self.contactor.stuck |= code in ("contactor_failed", "contactor_dropped")
+        self._wire()
 
     def clear_fault(self, code: str) -> None:
         """The cause is gone; a latched bit stays until the host resets it."""
@@ -135,6 +144,11 @@ class RawBoard:
         self.residual_ma = 30 if "residual_current" in self.causes else 1
         self.contactor.welded &= code != "contactor_welded"
         self.contactor.stuck &= code not in ("contactor_failed", "contactor_dropped")
+        self._wire()
+
+    def _wire(self) -> None:
+        self.contactor.second_welded = "second_welded" in self.causes
+        self.contactor.second_stuck = "second_stuck" in self.causes
 
     @property
     def faults(self) -> set[str]:
@@ -174,6 +188,7 @@ class RawBoard:
         self._watch_mirrors(now)
         self._protect()
         self._switch(now)
+        self._move_relay(now)
         self.contactor.step(now)
         self._report(now)
 
@@ -244,8 +259,17 @@ class RawBoard:
         elif self.armed:
             self._no_offer_since = None
             self._c_since = now if self._c_since is None else self._c_since
-            if now - self._c_since >= STABLE_C_S and not self.contactor.coil:
+            if now - self._c_since >= STABLE_C_S and not self.contactor.coil and self._relay is None:
                 self.contactor.phases, self.contactor.coil = self.selected_phases, True
+
+    def _move_relay(self, now: float) -> None:
+        """The relay takes its time, and moves only while every mirror contact is open."""
+        if self._relay is None or now < self._relay[1]:
+            return
+        phases, self._relay = self._relay[0], None
+        if not any(self.contactor.poles) and "relay_stuck" not in self.causes:
+            self.relay_moves += phases != self.selected_phases
+            self.selected_phases = phases
 
     def _lapse_grace(self, now: float) -> bool:
         """After the heartbeats stopped with failsafe 0 the EV has 3 s to leave C; a fault has no grace."""
@@ -263,6 +287,8 @@ class RawBoard:
                 (frames.HEARTBEAT_LOST, self.lapsed), (frames.PLUG_PRESENT, self._plugged),
                 (frames.LOCKED, self.locked), (frames.EMERGENCY_STOP, "emergency_stop" in self.causes),
                 (frames.PERMITTED, self.permitted), (frames.PILOT_OFF, self.mode != 0),
+                (frames.ONE_PHASE, self.selected_phases == 1 and self.make.phases == 3),
+                (frames.PHASES_UNKNOWN, self._relay is not None or "relay_silent" in self.causes),
             )
             if is_set
         )  # fmt: skip
@@ -384,7 +410,7 @@ class RawBoard:
         if (permit or message.tenths) and (self.lapsed or stale):
             return frames.NOT_ARMED
         if isinstance(message, frames.Permit):
-            if message.phases != self.selected_phases:
+            if message.phases != self.selected_phases or self._relay is not None:
                 return frames.OUT_OF_RANGE
             if self._tripped():
                 return frames.FAULT_LATCHED
@@ -397,9 +423,13 @@ class RawBoard:
     def _select(self, phases: int) -> int:
         if phases not in (1, 3):
             return frames.OUT_OF_RANGE
+        if self.make.phases != 3:
+            return frames.NOT_CAPABLE
         if any(self.contactor.poles):
             return frames.CONTACTS_CLOSED
-        self.selected_phases = phases
+        if self.latched & CONTACTOR_BITS:
+            return frames.FAULT_LATCHED
+        self._relay = (phases, self._clock() + RELAY_TRAVEL_S)
         return frames.OK
 
     def _drive(self, mode: int) -> int:

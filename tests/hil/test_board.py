@@ -6,6 +6,7 @@ import pytest
 
 from hal import frames
 from hil.instruments.board import BoardMake
+from hil.instruments.contactor import WIRINGS, Wiring
 from hil.instruments.ev import CarModel
 from tests.hil.bench_world import BoardWorld
 
@@ -195,11 +196,65 @@ def test_phases_change_only_with_open_contacts() -> None:
     assert world.sends(frames.Offer(9, 0)) == frames.OK
     world.runs(3)
     assert world.sends(frames.Phases(10, 1)) == frames.OK
+    assert world.sends(frames.Permit(11, 160, 1)) == frames.OUT_OF_RANGE, "the relay is on its way"
+    world.runs(0.1)
+    assert world.states[-1].flags & (frames.ONE_PHASE | frames.PHASES_UNKNOWN) == frames.ONE_PHASE
     assert world.sends(frames.Permit(11, 160, 3)) == frames.OUT_OF_RANGE
     assert world.sends(frames.Permit(11, 160, 1)) == frames.OK
     world.runs(6)
     assert world.amps == pytest.approx((16, 0, 0))
     assert world.states[-1].contacts == frames.L1 | frames.NEUTRAL
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_the_three_wirings_close_and_open_all_and_show_each_failure(wiring: Wiring) -> None:
+    world = BoardWorld(BoardMake(wiring=wiring))
+    world.charges(16)
+    assert (world.states[-1].contacts, world.board.contactor.live) == (0x0F, (True, True, True))
+    assert world.sends(frames.Withdraw(8, "")) == frames.OK
+    world.runs(0.2)
+    assert world.states[-1].contacts == 0
+    world.board.raise_fault("second_stuck")
+    assert world.sends(frames.Permit(9, 160, 3)) == frames.OK
+    world.runs(3)
+    mutual = wiring == "mutual"
+    assert world.board.contactor.live == (not mutual, False, False), "mutual: the three-phase contactor is alone"
+    world.board.clear_fault("second_stuck")
+    assert world.sends(frames.Withdraw(10, "")) == frames.OK
+    world.runs(0.5)
+    assert world.sends(frames.Reset(10, bit("contactor_failed"))) == frames.OK
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_a_second_contactor_that_welds_is_a_weld_and_holds_the_relay(wiring: Wiring) -> None:
+    world = BoardWorld(BoardMake(wiring=wiring))
+    world.charges(16)
+    world.board.raise_fault("second_welded")
+    assert world.sends(frames.Withdraw(8, "")) == frames.OK
+    world.runs(0.5)
+    assert world.states[-1].contacts & (frames.L2 | frames.L3) == frames.L2 | frames.L3
+    assert world.states[-1].faults == 1 << bit("contactor_welded")
+    assert world.sends(frames.Phases(9, 1)) == frames.CONTACTS_CLOSED
+    assert world.sends(frames.Permit(10, 160, 3)) == frames.FAULT_LATCHED
+
+
+def test_a_phase_relay_tells_where_it_is_not_where_it_was_told_to_be() -> None:
+    world = BoardWorld()
+    world.greets()
+    world.board.raise_fault("relay_stuck")
+    assert world.sends(frames.Phases(1, 1)) == frames.OK
+    world.runs(0.2)
+    assert world.states[-1].flags & (frames.ONE_PHASE | frames.PHASES_UNKNOWN) == 0
+    world.board.clear_fault("relay_stuck")
+    world.board.raise_fault("relay_silent")
+    assert world.sends(frames.Phases(2, 1)) == frames.OK
+    world.runs(0.2)
+    assert world.states[-1].flags & frames.PHASES_UNKNOWN
+    world.board.clear_fault("relay_silent")
+    world.board.restart()
+    world.greets()
+    world.runs(0.1)
+    assert world.states[-1].flags & frames.ONE_PHASE, "it stays where it is through a reset"
 
 
 def test_lock_and_pilot_modes() -> None:
