@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from hal.bus import BusError, DeviceRefused, Priority, Superseded
 from hal.device import Clock, Device, Faults, Presence, Value
+from hal.phase_register import PhaseRegister
 from hal.ports import (
     Applied,
     Capabilities,
@@ -93,6 +94,7 @@ class SmartController:
         self._locked = False
         self._pilot: Pilot | None = None
         self._closed: bool | None = None
+        self._relay = PhaseRegister(nameplate, device, emit)
         self._celsius: dict[str, float] = {}
 
     @property
@@ -111,8 +113,8 @@ class SmartController:
     def permit(self, command: Permit) -> None:
         if not self._presence.alive or not self._greeted:
             self._refuse(command, "the controller is silent or not set up yet")
-        elif command.phases != self._nameplate.phases:
-            self._refuse(command, f"wired for {self._nameplate.phases} phases")
+        elif command.phases != self._relay.selected:
+            self._refuse(command, f"{self._relay.selected} phases are selected")
         else:
             self._want(command, self._possible(command.amps))
 
@@ -123,10 +125,15 @@ class SmartController:
         self._want(command, ZERO)
 
     def set_phases(self, command: SetPhases) -> None:
-        if command.phases == self._nameplate.phases:
-            self._applied(command)
-        else:
+        """Now or never: a relay that moved later would do so without a decision."""
+        if not self._relay.able:
             self._refuse(command, "the device cannot switch phases")
+        elif not self._presence.alive or not self._greeted or not self._fed():
+            self._refuse(command, "the controller is silent or not set up yet")
+        elif self._closed is not False or self._setpoint != ZERO or self._wish is not None:
+            self._refuse(command, "contacts closed")
+        else:
+            self._spawn(self._select(command))
 
     def set_lock(self, command: SetLock) -> None:
         self._refuse(command, "the device has no lock of ours")
@@ -137,6 +144,13 @@ class SmartController:
 
     def reset_fault(self, command: ResetFault) -> None:
         self._refuse(command, "the device resets its faults itself")
+
+    async def _select(self, command: SetPhases) -> None:
+        wrong = await self._relay.select(command)
+        if wrong:
+            self._refuse(command, wrong)
+        else:
+            self._applied(command)
 
     def feed(self) -> None:
         """Allow polls (each of which feeds the device) for two feeding intervals."""
@@ -285,6 +299,7 @@ class SmartController:
                 independent=independent,
                 max_amps=min(float(limit), self._nameplate.amps),
                 phases=self._nameplate.phases,
+                phase_switch=self._relay.able,
                 fallback_s=watchdog.timeout_s if watchdog and independent else 0.0,
                 opens_within_s=float(self._device.profile.opens_within_s),
                 vendor=self._device.profile.vendor,
@@ -341,6 +356,7 @@ class SmartController:
             await self._fulfil(self._wish)
         self._presence.announce()
         self._pilot = self._closed = None
+        self._relay.forget()
 
     async def _unlock(self, turn: int) -> None:
         """Open is confirmed and the offer is 0 A: release again, so that the pilot is visible."""
@@ -404,6 +420,7 @@ class SmartController:
     # ----------------------------------------------------------------------------------------------- state
 
     def _take_state(self, values: dict[str, Value]) -> None:
+        self._relay.take(values.get("phases_state"))
         code = values.get("state")
         if isinstance(code, Decimal):
             meaning = self._device.profile.states.get(int(code))
@@ -432,7 +449,7 @@ class SmartController:
 
     def _tell_contactor(self) -> None:
         closed = bool(self._closed)
-        self._emit(ContactorReported(self.evse, closed, self._nameplate.phases if closed else 0))
+        self._emit(ContactorReported(self.evse, closed, self._relay.closed if closed else 0))
 
     # ------------------------------------------------------------------------------------------- small things
 

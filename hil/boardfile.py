@@ -57,7 +57,7 @@ def _evse(evse: EvsePlan, ports: Mapping[str, str | tuple[str, int]]) -> list[st
     device: dict[str, Any]
     if evse.controller is not None:
         place = {"bus": evse.controller.wire, "unit": evse.controller.unit}
-        device = {"kind": "smart", "controller": {"profile": "heidelberg-ec", **place}}
+        device = {"kind": "smart", "controller": {"profile": evse.controller.profile, **place}}
     else:
         device = {"kind": "raw", "board": {"port": ports[f"board{evse.id}"], "baud": evse.board_baud}}
     meter = {"profile": evse.meter.profile, "bus": evse.meter.wire, "unit": evse.meter.unit, "signs": evse.meter.signs}

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from hil.cutter import Address
 from hil.instruments.board import BoardMake
-from hil.instruments.contactor import WIRINGS
+from hil.instruments.contactor import WIRINGS, Wiring
 from hil.instruments.ev import CarModel
 from hil.wire import SerialFormat
 
@@ -41,6 +41,17 @@ class UnitPlan:
     unit: int
 
 
+CONTROLLERS = ("heidelberg-ec", "amperfied-connect")
+"""Device profiles of the controllers that the bench can be; the second has a phase relay."""
+
+
+@dataclass(frozen=True)
+class ControllerPlan(UnitPlan):
+    """A smart controller and the agent's device profile for it."""
+
+    profile: str = CONTROLLERS[0]
+
+
 @dataclass(frozen=True)
 class MeterPlan(UnitPlan):
     """A meter, its number and its register at the start."""
@@ -64,7 +75,7 @@ class EvsePlan:
     max_amps: float
     phases: int
     meter: MeterPlan
-    controller: UnitPlan | None = None
+    controller: ControllerPlan | None = None
     board: BoardMake | None = None
     board_baud: int = 115_200
     car: Mapping[str, Any] = field(default_factory=dict)
@@ -220,8 +231,9 @@ def _evse(table: Table, wires: set[str]) -> EvsePlan:
     if kind == "smart":
         controller = table.table("controller")
         wire, unit = _unit(controller, wires)
+        profile = controller.one_of("profile", CONTROLLERS, CONTROLLERS[0])
         controller.done()
-        plan = EvsePlan(number, max_amps, phases, metered, controller=UnitPlan(wire, unit), car=car)
+        plan = EvsePlan(number, max_amps, phases, metered, controller=ControllerPlan(wire, unit, profile), car=car)
     else:
         board, baud = _board(table.table("board"), max_amps, phases)
         plan = EvsePlan(number, max_amps, phases, metered, board=board, board_baud=baud, car=car)

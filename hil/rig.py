@@ -18,7 +18,7 @@ from hil.instruments.ev import CarModel
 from hil.instruments.meter import EastronSdm630, EnergyMeter
 from hil.instruments.pilot import NO_MAINS, Mains
 from hil.instruments.reader import RfidReader
-from hil.instruments.smart import HeidelbergEnergyControl
+from hil.instruments.smart import AmperfiedConnect, HeidelbergEnergyControl
 from hil.modbus import RtuBus, TcpBus, Unit
 from hil.outlet import Outlet, Sample
 from hil.plan import BenchPlan, EvsePlan, MeterPlan, UnitPlan, WirePlan
@@ -109,7 +109,8 @@ class Rig:
         meter = _meter(plan.meter)
         self._units[plan.id, "meter"] = Unit(plan.meter.unit, meter)
         if plan.controller is not None:
-            box = HeidelbergEnergyControl(clock, int(plan.max_amps))
+            make = AmperfiedConnect if plan.controller.profile == "amperfied-connect" else HeidelbergEnergyControl
+            box = make(clock, int(plan.max_amps))
             self._units[plan.id, "controller"] = Unit(plan.controller.unit, box)
             self.outlets[plan.id] = Outlet(plan.id, box, meter)
             return

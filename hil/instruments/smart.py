@@ -24,6 +24,9 @@ POWER_ON = {WATCHDOG_MS: 15_000, STANDBY: 0, REMOTE_LOCK: 1, MAX_CURRENT: 0, FAI
 STABLE_C_S = 0.5
 LEAVE_C_S = 6.0
 
+PHASES, PHASES_STATE = 501, 5001
+"""Registers of the connect.solar: where its phase relay shall go, and where it is."""
+RELAY_TRAVEL_S = 0.2
 FAULTS = ("contactor_welded", "contactor_failed", "over_temperature", "board_internal", "diode", "pilot")
 """What can be raised here; all but over_temperature (state 8, derating) show as state 11."""
 
@@ -41,17 +44,23 @@ TAKES: dict[int, Callable[[int], bool]] = {
 }
 
 
+SWITCHING_TAKES = {**TAKES, PHASES: lambda value: value in (1, 3)}
+SWITCHING_POWER_ON = {**POWER_ON, PHASES: 3}
+
+
 class HeidelbergEnergyControl:
     """One wallbox with its car; `clock` tells seconds for the watchdog, `step` does the rest."""
 
-    faults_known = FAULTS
+    faults_known: tuple[str, ...] = FAULTS
+    takes = TAKES
+    power_on = POWER_ON
 
     def __init__(self, clock: Callable[[], float], max_amps: int = 16) -> None:
         self._clock = clock
         self.max_amps = max_amps
         self.contactor = Contactor()
         self.faults: set[str] = set()
-        self.holding = dict(POWER_ON)
+        self.holding = dict(self.power_on)
         self.powered = True
         self.duty: Duty = 100.0
         self.pilot: PilotState = "A"
@@ -124,7 +133,7 @@ class HeidelbergEnergyControl:
         self.duty = 100.0
         self._c_since = self._no_offer_since = None
         if on:
-            self.holding = dict(POWER_ON)
+            self.holding = dict(self.power_on)
             self._heard = self._clock()
             self._power_on_vah = self.apparent_vah
 
@@ -154,7 +163,8 @@ class HeidelbergEnergyControl:
         allowed = int(self.offered_amps > 0)
         return {"A": 2, "B": 4, "C": 6, "D": 6}[self.pilot] + allowed
 
-    def _inputs(self) -> dict[int, int]:
+    def inputs(self) -> dict[int, int]:
+        """The measured values."""
         volt_amperes = sum(v * a for v, a in zip(self._mains.volts, self._amps, strict=True))
         since_power_on, total = int(self.apparent_vah - self._power_on_vah), int(self.apparent_vah)
         hot = 850 if "over_temperature" in self.faults else 312
@@ -166,7 +176,7 @@ class HeidelbergEnergyControl:
     def read(self, function: int, address: int, count: int) -> list[int]:
         """FC4 measured values, FC3 settings; a gap in the map is an illegal address."""
         self._heard = self._clock()
-        space = {READ_INPUT: self._inputs(), READ_HOLDING: self.holding}[function]
+        space = {READ_INPUT: self.inputs(), READ_HOLDING: self.holding}[function]
         try:
             return [space[address + i] for i in range(count)]
         except KeyError:
@@ -176,8 +186,54 @@ class HeidelbergEnergyControl:
         """Settings; a value outside its range is refused and nothing changes."""
         self._heard = self._clock()
         changes = {address + i: value for i, value in enumerate(values)}
-        if not changes.keys() <= TAKES.keys():
+        if not changes.keys() <= self.takes.keys():
             raise IllegalAddress
-        if not all(TAKES[at](value) for at, value in changes.items()):
+        if not all(self.takes[at](value) for at, value in changes.items()):
             raise IllegalValue
         self.holding |= changes
+
+
+class AmperfiedConnect(HeidelbergEnergyControl):
+    """A connect.solar: the same box with a phase relay, which it moves only while its contactor is open.
+
+    After a power cut the register has its default and the relay follows it: three phases.
+    """
+
+    faults_known = (*FAULTS, "relay_stuck", "relay_silent")
+    takes = SWITCHING_TAKES
+    power_on = SWITCHING_POWER_ON
+
+    def __init__(self, clock: Callable[[], float], max_amps: int = 16) -> None:
+        super().__init__(clock, max_amps)
+        self.selected_phases = 3
+        self.relay_moves = 0
+        self.relay_faults: set[str] = set()
+        self._relay_since: float | None = None
+
+    def raise_fault(self, code: str) -> None:
+        """A fault of the relay is none that the box knows of."""
+        super().raise_fault(code)
+        self.relay_faults |= self.faults & {"relay_stuck", "relay_silent"}
+        self.faults -= self.relay_faults
+
+    def clear_fault(self, code: str) -> None:
+        """Its cause is gone."""
+        super().clear_fault(code)
+        self.relay_faults = self.relay_faults - {code}
+
+    def step(self, now: float, car: Car, mains: Mains, amps: Phases3, dt: float) -> None:
+        """The relay follows its register while nothing is closed."""
+        super().step(now, car, mains, amps, dt)
+        idle = self.powered and not any(self.contactor.poles) and "relay_stuck" not in self.relay_faults
+        if not idle or self.selected_phases == self.holding[PHASES]:
+            self._relay_since = None
+            return
+        self._relay_since = now if self._relay_since is None else self._relay_since
+        if now - self._relay_since >= RELAY_TRAVEL_S:
+            self.selected_phases = self.contactor.phases = self.holding[PHASES]
+            self.relay_moves += 1
+
+    def inputs(self) -> dict[int, int]:
+        """And where the relay is."""
+        told = 0 if "relay_silent" in self.relay_faults else self.selected_phases
+        return super().inputs() | {PHASES_STATE: told}

@@ -26,6 +26,7 @@ from hal.ports import (
     Nameplate,
     Offer,
     Permit,
+    PhasesReported,
     PilotChanged,
     Refused,
     ResetFault,
@@ -386,3 +387,27 @@ def test_a_board_that_was_never_heard_is_silent(tmp_path: Path) -> None:
         scene.board.mute = True
 
     story(tmp_path, tell, before)
+
+
+def test_where_the_phase_relay_is_comes_from_its_feedback_and_a_move_is_for_now_or_never(tmp_path: Path) -> None:
+    async def tell(scene: Scene) -> None:
+        await ready(scene)
+        await scene.hears(PhasesReported(2, 3))
+        scene.stage.set_phases(SetPhases(2, 3, 1))
+        await scene.hears(Applied(2, 3, "setphases", None))
+        assert PhasesReported(2, 1) not in scene.told
+        scene.board.reports(flags=frames.ONE_PHASE)
+        await scene.hears(PhasesReported(2, 1))
+        scene.board.reports(flags=frames.ONE_PHASE | frames.PHASES_UNKNOWN)
+        await scene.hears(PhasesReported(2, 0))
+        scene.board.mute = True
+        await scene.hears(Silent(2, "board"))
+        scene.stage.set_phases(SetPhases(2, 4, 3))
+        await scene.hears(Refused(2, 4, "setphases", "the board is silent or not greeted yet"))
+        scene.board.heard.clear()
+        scene.board.mute = False
+        scene.board.reports()
+        await scene.hears(Alive(2, "board"))
+        assert not [m for m in scene.board.heard if isinstance(m, frames.Phases)]
+
+    story(tmp_path, tell)

@@ -25,10 +25,12 @@ from hal.ports import (
     Nameplate,
     Offer,
     Permit,
+    PhasesReported,
     PilotChanged,
     Refused,
     SetFailsafe,
     SetLock,
+    SetPhases,
     Silent,
     TemperatureMeasured,
     Withdraw,
@@ -37,12 +39,15 @@ from hal.power_stage import Pace, SmartController
 from tests.hal.wires import RtuDevices, Told, run, until
 
 UNIT = 1
+PHASES, PHASES_STATE = 501, 5001
 STATE, WATCHDOG, STANDBY, LOCK, SETPOINT, FAILSAFE = 5, 257, 258, 259, 261, 262
 FAST = Pace(silent_s=0.8, again_s=0.02, poll_s=0.02, settings_s=0.05)
 
 
 class Box:
     """The stage under test, its wire and what it told."""
+
+    device = "heidelberg-ec"
 
     def __init__(self, tmp_path: Path) -> None:
         self.wire = RtuDevices(tmp_path / "rs485")
@@ -55,7 +60,7 @@ class Box:
             BusConfig("rs485", "rtu", port=self.wire.pty.path),
             Quiet(after_error_s=0.01, late_s=0.05, turnaround_s=0.0),
         )
-        device = Device(self.bus, UNIT, profile.load("heidelberg-ec"))
+        device = Device(self.bus, UNIT, profile.load(self.device))
         self.stage = SmartController(Nameplate(1, 16.0, 3), device, self.told.append, mono_ms, FAST)
 
     def power_on(self) -> None:
@@ -73,11 +78,11 @@ class Box:
             raise AssertionError(f"expected {events}, told {self.told}") from None
 
 
-def story(tmp_path: Path, tell: Callable[[Box], Awaitable[None]]) -> None:
+def story(tmp_path: Path, tell: Callable[[Box], Awaitable[None]], made: type[Box] = Box) -> None:
     """Open the box, withdraw and feed as the guard does, then tell."""
 
     async def whole() -> None:
-        box = Box(tmp_path)
+        box = made(tmp_path)
         await box.bus.open()
         box.stage.withdraw(Withdraw(1, 0, "start"))
         task = asyncio.create_task(box.stage.run())
@@ -310,5 +315,50 @@ def test_errors_and_derating_are_faults_with_the_vendors_code(tmp_path: Path) ->
         await box.hears(FaultCleared(1, "device_error"))
         box.stage.set_lock(SetLock(1, 9, 1, True))
         await box.hears(Refused(1, 9, "setlock", "the device has no lock of ours"))
+
+    story(tmp_path, tell)
+
+
+class SwitchingBox(Box):
+    """One with a register for its phase relay."""
+
+    device = "amperfied-connect"
+
+    def power_on(self) -> None:
+        super().power_on()
+        self.wire.put(UNIT, PHASES, 3)
+        self.wire.put(UNIT, PHASES_STATE, 3)
+
+
+def test_a_box_with_a_phase_register_tells_where_its_relay_is(tmp_path: Path) -> None:
+    async def tell(box: Box) -> None:
+        await ready(box)
+        assert next(e for e in box.told if isinstance(e, Capabilities)).phase_switch
+        await box.hears(PhasesReported(1, 3))
+        box.stage.set_phases(SetPhases(1, 4, 1))
+        await box.hears(Applied(1, 4, "setphases"))
+        assert box.register(PHASES) == 1
+        assert PhasesReported(1, 1) not in box.told, "what was written is no feedback"
+        box.stage.permit(Permit(1, 5, 16.0, 1))
+        await box.hears(Refused(1, 5, "permit", "3 phases are selected"))
+        box.wire.put(UNIT, PHASES_STATE, 1)
+        await box.hears(PhasesReported(1, 1))
+        box.stage.permit(Permit(1, 6, 16.0, 1))
+        await box.hears(Applied(1, 6, "permit", 16.0))
+        box.wire.put(UNIT, STATE, 7)
+        await box.hears(ContactorReported(1, True, 1))
+        box.stage.set_phases(SetPhases(1, 7, 3))
+        await box.hears(Refused(1, 7, "setphases", "contacts closed"))
+        box.wire.put(UNIT, PHASES_STATE, 9)
+        await box.hears(PhasesReported(1, 0))
+
+    story(tmp_path, tell, SwitchingBox)
+
+
+def test_a_box_without_such_a_register_refuses(tmp_path: Path) -> None:
+    async def tell(box: Box) -> None:
+        await ready(box)
+        box.stage.set_phases(SetPhases(1, 4, 1))
+        await box.hears(Refused(1, 4, "setphases", "the device cannot switch phases"))
 
     story(tmp_path, tell)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hil.instruments.ev import CarModel
+from hil.instruments.smart import MAX_CURRENT, PHASES, PHASES_STATE, STANDBY, WATCHDOG_MS, AmperfiedConnect
 from hil.modbus import READ_HOLDING, READ_INPUT, IllegalAddress, IllegalValue
-from tests.hil.bench_world import SmartWorld
+from tests.hil.bench_world import Seconds, SmartWorld, World
 
 STATE, L1_CURRENT, POWER, TOTAL_HIGH = 5, 6, 14, 17
 
@@ -161,3 +162,29 @@ def test_faults_show_as_error_and_a_weld_keeps_the_car_live() -> None:
     world.runs(5)
     assert state(world) == 8
     assert world.amps[0] == pytest.approx(6)
+
+
+def test_a_connect_solar_moves_its_relay_only_while_it_is_open() -> None:
+    clock = Seconds()
+    box = AmperfiedConnect(clock)
+    world = World(clock, box)
+    box.holding[STANDBY], box.holding[WATCHDOG_MS] = 4, 0
+    world.plugs()
+    box.write(MAX_CURRENT, [160])
+    world.runs_until(lambda: world.amps[2] > 15, 10)
+    box.write(PHASES, [1])
+    world.runs(1)
+    assert box.inputs()[PHASES_STATE] == 3
+    box.write(MAX_CURRENT, [0])
+    world.runs_until(lambda: box.inputs()[PHASES_STATE] == 1, 8)
+    assert not box.contactor.closed
+    box.write(MAX_CURRENT, [160])
+    world.runs_until(lambda: world.amps[0] > 15, 10)
+    assert world.amps[1:] == (0.0, 0.0)
+    with pytest.raises(IllegalValue):
+        box.write(PHASES, [2])
+    box.raise_fault("relay_stuck")
+    box.write(MAX_CURRENT, [0])
+    box.write(PHASES, [3])
+    world.runs(8)
+    assert (box.state, box.inputs()[PHASES_STATE]) == (4, 1), "it does not know, so it reports no fault"
