@@ -157,6 +157,20 @@ STAGGER_RANDOM_RANGE = key(
     default=0,
     doc="After a power return charging waits a random time up to this; 0: no wait.",
 )
+SEPARATE_BY = key(
+    "OperatorCtrlr.SeparateBy",
+    OptionList(("Host", "Domain", "Nothing")),
+    access=RW,
+    default="Host",
+    doc="CSMSs of one host (or domain) belong to one operator; each has its own events, lists, profiles and messages.",
+)
+LEFT_DATA = key(
+    "OperatorCtrlr.LeftData",
+    OptionList(("Keep", "Drop")),
+    access=RW,
+    default="Keep",
+    doc="What another operator has left is kept until its CSMS is back, or dropped once a new one accepts the station.",
+)
 QUARANTINED_KEYS = key(
     "RecoveryCtrlr.QuarantinedKeys",
     String(max_len=1000),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Token
+from agent.core.operators import Owned
 from agent.core.pages import Pages, Row
 from config_keys import auth_cache
 from config_keys.values import Values
@@ -41,14 +42,25 @@ class Entry(NamedTuple):
         return {"status": self.status, "group": self.group, "evses": self.evses, "expires": self.expires}
 
 
-class Cache:
+class Cache(Owned):
     """Survives restarts (C10.FR.02). Without a clock nothing is known to be valid, and nothing is taken in."""
 
+    TABLES, BELONGINGS = (TABLE,), ("_pages", "_salt")
+
     def __init__(self, stored: Mapping[str, Any], keys: Values) -> None:
+        self.load(stored)
+        keys.put(auth_cache.STORAGE, self._pages.size_bytes)
+
+    def load(self, *tables: Mapping[str, Any]) -> None:
+        """What was kept."""
+        [stored] = tables
         self._pages = Pages(TABLE, stored)
         salt = stored.get(SALT)
         self._salt = salt if isinstance(salt, str) else ""
-        keys.put(auth_cache.STORAGE, self._pages.size_bytes)
+
+    def adopted(self, cx: Context) -> None:
+        """The keys tell of the cache in use."""
+        cx.keys.put(auth_cache.STORAGE, self._pages.size_bytes)
 
     def info(self, cx: Context, token: Token) -> Info | None:
         """What the CSMS last said, while that is valid and the cache is in use."""

@@ -35,6 +35,7 @@ from agent.core.monitoring import Monitoring
 from agent.core.network import Link
 from agent.core.network_profiles import TABLE as NETWORK
 from agent.core.network_profiles import Profiles, still_valid
+from agent.core.operators import Operators
 from agent.core.outbox import TIDY, Outbox
 from agent.core.recorder import Recorder
 from agent.core.recovery import LEDGER_BOUND, Recovered, fold
@@ -91,6 +92,8 @@ class Charger:
 
     def __init__(self, site: Site, presets: Mapping[str, str], stored: Tables, failed_starts: int = 0) -> None:
         self.site = site
+        self.operators = Operators(stored)
+        stored = self.operators.tables
         keys = Values({e.id: [c.id for c in e.connectors] for e in site.evses}, presets, site.variables)
         self.settings = Settings(keys, self._key_changed)
         valid = still_valid(site.network, stored.get(NETWORK, {}), stored.get(KEYS, {}))
@@ -145,7 +148,16 @@ class Charger:
         self.firmware = Firmware(self, stored.get(FIRMWARE, {}), stored.get(FIRMWARE_STATUSES, {}))
         self.recovered = Recovered()
         self.ledger: list[tuple[int, dict[str, Any]]] = []
+        self._join()
+
+    def _join(self) -> None:
+        """All parts are there: what speaks of several of them."""
         self.complaints += self.monitoring.monitors.complaints + self.network_profiles.complaints
+        self.durable.operator = self.operators.now
+        self.durable.entries = self.operators.entries()
+        self.operators.take_care_of(
+            self.outbox, self.local_list, self.cache, self.schedules, self.tariffs, self.displays, self.reservations
+        )
         self._deadlines = self._name_deadlines()
         self._describe_site()
 
@@ -303,6 +315,8 @@ class Charger:
 
     def _link_opened(self, cx: Context) -> None:
         self.security.connected()
+        if self.link.entry is not None:
+            self.operators.connected(cx, self.link.entry.profile.url)
         if self.registration.asks_other(self.link.entry):
             self.registration.fire("changed", cx)
         elif self.registration.is_accepted:
@@ -359,6 +373,7 @@ class Charger:
 
     def _accepted(self, cx: Context) -> None:
         self.accepted_once = True
+        self.operators.accepted(cx)
         self.outbox.online = True
         self.outbox.declined.forget()
         self.said(cx)

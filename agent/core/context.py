@@ -10,6 +10,7 @@ from agent.core.batches import Batches
 from agent.core.clock import Clock
 from agent.core.effects import Answer, Effect, Energise, MakeSafe, Note, Persist, Put, Record, Say
 from agent.core.instant import Instant
+from agent.core.partition import FIRST, OWNED, place
 from agent.core.timers import Timers
 from config_keys.values import Values
 from hal.ports import Command
@@ -28,6 +29,10 @@ class Durable:
         self.batches = Batches()
         self.write_again = False
         """The time has come to hand over again what was lost."""
+        self.operator = FIRST
+        """Whose data are in use (agent.core.operators)."""
+        self.entries: dict[str, set[str]] = {}
+        """What is in the mappings of operators, by name."""
 
 
 class Context:
@@ -108,6 +113,25 @@ class Context:
         """Whether a record was lost and is still to be handed over again."""
         return self._durable.batches.is_due(row)
 
+    @property
+    def operator(self) -> str:
+        """Whose data are in use."""
+        return self._durable.operator
+
+    @operator.setter
+    def operator(self, operator: str) -> None:
+        self._durable.operator = operator
+
+    def entries(self, table: str) -> frozenset[str]:
+        """What is in an operator's mapping, which is named as it is in the store."""
+        return frozenset(self._durable.entries.get(table, ()))
+
+    def drop_entry(self, table: str, key: str) -> None:
+        """Delete an entry of an operator's mapping, which is named as it is in the store."""
+        self._durable.entries.get(table, set()).discard(key)
+        self._puts.append(Put(table, key, None))
+        self._firm = self._hurried = True
+
     def unput(self, table: str, key: str) -> None:
         """An entry whose batch was lost is not written after all."""
         self._durable.batches.forget(table, key)
@@ -119,7 +143,11 @@ class Context:
         return self._durable.batches.step_of(row)
 
     def put(self, table: str, key: str, value: Any, *, lazy: bool = False) -> None:
-        """Set (None: delete) an entry of a small mapping, in this step's batch."""
+        """Set (None: delete) an entry of a small mapping, in this step's batch; an operator has its own of some."""
+        if table in OWNED:
+            table = place(table, self.operator)
+            known = self._durable.entries.setdefault(table, set())
+            (known.discard if value is None else known.add)(key)
         self._puts.append(Put(table, key, value))
         self._firm = self._firm or not lazy
         self._hurried = self._hurried or not lazy

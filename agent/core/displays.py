@@ -13,6 +13,7 @@ from agent.core.context import Context
 from agent.core.effects import Show
 from agent.core.evse import Evse
 from agent.core.instant import parse_rfc3339
+from agent.core.operators import Owned
 from agent.core.site import DisplaySite
 from agent.core.tariffs import Tariffs
 from config_keys import display
@@ -60,8 +61,10 @@ def message(given: Mapping[str, Any], named: str | None) -> Message:
     )  # fmt: skip
 
 
-class Displays:
+class Displays(Owned):
     """The messages that are set, and the screens that were shown last."""
+
+    TABLES, BELONGINGS = (TABLE,), ("_messages",)
 
     def __init__(
         self,
@@ -75,8 +78,17 @@ class Displays:
         self._evses = evses
         self._status = status
         self._tariffs = tariffs
-        self._messages = {int(key): message(row["given"], row["display"]) for key, row in stored.items()}
+        self.load(stored)
         self._shown: dict[str, Screen] = {}
+
+    def load(self, *tables: Mapping[str, Any]) -> None:
+        """What was kept."""
+        [stored] = tables
+        self._messages = {int(key): message(row["given"], row["display"]) for key, row in stored.items()}
+
+    def adopted(self, cx: Context) -> None:
+        """The screens follow at the end of the step."""
+        self._count(cx)
 
     # ---------------------------------------------------------------------------------------- the CSMS
 

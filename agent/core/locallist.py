@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.evse import Token
+from agent.core.operators import Owned
 from agent.core.pages import Pages, Row
 from config_keys import local_list
 from config_keys.values import Values
@@ -32,15 +33,26 @@ class Outcome(NamedTuple):
     info: str = ""
 
 
-class LocalList:
+class LocalList(Owned):
     """Tokens and what is known of them; survives restarts (D01.FR.10). Only the CSMS changes it (D01.FR.09)."""
 
+    TABLES, BELONGINGS = (TABLE,), ("_pages", "_version", "_count")
+
     def __init__(self, stored: Mapping[str, Any], keys: Values) -> None:
+        self.load(stored)
+        self._describe(keys)
+
+    def load(self, *tables: Mapping[str, Any]) -> None:
+        """What was kept."""
+        [stored] = tables
         self._pages = Pages(TABLE, stored)
         head = stored.get(HEAD, {})
         self._version = int(head.get("version", 0))
         self._count = int(head.get("entries", 0))
-        self._describe(keys)
+
+    def adopted(self, cx: Context) -> None:
+        """The keys tell of the list in use."""
+        self._describe(cx.keys)
 
     def version(self, cx: Context) -> int:
         """D02: 0 when there never was a list, or when it is not in use."""

@@ -7,14 +7,15 @@ first, events in the order they were made. E13 rules the repeats. Nothing here k
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.core.context import Context
 from agent.core.declined import Declined
 from agent.core.metering import resolve
+from agent.core.partition import FIRST
 from config_keys import comm, site
 
 Gate = Literal["boot", "asked", "clock", "accepted"]
@@ -76,7 +77,9 @@ class Outbox:
         self._sent_ms = 0
         self.silences = 0
         self._live: deque[Call] = deque()
-        self._events: deque[Call] = deque()
+        self.operator = FIRST
+        """Whose CSMS it speaks to; events of other operators' transactions wait for theirs."""
+        self._queues: defaultdict[str, deque[Call]] = defaultdict(deque)
         self._waits = False
         self._run = 0
         """Live calls sent since the last event."""
@@ -84,6 +87,16 @@ class Outbox:
         """Records of the events that were answered, not dropped yet."""
         self._aside: deque[int] = deque()
         """Records of the events that the CSMS never took, oldest first."""
+
+    @property
+    def _events(self) -> deque[Call]:
+        """Transaction events for this operator, in the order in which they are told."""
+        return self._queues[self.operator]
+
+    @property
+    def _everybodys(self) -> Iterator[Call]:
+        """Events for all operators."""
+        return (call for queue in self._queues.values() for call in queue)
 
     # ---------------------------------------------------------------------------------------- filling
 
@@ -100,13 +113,24 @@ class Outbox:
         if not self.delivers:
             return False
         self._thin(cx)
-        row = cx.record("event", data, patient=patient)
-        self._events.append(Call("TransactionEvent", data, "transaction_event", row=row))
+        if data.get("of", FIRST) != self.operator:
+            data = {**data, "offline": True}
+        self._queue(cx.record("event", data, patient=patient), data)
         return True
 
     def restore(self, row: int, data: dict[str, Any]) -> None:
         """An event found in the journal: it is offline by definition (E04.FR.03)."""
-        self._events.append(Call("TransactionEvent", {**data, "offline": True}, "transaction_event", row=row))
+        self._queue(row, {**data, "offline": True})
+
+    def _queue(self, row: int, data: dict[str, Any]) -> None:
+        queue = self._queues[data.get("of", FIRST)]
+        queue.append(Call("TransactionEvent", data, "transaction_event", row=row))
+
+    def forget(self, cx: Context, operator: str) -> int:
+        """Nothing is told to an operator any more; how many events that were."""
+        gone = self._queues.pop(operator, deque())
+        cx.drop(*(call.row for call in gone))
+        return len(gone)
 
     def has_call(self, action: str) -> bool:
         """Whether a live call of this action is queued or in flight."""
@@ -127,13 +151,18 @@ class Outbox:
         """Transaction events without an answer, the one in flight included."""
         return len(self._events)
 
+    @property
+    def for_others(self) -> int:
+        """Events that wait for the CSMS of another operator."""
+        return sum(map(len, self._queues.values())) - len(self._events)
+
     def waiting_of(self, tx_id: str) -> int:
         """Unanswered events of one transaction (E14: an event is queued until its response arrived)."""
-        return sum(1 for call in self._events if call.data["tx"] == tx_id)
+        return sum(1 for call in self._everybodys if call.data["tx"] == tx_id)
 
     def synchronise(self, cx: Context) -> None:
         """UTC has become known: events stamped without it are recorded anew, in their order (bug 14)."""
-        for call in self._events:
+        for call in self._everybodys:
             data = dict(call.data)
             if any([resolve(cx, data), *(resolve(cx, value) for value in data.get("meter", ()))]):
                 cx.drop(call.row)
@@ -259,7 +288,8 @@ class Outbox:
     def _step_back(self, tx_id: str) -> None:
         """The link keeps breaking over an event: other transactions go first, its own keep their order."""
         mine = [event for event in self._events if event.data["tx"] == tx_id]
-        self._events = deque([*(event for event in self._events if event.data["tx"] != tx_id), *mine])
+        others = [event for event in self._events if event.data["tx"] != tx_id]
+        self._queues[self.operator] = deque([*others, *mine])
 
     def is_ignored(self, cx: Context) -> bool:
         """So many CALLs in a row were not answered that the connection is of no use."""
@@ -295,19 +325,19 @@ class Outbox:
     def _thin(self, cx: Context) -> None:
         """Memory low: drop every second intermediate Updated event, never Started or Ended (E04.FR.07/08)."""
         self._waits = False
-        if len(self._events) < cx.keys[site.OUTBOX_LIMIT]:
+        if sum(map(len, self._queues.values())) < cx.keys[site.OUTBOX_LIMIT]:
             return
         victims = self._intermediate()[::2]
         self._waits = not victims
         for call in victims:
-            self._events.remove(call)
+            self._queues[call.data.get("of", FIRST)].remove(call)
             cx.drop(call.row)
 
     def _intermediate(self) -> list[Call]:
-        newest = {call.data["tx"]: call for call in self._events}
+        newest = {call.data["tx"]: call for call in self._everybodys}
         return [
             call
-            for call in self._events
+            for call in self._everybodys
             if call.data["type"] == "Updated" and call is not self.in_flight
             and call is not newest[call.data["tx"]] and not call.data.keys() & TOLD_ONCE
         ]  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from agent.core.availability import OUT_OF_SERVICE
 from agent.core.context import Context
 from agent.core.evse import Evse, Token
+from agent.core.operators import Owned
 from agent.core.outbox import Outbox
 from config_keys import reservation as keys
 from config_keys.values import Refusal
@@ -67,12 +68,19 @@ class Answer(NamedTuple):
     refusal: Refusal | None = None
 
 
-class Reservations:
+class Reservations(Owned):
     """All that stand, and what of those that ended the CSMS has not been told. Survives restarts (B01.FR.13)."""
+
+    TABLES, BELONGINGS = (TABLE,), ("_all", "_ended", "_tries")
 
     def __init__(self, evses: Mapping[int, Evse], outbox: Outbox, stored: Mapping[str, Any]) -> None:
         self._evses = evses
         self._outbox = outbox
+        self.load(stored)
+
+    def load(self, *tables: Mapping[str, Any]) -> None:
+        """What was kept."""
+        [stored] = tables
         self._all = {int(id): Reservation.of(int(id), e) for id, e in stored.items() if "ended" not in e}
         self._ended = {int(id): str(entry["ended"]) for id, entry in stored.items() if "ended" in entry}
         """Id: Expired or Removed, until the CSMS knows."""

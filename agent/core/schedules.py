@@ -14,6 +14,7 @@ from agent.core.context import Context
 from agent.core.electrics import watts_per_amp
 from agent.core.evse import Evse
 from agent.core.limits import Claim
+from agent.core.operators import Owned
 from agent.core.phase_choice import Demand
 from agent.core.profiles import DEFAULT, EVER, EXTERNAL, MAX, TX, Period, Profile
 from agent.core.sharing import Shared
@@ -61,8 +62,10 @@ class Wanted(NamedTuple):
         )
 
 
-class Schedules:
+class Schedules(Owned):
     """All installed profiles."""
+
+    TABLES, BELONGINGS = (TABLE, RELATIVE), ("_profiles", "_relative")
 
     def __init__(self, evses: Mapping[int, Evse]) -> None:
         self._evses = evses
@@ -73,6 +76,7 @@ class Schedules:
         """When a Relative schedule began at an EVSE: connected and authorised (K01.FR.42)."""
         self._few = False
         """A profile somewhere allows fewer than three phases."""
+        self._carried: list[Profile] = []
         self.revision = 0
         """Counts the changes of what is installed."""
 
@@ -91,6 +95,29 @@ class Schedules:
             except (TypeError, KeyError, ValueError) as error:
                 complaints.append(f"kept profile is unreadable: {error!r}")
         return complaints
+
+    # ---------------------------------------------------------------------------------------- operators
+
+    def load(self, *tables: Mapping[str, Any]) -> None:
+        """Another operator's profiles; limits from elsewhere hold on."""
+        profiles, relative = tables
+        self._profiles = {}
+        self.restore(profiles.values())
+        self.restore_relative(relative)
+
+    def parked(self, cx: Context) -> Mapping[str, Any]:
+        """All that the CSMS has set; limits from elsewhere are nobody's."""
+        self._carried = [profile for profile in self._profiles.values() if profile.purpose == EXTERNAL]
+        for profile in self._carried:
+            self._remove(cx, profile)
+        return super().parked(cx)
+
+    def adopted(self, cx: Context) -> None:
+        """Limits from elsewhere are put in again; TxProfiles of transactions that are over go."""
+        for profile in self._carried:
+            self.keep(cx, profile)
+        self._carried = []
+        self.start(cx, {evse.tx.id for evse in self._evses.values() if evse.tx is not None})
 
     def start(self, cx: Context, running: set[str]) -> None:
         """After a restart a TxProfile whose transaction is gone goes too."""

@@ -34,6 +34,7 @@ def describe(charger: Charger, cx: Context) -> dict[str, Any]:
             "connection": charger.link.connection, "reason": charger.link.reason,
             "for_s": (cx.ms - charger.link.since_ms) // 1000,
         },
+        "operator": {"name": charger.operators.name, "events_for_others": charger.outbox.for_others},
         "registration": charger.registration.state,
         "online": charger.outbox.online,
         "queue": {"events": charger.outbox.events_waiting, "set_aside": charger.outbox.set_aside},

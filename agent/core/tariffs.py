@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse, Token
+from agent.core.operators import Owned
 from config_keys import tariff, tx
 
 TABLE = "costs"
@@ -43,10 +44,17 @@ class _Bill:
     """The CSMS could not be asked when it ended."""
 
 
-class Tariffs:
+class Tariffs(Owned):
     """Texts by driver, costs by transaction, and the lines for a display."""
 
+    TABLES, BELONGINGS = (TABLE,), ("_drivers", "_bills", "_kept")
+
     def __init__(self, stored: Mapping[str, Any]) -> None:
+        self.load(stored)
+
+    def load(self, *tables: Mapping[str, Any]) -> None:
+        """What was kept."""
+        [stored] = tables
         self._drivers: dict[str, _Driver] = {}
         self._bills: dict[int, _Bill] = {}
         self._kept: dict[str, float] = {tx: float(total) for tx, total in stored.items()}

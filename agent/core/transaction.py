@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.core.evse import Authorization, Token
+from agent.core.partition import FIRST
 from state_machines.reasons import Cause
 
 PROGRESS = frozenset(("next_seq", "state", "at"))
@@ -70,6 +71,8 @@ class Transaction:
     key_told: bool = False
     """The meter's public key was sent with one of its values."""
     row: int = 0
+    operator: str = FIRST
+    """Whose it is (agent.core.operators)."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What its record says of it."""
 
@@ -90,7 +93,7 @@ class Transaction:
             "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
             "signed": self.signed, "key_told": self.key_told, "placed": self.placed,
             "priority": holder.priority, "refused_wh": holder.refused_wh,
-        }  # fmt: skip
+        } | ({"of": self.operator} if self.operator else {})  # fmt: skip
 
     @classmethod
     def of(cls, data: dict[str, Any], row: int) -> Transaction:
@@ -106,7 +109,7 @@ class Transaction:
             started=data.get("started", {}), untold=set(data.get("untold", ())),
             at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False),
             placed=data.get("placed", True), priority=data.get("priority", 0), refused_wh=data.get("refused_wh"),
-            row=row,
+            row=row, operator=data.get("of", FIRST),
         )  # fmt: skip
 
     def tells_more(self, data: dict[str, Any]) -> bool:

@@ -183,6 +183,7 @@ class Transactions:
 
     def _start(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str]) -> None:
         new = Transaction(cx.uuid(), evse.id, evse.plug.id, started=stamp(cx, cx.ms), reached=facts)
+        new.operator = cx.operator
         new.untold.add("evse")
         new.placed = evse.is_chosen
         evse.tx = new
@@ -370,6 +371,8 @@ class Transactions:
             "tx": running.id, "seq": running.next_seq, "type": kind, "trigger": trigger,
             **stamped, "state": state, "offline": not self._outbox.online, "at": evse.id,
         }  # fmt: skip
+        if running.operator:
+            data["of"] = running.operator
         if meter:
             data["meter"] = self._signing.told(cx, meter, running)
             if kind != "Updated":
