@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from agent.core import failsafe, inventory, security
+from agent.core import failsafe, fitting, inventory, security
 from agent.core.authorization import Authorizer
 from agent.core.availability import TABLE as INOPERATIVE
 from agent.core.availability import Availability
@@ -22,7 +22,7 @@ from agent.core.displays import Displays
 from agent.core.effects import Record, SetPing
 from agent.core.energy import Energy
 from agent.core.evse import Evse
-from agent.core.firmware import DUE, NO_INSTALLER, Firmware
+from agent.core.firmware import DUE, Firmware
 from agent.core.firmware import TABLE as FIRMWARE
 from agent.core.firmware_statuses import TABLE as FIRMWARE_STATUSES
 from agent.core.hardware import LATCHED, Devices
@@ -62,16 +62,11 @@ from agent.core.transactions import Transactions, sample_timer
 from agent.core.uploads import TABLE as UPLOADS
 from agent.core.uploads import Uploads
 from agent.core.variables import Variables
-from config_keys import aligned, clock, comm, physical, sampled, tx
+from config_keys import clock, comm, sampled, tx
 from config_keys.key import Key
-from config_keys.not_in_force import NOT_IN_FORCE
 from config_keys.values import Values
 from state_machines.reasons import Cause
 
-SIGN_KEYS = (
-    sampled.SIGN_READINGS, sampled.SIGN_STARTED_READINGS, sampled.SIGN_UPDATED_READINGS,
-    aligned.SIGN_READINGS, aligned.SIGN_UPDATED_READINGS,
-)  # fmt: skip
 DAY_MS = 86_400_000
 NO_STEP = 1 << 62
 WRITE_AGAIN_S = 5.0
@@ -159,7 +154,7 @@ class Charger:
             self.outbox, self.local_list, self.cache, self.schedules, self.tariffs, self.displays, self.reservations
         )
         self._deadlines = self._name_deadlines()
-        self._describe_site()
+        self.complaints += fitting.fit(self.site, self.keys)
 
     def _claim_sources(self) -> tuple[Callable[[Context, Evse], Iterable[Any]], ...]:
         return (
@@ -176,25 +171,6 @@ class Charger:
     def _stopping_claim(self, cx: Context, evse: Evse) -> Iterable[Claim]:
         if self.stopping:
             yield Claim("stopping", 0.0, why="the agent is being stopped")
-
-    def _describe_site(self) -> None:
-        """Put into the device model what board.toml says."""
-        inventory.describe(self.site, self.keys)
-        self._leave_out("ParkingBayOccupancy", any(evse.bay_detector for evse in self.site.evses))
-        signs = any(evse.signing_meter for evse in self.site.evses)
-        self._leave_out("DataSigned", signs)
-        for key in () if signs else SIGN_KEYS:
-            self.keys.lock(key, "no meter of this station signs")
-        for key, reason in NOT_IN_FORCE.items():
-            self.keys.lock(key, reason)
-        if not self.site.updates:
-            self.keys.lock(physical.ALLOW_NEW_SESSIONS_PENDING_FIRMWARE_UPDATE, NO_INSTALLER)
-
-    def _leave_out(self, point: str, possible: bool) -> None:
-        """A start or stop point that this station's hardware cannot tell is refused when it is asked for."""
-        for key in () if possible else (tx.TX_START_POINT, tx.TX_STOP_POINT):
-            points = [p for p in self.keys.type_of(key).values_list or () if p != point]
-            self.complaints += self.keys.narrow(key, values=points)
 
     # ---------------------------------------------------------------------------------------- life
 

@@ -7,9 +7,9 @@ transactions wait for it. They are put aside when another operator's CSMS is con
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from agent.core.context import Context
 from agent.core.outbox import Outbox
@@ -17,6 +17,7 @@ from agent.core.partition import FIRST, OWNED, is_owned, place
 from config_keys import site
 
 TABLE = "operators"
+HOST = re.compile(r"wss?://(\[[^]]*\]|[^:/?#]+)")
 NOW = "now"
 """Entry: the number of the operator whose data are in use; the others are numbers and names."""
 
@@ -136,6 +137,7 @@ def _all_of(number: str) -> set[str]:
 
 def _operator(url: str, by: str) -> str:
     """What an operator is known by."""
-    host = urlsplit(url).hostname or ""
+    found = HOST.match(url.lower())
+    host = found[1] if found else url
     labels = host.split(".")
     return ".".join(labels[-2:]) if by == "Domain" and not labels[-1].isdigit() else host
