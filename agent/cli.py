@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from typing import Any
 
-from agent import cli_bundle, cli_config, cli_firmware
+from agent import cli_bundle, cli_config, cli_doctor, cli_firmware
 from agent import cli_screens as screens
 from agent.cli_failure import EXIT_CODES, NOT_PERMITTED, NOT_REACHABLE, OK, REFUSED, Failure
 
@@ -43,7 +43,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"chargerctl: {failure}", file=sys.stderr)
         return failure.code
     _show(json.dumps(data, indent=2, ensure_ascii=False) if options.json else options.screen(data))
-    return OK
+    code: int = options.code(data)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = within.add_parser(
             name, parents=[common], help=about, description=about, epilog=EPILOG, formatter_class=shape
         )
-        made.set_defaults(verb=verb, screen=screen, read=_nothing, write=_as_it_is, instead=_no_other_way)
+        made.set_defaults(verb=verb, screen=screen, read=_nothing, write=_as_it_is, instead=_no_other_way, code=_done)
         return made
 
     def group(name: str, about: str) -> Any:
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _devices(group, verb)
     cli_bundle.add(groups, verb)
     cli_firmware.add(group("fw", "firmware"), verb)
+    cli_doctor.add(groups, verb)
     _limits(group("limit", "limits of external systems"), verb)
     _phases(verb(groups, "phase", "charge on one or three phases; without a number: tell", "phase", screens.rows))
     return parser
@@ -153,6 +155,10 @@ def _evse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evse", type=int, metavar="N", help="only this EVSE")
 
 
+def _done(data: Any) -> int:
+    return OK
+
+
 def _no_other_way(options: argparse.Namespace, failure: Failure) -> Any:
     raise failure
 
@@ -166,7 +172,7 @@ def _as_it_is(options: argparse.Namespace, data: Any) -> Any:
 
 
 def _args(options: argparse.Namespace) -> dict[str, Any]:
-    own = ("json", "socket", "verb", "screen", "read", "write", "instead", "local", "other", "board")
+    own = ("json", "socket", "verb", "screen", "read", "write", "instead", "code", "backend", "local", "other", "board")
     return {name: value for name, value in vars(options).items() if name not in own and value is not None}
 
 

@@ -49,6 +49,11 @@ def why(data: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def verdict(ok: bool, what: str, found: str) -> str:
+    """One line of an examination."""
+    return f"{_paint('ok  ', GOOD) if ok else _paint('FAIL', BAD)}  {what:12} {found}"
+
+
 def value(data: Mapping[str, Any]) -> str:
     """The bare value, for scripts."""
     return str(data["value"])
