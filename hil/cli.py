@@ -6,14 +6,19 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hil.control import Control
 from hil.cutter import Address
 from hil.plan import DEFAULT, BenchPlan, PlanError, load
 from hil.rig import Rig
+
+if TYPE_CHECKING:
+    from hil.bench import Bench
+    from hil.real_bench import RealBench
 
 GENERATED = Path()
 """Given by `--agent` without a file: the board.toml that the bench writes itself."""
@@ -37,13 +42,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         plan = load(options.bench)
-        return _serve(plan, options) if options.command == "serve" else _run(plan, options.scenario)
+        if options.command == "serve":
+            return _serve(plan, options)
+        return _run(plan, options.scenario) if options.command == "run" else _live_with(plan, options.persona)
     except (PlanError, OSError, ValueError) as error:
         print(f"hil: {error}", file=sys.stderr)
         return 2
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    from hil.personas import PERSONAS
     from hil.scenarios import SCENARIOS
 
     parser = argparse.ArgumentParser(prog="hil", description="The chargerd test bench; see hil/README.md.")
@@ -57,7 +65,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     serve.add_argument("--csms", type=_address, metavar="HOST:PORT", help="overrides network.target")
     run = commands.add_parser("run", help="run a scenario with agent and bench CSMS; print a verdict")
     run.add_argument("scenario", choices=sorted(SCENARIOS))
-    for command in (serve, run):
+    persona = commands.add_parser("persona", help="let the agent live with a backend as it is found in the field")
+    persona.add_argument("persona", choices=sorted(PERSONAS))
+    for command in (serve, run, persona):
         command.add_argument("--bench", type=Path, default=DEFAULT, metavar="FILE")
     commands.add_parser("csms", help="the bench CSMS alone (hil csms --help)")
     commands.add_parser("certify", help="certification cases against the real process (hil certify --help)")
@@ -102,13 +112,27 @@ async def _serve_until_stopped(rig: Rig, address: Address, agent: bool) -> None:
 
 
 def _run(plan: BenchPlan, name: str) -> int:
-    from hil.bench import ScenarioFailed
     from hil.real_bench import RealBench
     from hil.scenarios import SCENARIOS
 
-    with RealBench(plan, tell=lambda text: print(text, flush=True)) as bench:
+    return _play(RealBench(plan, tell=lambda text: print(text, flush=True)), name, SCENARIOS[name])
+
+
+def _live_with(plan: BenchPlan, name: str) -> int:
+    from hil.personas import PERSONAS
+    from hil.real_bench import RealBench
+
+    bench = RealBench(plan, tell=lambda text: print(text, flush=True))
+    PERSONAS[name].behave(bench.behaviour)
+    return _play(bench, name, PERSONAS[name].brief)
+
+
+def _play(unopened: RealBench, name: str, story: Callable[[Bench], None]) -> int:
+    from hil.bench import ScenarioFailed
+
+    with unopened as bench:
         try:
-            SCENARIOS[name](bench)
+            story(bench)
         except ScenarioFailed as failure:
             bench.check(str(failure), False)
         verdict = "PASSED" if bench.passed else "FAILED"
