@@ -9,7 +9,10 @@ from importlib import import_module
 
 from benchmarks.figures import keep
 
-NAMES = ("startup", "footprint", "calls", "reaction", "authorization", "reports", "storage", "composite", "wear")
+NAMES = (
+    "startup", "footprint", "calls", "reaction", "authorization", "reports", "control_gap", "storage", "composite",
+    "wear",
+)  # fmt: skip
 
 
 def main(names: Sequence[str]) -> int:
