@@ -109,7 +109,7 @@ def test_a_damaged_store_is_set_aside_and_the_station_charges(tmp_path: Path, da
         damage(store)
         before = bench.energy_wh(1)
         bench.start_agent()
-        bench.wait_until("it is reported", lambda: security_events(bench) == ["StoreDamaged"], PATIENT_S)
+        bench.wait_until("it is reported", lambda: security_events(bench).count("StoreDamaged") == 1, PATIENT_S)
         bench.wait_until("EVSEs seen", lambda: pilots_seen(bench), PATIENT_S)
         assert store.with_name("journal.db.damaged-1").exists()
 
@@ -125,4 +125,4 @@ def test_a_damaged_store_is_set_aside_and_the_station_charges(tmp_path: Path, da
         assert bench.stop_agent() == 0
         bench.start_agent()
         bench.wait_until("a good store", lambda: pilots_seen(bench), PATIENT_S)
-        assert security_events(bench) == ["StoreDamaged"]
+        assert security_events(bench).count("StoreDamaged") == 1
