@@ -133,7 +133,8 @@ class Station:
                 self._link_up(cx, event)
             case events.LinkDown():
                 self._hang_up(event.connection)
-                self.charger.security.once(cx, event.flaw, event.reason)
+                if event.connection == self.charger.link.connection:
+                    self.charger.safeguards.failed(cx, event)
                 self.charger.link.went_down(cx, event.connection, event.reason)
             case events.PersistFailed():
                 if self.charger.not_recorded(cx, event.step, event.reason):
@@ -162,7 +163,7 @@ class Station:
             )
             return
         self._hang_up(event.connection)
-        self.charger.link.came_up(cx, event.connection)
+        self.charger.link.came_up(cx, event.connection, event.tls, event.root)
 
     def _hang_up(self, connection: int) -> None:
         """The conversation on the present connection is over; news of an older one changes nothing."""

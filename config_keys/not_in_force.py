@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config_keys import clock, comm, security
+from config_keys import clock, comm
 from config_keys.key import Key
 
 _DISPLAY = "There is no display: all times are in UTC."
-_CERTIFICATES = "This station does not ask for certificates yet."
-_SECURITY_EVENTS = "This station does not report security events yet."
 
 NOT_IN_FORCE: Mapping[Key[Any], str] = {
     comm.RESET_RETRIES: "A reset is asked for until the process has ended: none is given up.",
@@ -22,9 +20,5 @@ NOT_IN_FORCE: Mapping[Key[Any], str] = {
     clock.TIME_OFFSET_NEXT_TRANSITION: _DISPLAY,
     clock.NEXT_TIME_OFFSET_TRANSITION: _DISPLAY,
     clock.TIME_ZONE: _DISPLAY,
-    clock.TIME_ADJUSTMENT_REPORTING_THRESHOLD: _SECURITY_EVENTS,
-    security.ORGANIZATION_NAME: _CERTIFICATES,
-    security.CERT_SIGNING_WAIT_MINIMUM: _CERTIFICATES,
-    security.CERT_SIGNING_REPEAT_TIMES: _CERTIFICATES,
 }
 """Key -> why a new value is refused."""

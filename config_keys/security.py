@@ -98,3 +98,11 @@ USE_SYSTEM_TRUST_STORE = key(
     standard=False,
     doc="Trust the root certificates of the operating system for the CSMS, beside the installed ones.",
 )
+CERT_RENEWAL_THRESHOLD = key(
+    "SecurityCtrlr.CertRenewalThreshold",
+    Integer(min=1, max=365),
+    access=RW,
+    default=30,
+    standard=False,
+    doc="Days before the end of the station's certificate at which a new one is asked for.",
+)

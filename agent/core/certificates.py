@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.jobs import Jobs
+from agent.core.security import SecurityEvents
 from config_keys import security
 
 TABLE = "certificates"
-ENTRIES = "entries"
+ENTRIES, CSMS_ROOTS, FALLBACKS = "entries", "roots", "fallbacks"
+"""Counts: all, those of the CSMS, and those before them."""
 ROOT, FALLBACK_ROOT = "CSMSRootCertificate", "CSMSRootCertificate.fallback"
 """Where the store keeps the roots of the CSMS, and the one before them (AdditionalRootCertificateCheck)."""
 ROOTS = ("V2GRootCertificate", "MORootCertificate", "CSMSRootCertificate", "ManufacturerRootCertificate")
@@ -31,13 +33,24 @@ Done = Callable[[Context, Outcome], None]
 class Certificates:
     """Asks the store and keeps the count of what it holds."""
 
-    def __init__(self, jobs: Jobs, stored: Mapping[str, Any]) -> None:
+    def __init__(self, jobs: Jobs, events: SecurityEvents, stored: Mapping[str, Any]) -> None:
         self._jobs = jobs
-        self._entries = int(stored.get(ENTRIES, 0))
+        self._events = events
+        self._counts = {name: int(stored.get(name, 0)) for name in (ENTRIES, CSMS_ROOTS, FALLBACKS)}
 
     def start(self, cx: Context) -> None:
         """What was installed before the restart still is."""
-        cx.keys.put(security.CERTIFICATE_ENTRIES, self._entries)
+        cx.keys.put(security.CERTIFICATE_ENTRIES, self._counts[ENTRIES])
+
+    @property
+    def has_root(self) -> bool:
+        """A root of the CSMS is installed."""
+        return self._counts[CSMS_ROOTS] > 0
+
+    def proven(self, cx: Context) -> None:
+        """M05.FR.13: the CSMS was trusted by the present root; the one before it is not needed any more."""
+        if self._counts[FALLBACKS]:
+            self._ask(cx, "certificates.retire", {}, lambda cx, outcome: None)
 
     def install(self, cx: Context, kind: str, pem: str, done: Done) -> None:
         """M05: Accepted, Rejected with the reason, or Failed when it cannot be stored."""
@@ -62,14 +75,19 @@ class Certificates:
                 cx.note("certificates", f"{kind}: {told['error']}", "error")
                 done(cx, Outcome("Failed", "InternalError", str(told["error"])))
                 return
-            self._counted(cx, told.get(ENTRIES, self._entries))
+            if kind != "certificates.list" and told["status"] == "Accepted":
+                changed = f"{kind} {data.get('kind', '')}".rstrip()
+                self._events.report(cx, "ReconfigurationOfSecurityParameters", changed)
+            self._counted(cx, told)
             found = tuple(told.get("found", ()))
             done(cx, Outcome(told["status"], told.get("reason", ""), told.get("info", ""), found))
 
         self._jobs.start(cx, kind, data, ended)
 
-    def _counted(self, cx: Context, entries: int) -> None:
-        if entries != self._entries:
-            self._entries = entries
-            cx.put(TABLE, ENTRIES, entries)
-            cx.keys.put(security.CERTIFICATE_ENTRIES, entries)
+    def _counted(self, cx: Context, told: Mapping[str, Any]) -> None:
+        for name, before in self._counts.items():
+            now = told.get(name, before)
+            if now != before:
+                self._counts[name] = now
+                cx.put(TABLE, name, now)
+        cx.keys.put(security.CERTIFICATE_ENTRIES, self._counts[ENTRIES])

@@ -32,7 +32,7 @@ from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
 from agent.core.main_meter import MainMeter
 from agent.core.monitoring import Monitoring
-from agent.core.network import Link
+from agent.core.network import RENEW, Link
 from agent.core.network_profiles import TABLE as NETWORK
 from agent.core.network_profiles import Profiles, still_valid
 from agent.core.operators import Operators
@@ -63,6 +63,7 @@ from agent.core.uploads import TABLE as UPLOADS
 from agent.core.uploads import Uploads
 from agent.core.variables import Variables
 from config_keys import clock, comm, sampled, tx
+from config_keys import security as keys_of_security
 from config_keys.key import Key
 from config_keys.values import Values
 from state_machines.reasons import Cause
@@ -100,7 +101,7 @@ class Charger:
         self.jobs = Jobs()
         self.evses = {e.id: Evse(e) for e in site.evses}
         self.outbox = Outbox(delivers=site.network is not None)
-        self.safeguards = Safeguards(self.outbox, self.jobs, stored)
+        self.safeguards = Safeguards(site, self.outbox, self.jobs, self.settings, stored)
         self.security, self.certificates = self.safeguards.events, self.safeguards.certificates
         self.uploads = Uploads(self.jobs, self.outbox, stored.get(UPLOADS, {}), lambda: self.can_store)
         self.stagger = failsafe.Stagger(Delays(stored.get(DELAYS, {})))
@@ -118,8 +119,8 @@ class Charger:
             self.evses, self.outbox, self.transactions, self.local_list, self.cache, self.may_begin, self.locks,
             self.schedules, self.reservations,
         )  # fmt: skip
-        self.network_profiles = Profiles(site.network, stored.get(NETWORK, {}), keys)
-        self.registration = Registration(site, self.outbox, self._answered, self._accepted)
+        self.network_profiles = Profiles(site.network, stored.get(NETWORK, {}), keys, self.safeguards.lacks)
+        self.registration = Registration(site, self.outbox, self.security, self._answered, self._accepted)
         self.remote = Remote(
             self.evses, self.authorizer, self.schedules, self.registration, self.reservations, self.locks
         )
@@ -127,7 +128,7 @@ class Charger:
         self.tariffs = Tariffs(stored.get(COSTS, {}))
         screens = stored.get(DISPLAYS, {})
         self.displays = Displays(site.displays, screens, self.evses, self.availability.status, self.tariffs)
-        self.link = Link(self.network_profiles.route(), self._link_opened, self._link_lost)
+        self.link = Link(self.network_profiles.route(), self.safeguards, self._link_opened, self._link_lost)
         self.settings.checks = self.network_profiles.checks
         self.variables = Variables(keys, self.settings, self._live_value)
         self.configuration = Configuration(site, keys, self.variables, self.settings)
@@ -290,7 +291,7 @@ class Charger:
         return self.link.is_open and self.registration.is_accepted
 
     def _link_opened(self, cx: Context) -> None:
-        self.security.connected()
+        self.safeguards.opened(cx, self.link.root)
         if self.link.entry is not None:
             self.operators.connected(cx, self.link.entry.profile.url)
         if self.registration.asks_other(self.link.entry):
@@ -327,6 +328,8 @@ class Charger:
             self.uploads.unanswered(cx, context["number"], refused=refused)
         elif then == "firmware_status" and refused:
             self.firmware.statuses.told(cx, context["number"])
+        elif then == "sign_certificate":
+            self.safeguards.certificate.void(cx, refused=refused)
         elif then == "page":
             self.reports.void(cx, refused=refused)
         elif then == "reservation":
@@ -384,6 +387,7 @@ class Charger:
             DUE: self.firmware.due,
             "heartbeat": self._beat,
             TRIAL_TIMER: self.settings.proven,
+            RENEW: self.link.renew,
             **self.safeguards.deadlines(),
             "store.retry": self._write_again,
             TIDY: self._tidy,
@@ -470,6 +474,8 @@ class Charger:
             self.transactions.rearm(cx, self.evses)
         elif key.component == "AlignedDataCtrlr":
             self._arm_clock(cx)
+        elif key is keys_of_security.BASIC_AUTH_PASSWORD and self.safeguards.password.changed(cx):
+            self.link.renew_soon(cx)
         elif key is clock.TIME_SOURCE:
             self.registration.choose_source(cx)
             self._arm_clock(cx)

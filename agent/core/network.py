@@ -8,9 +8,13 @@ from agent.core.certificates import FALLBACK_ROOT, ROOT
 from agent.core.context import Context
 from agent.core.effects import Connect, Disconnect
 from agent.core.network_profiles import Entry, Route
+from agent.core.safeguards import Safeguards
 from config_keys import comm, security
 from state_machines.link import LINK
 from state_machines.table import Edge, Subject
+
+RENEW, RENEW_AFTER_S, RENEW_S = "link.renew", 1.0, 5.0
+"""After how long it is hung up for a new password or certificate, and dialled again: the old connection has to end."""
 
 
 class Link(Subject):
@@ -19,10 +23,15 @@ class Link(Subject):
     TABLE = LINK
 
     def __init__(
-        self, route: Route, opened: Callable[[Context], None], lost: Callable[[Context], None]
+        self,
+        route: Route,
+        safeguards: Safeguards,
+        opened: Callable[[Context], None],
+        lost: Callable[[Context], None],
     ) -> None:
         super().__init__("station")
         self._route = route
+        self._safeguards = safeguards
         self.entry = route.entry
         """The network profile of this connection or of the last attempt."""
         self._opened = opened
@@ -32,6 +41,10 @@ class Link(Subject):
         """When the state `open` was last entered or left."""
         self.down_since_ms: int | None = 0
         self.reason = "never connected"
+        self.root = ""
+        """The set of roots that has vouched for the CSMS."""
+        self._soon = False
+        """The next dial does not wait for the back-off."""
         self._wait_s = 0.0
         self._waits: dict[Entry | None, tuple[float, int]] = {}
         """Per profile the last wait (s), and how often it was doubled."""
@@ -53,9 +66,11 @@ class Link(Subject):
         if self.entry is not None:
             self.fire("dial", cx)
 
-    def came_up(self, cx: Context, connection: int) -> None:
+    def came_up(self, cx: Context, connection: int, tls: str = "", root: str = "") -> None:
         """The websocket with this number is open; an older one is hung up."""
         if connection == self.connection:
+            self.root = root
+            cx.note("link", f"connection {connection}: {tls or 'no TLS'}", "debug")
             self.fire("up", cx)
         else:
             cx.do(Disconnect(connection, "superseded"))
@@ -75,6 +90,17 @@ class Link(Subject):
         """Close a connection that no longer answers, and dial again after the back-off."""
         self.reason = reason
         self.fire("hang_up", cx)
+
+    def renew_soon(self, cx: Context) -> None:
+        """Connect anew with what has changed, a password or a certificate, once all is said (A01, A02.FR.08)."""
+        if self.is_open:
+            cx.after(RENEW, RENEW_AFTER_S)
+
+    def renew(self, cx: Context) -> None:
+        """Hang up and dial again without the back-off."""
+        self._soon = True
+        self.give_up(cx, "new credentials")
+        self._soon = False
 
     def taken_in(self, *, accepted: bool) -> None:
         """The CSMS knows the station: this profile is dialled first when the connection is lost."""
@@ -101,7 +127,12 @@ class Link(Subject):
         self.connection += 1
         self._taken_in, self._refusals = False, 0
         cx.keys.put(comm.MESSAGE_TIMEOUT, self.entry.profile.message_timeout_s)
-        cx.do(order(cx, self.connection, self.entry, good=self._route.is_good(self.entry)))
+        made = order(
+            cx, self.connection, self.entry, self._safeguards, good=self._route.is_good(self.entry),
+            with_old=self._route.is_last,
+        )  # fmt: skip
+        self._safeguards.certificate.dialled = made.certificate
+        cx.do(made)
 
     def opened(self, cx: Context) -> None:
         assert self.entry is not None
@@ -146,6 +177,10 @@ class Link(Subject):
 
         Each profile has its own waits, so that the next one is tried soon (B10.FR.03).
         """
+        if self._soon:
+            self._wait_s = RENEW_S
+            cx.after(self.deadline_name, self._wait_s)
+            return
         random_s = cx.rng.uniform(0, cx.keys[comm.RETRY_BACK_OFF_RANDOM_RANGE])
         last_s, doublings = self._waits.get(self._route.entry, (0.0, -1))
         if doublings < 0:
@@ -161,22 +196,27 @@ class Link(Subject):
         cx.note("link", f"{edge.source} -> {edge.to} ({edge.trigger})", "debug")
 
 
-def order(cx: Context, connection: int, entry: Entry, *, good: bool = False) -> Connect:
+def order(
+    cx: Context, connection: int, entry: Entry, safeguards: Safeguards, *, good: bool = False, with_old: bool = False
+) -> Connect:
     """What the link has to do to connect with a network profile now; `good`: a CSMS has accepted the station with it.
 
     Where a root of the CSMS has a successor, the old one still vouches for a CSMS that is known (M05.FR.14 to FR.16).
+    `with_old`: with the station's certificate before the newest.
     """
     profile = entry.profile
+    basic = profile.security_profile < 3
     return Connect(
         connection,
         profile.url,
         cx.keys.text(security.IDENTITY),
-        cx.keys.get(security.BASIC_AUTH_PASSWORD) if profile.security_profile < 3 else None,
+        safeguards.password.of(cx) if basic else None,
         ping_s=cx.keys[comm.WEB_SOCKET_PING_INTERVAL],
         security_profile=profile.security_profile,
         roots=(ROOT, FALLBACK_ROOT) if good else (ROOT,),
         system_roots=cx.keys[security.USE_SYSTEM_TRUST_STORE],
         wildcards=cx.keys[security.ALLOW_CSMS_TLS_WILDCARDS],
+        certificate="" if basic else safeguards.certificate.of(with_old=with_old),
         floor_ms=cx.clock.floor_ms,
         utc_ms=cx.utc(),
     )

@@ -62,8 +62,6 @@ class Profile(NamedTuple):
             return f"security profile {self.security_profile}; expected 1, 2 or 3"
         if self.security_profile > 1 and not self.url.startswith("wss:"):
             return f"security profile {self.security_profile} needs a URL that begins with wss://"
-        if self.security_profile == 3:
-            return "security profile 3 needs a certificate of the station, and none is installed"
         if not 1 <= self.message_timeout_s <= TIMEOUT_MOST_S:
             return f"messageTimeout {self.message_timeout_s} s; expected 1 to {TIMEOUT_MOST_S}"
         return None
@@ -79,10 +77,18 @@ class Entry(NamedTuple):
 class Profiles:
     """Every slot. What is written into one holds from the next boot on."""
 
-    def __init__(self, network: Network | None, stored: Mapping[str, Any], keys: Values) -> None:
+    def __init__(
+        self,
+        network: Network | None,
+        stored: Mapping[str, Any],
+        keys: Values,
+        lacks: Callable[[Values, int], Refusal | None],
+    ) -> None:
         self._keys = keys
         self._network = network
         self.complaints: list[str] = []
+        self._lacks = lacks
+        self._route = Route((), None)
         self._written: dict[int, Profile | None] = {}
         self.good: Entry | None = None
         self._reached = 1
@@ -137,7 +143,8 @@ class Profiles:
 
     def route(self) -> Route:
         """What is tried in this life, in this order, and the last resort."""
-        return Route(self._listed, self.good)
+        self._route = Route(self._listed, self.good)
+        return self._route
 
     def _safe_entries(self) -> tuple[Entry, ...]:
         """B10.FR.03: the slots of the priority list; what board.toml says when there is nothing else at all."""
@@ -183,6 +190,9 @@ class Profiles:
                 return Refusal("InvalidConfSlot", f"slot {slot}: {'is empty' if profile is None else wrong}")
             if not self._is_safe(profile.security_profile):
                 return Refusal("NoSecurityDowngrade", f"slot {slot} has security profile {profile.security_profile}")
+            level = profile.security_profile
+            if level > self._reached and (lacking := self._lacks(self._keys, level)) is not None:
+                return Refusal(lacking.reason_code, f"slot {slot}: {lacking.info}")
         return None
 
     # ---------------------------------------------------------------------------------------- what works
@@ -196,6 +206,7 @@ class Profiles:
             self._reached = entry.profile.security_profile
             cx.put(TABLE, REACHED, self._reached)
             self._leave_behind(cx)
+            self._route.leave_behind(self._is_safe)
 
     def _leave_behind(self, cx: Context) -> None:
         """A05.FR.06: slots with a lower security profile are emptied and leave the list."""
@@ -232,6 +243,7 @@ class Route:
         self._resort = resort
         self._at = 0
         self._tries = 0
+        self._rounds = 0
 
     @property
     def _entries(self) -> tuple[Entry, ...]:
@@ -251,10 +263,22 @@ class Route:
     def skip(self) -> None:
         """The profile leads to nobody who takes the station in."""
         self._tries, self._at = 0, (self._at + 1) % len(self._entries)
+        self._rounds += self._at == 0
+
+    @property
+    def is_last(self) -> bool:
+        """All listed profiles have failed, and the last resort is next; where there is none, every other round."""
+        return self._at == len(self._listed) if self._resort is not None else self._rounds % 2 == 1
 
     def is_good(self, entry: Entry) -> bool:
         """Whether a CSMS has accepted the station through this very profile last."""
         return entry == self._resort
+
+    def leave_behind(self, is_safe: Callable[[int], bool]) -> None:
+        """What has become too low is not tried any more in this life either (A05.FR.06)."""
+        present = self._entries[self._at]
+        self._listed = tuple(entry for entry in self._listed if is_safe(entry.profile.security_profile))
+        self._at = self._entries.index(present)
 
     def leads_elsewhere(self, entry: Entry) -> bool:
         """Whether there is another profile to try."""
@@ -264,4 +288,4 @@ class Route:
         """The CSMS has taken the station in: a loss of the link begins here; a `good` one is the new last resort."""
         if good:
             self._resort = entry
-        self._tries, self._at = 0, self._entries.index(entry)
+        self._tries, self._at, self._rounds = 0, self._entries.index(entry), 0

@@ -167,7 +167,7 @@ class Operator:
         profile = self._charger.network_profiles.slot(slot) if isinstance(slot, int) else None
         if profile is None:
             raise Wrong(f"slot {slot!r} has no network profile; see network list")
-        return Work("network.try", order(cx, 0, Entry(slot or 0, profile))._asdict())
+        return Work("network.try", order(cx, 0, Entry(slot or 0, profile), self._charger.safeguards)._asdict())
 
     def _diagnostics(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         """What happened of late and is on no screen: how the current of each EVSE came about, newest last."""

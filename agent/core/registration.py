@@ -10,6 +10,7 @@ from agent.core.context import Context
 from agent.core.instant import parse_rfc3339
 from agent.core.network_profiles import Entry
 from agent.core.outbox import Gate, Outbox
+from agent.core.security import SecurityEvents
 from agent.core.site import Site
 from config_keys import clock, comm
 from state_machines.registration import REGISTRATION
@@ -33,11 +34,17 @@ class Registration(Subject):
     TABLE = REGISTRATION
 
     def __init__(
-        self, site: Site, outbox: Outbox, answered: Callable[[Context, str], None], accepted: Callable[[Context], None]
+        self,
+        site: Site,
+        outbox: Outbox,
+        events: SecurityEvents,
+        answered: Callable[[Context, str], None],
+        accepted: Callable[[Context], None],
     ) -> None:
         super().__init__("station")
         self._site = site
         self._outbox = outbox
+        self._events = events
         self._answered = answered
         self._accepted = accepted
         self._asked: Entry | None = None
@@ -122,6 +129,8 @@ class Registration(Subject):
         correction = cx.clock.learn(cx.now, utc_ms, self._outbox.round_trip_ms)
         if correction:
             cx.note("clock", f"UTC corrected by {correction / 1000:.1f} s to the CSMS's time", "warning")
+        if abs(correction) > cx.keys[clock.TIME_ADJUSTMENT_REPORTING_THRESHOLD] * 1000:
+            self._events.report(cx, "SettingSystemTime", f"by {correction / 1000:.1f} s to the CSMS's time")
 
     def choose_source(self, cx: Context) -> None:
         """ClockCtrlr.TimeSource was changed: the board's clock holds at once where it goes first."""

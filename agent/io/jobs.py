@@ -35,6 +35,10 @@ WORKERS: dict[str, str] = {
     "firmware.confirm": "agent.io.firmware:confirm",
     "firmware.back": "agent.io.firmware:back",
     "logs.upload": "agent.io.uploads:upload",
+    "certificates.retire": "agent.io.pki:retire",
+    "credentials.request": "agent.io.credentials:request",
+    "credentials.signed": "agent.io.credentials:signed",
+    "credentials.discard": "agent.io.credentials:discard",
     "network.try": "agent.io.trial:connect",
 }
 """Kind of job: module and function of its worker."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, Hash, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.ocsp import OCSPRequestBuilder
 
@@ -159,13 +159,38 @@ class Store:
         present = self.entries()
         found = [entry for entry in present if _fits(entry, wanted)]
         if not found:
-            return "NotFound"
+            return "Failed" if self.is_own(wanted) else "NotFound"
         roots = [entry for entry in present if entry.kind == CSMS_ROOT]
         if last_root_stays and {id(entry) for entry in roots} <= {id(entry) for entry in found}:
             return "Failed"
         for entry in found:
             entry.path.unlink()
         return "Accepted"
+
+    def retire(self) -> None:
+        """The root before the present one goes (M05.FR.13). Raises OSError."""
+        for path in (self.home / FALLBACK).glob("*.pem"):
+            path.unlink()
+
+    def counts(self) -> dict[str, int]:
+        """How many there are: all, the CSMS's, and those before them."""
+        present = self.entries()
+        return {
+            "entries": len(present),
+            "roots": sum(1 for entry in present if entry.kind == CSMS_ROOT),
+            "fallbacks": sum(1 for entry in present if entry.path.parent.name == FALLBACK),
+        }
+
+    def is_own(self, wanted: Mapping[str, str]) -> bool:
+        """Whether these hashes are of the station's own certificate, which stays (M04.FR.06)."""
+        for path in (self.home.parent / "credentials").glob("*.pem"):
+            own = x509.load_pem_x509_certificates(path.read_bytes())[0]
+            name = Hash(HASHES[wanted["hashAlgorithm"]]())
+            name.update(own.issuer.public_bytes())
+            same = name.finalize().hex() == wanted["issuerNameHash"].lower()
+            if same and f"{own.serial_number:x}" == wanted["serialNumber"]:
+                return True
+        return False
 
     def _write(self, kind: str, certificate: x509.Certificate) -> None:
         directory = self.home / kind
@@ -218,7 +243,7 @@ def _install(store: Store, data: Data) -> Data:
             return {"status": "Rejected", "reason": refused.reason, "info": str(refused)}
         except OSError as error:
             raise JobFailed(f"the certificate cannot be stored: {error.strerror}") from None
-        return {"status": "Accepted", "entries": len(store.entries())}
+        return {"status": "Accepted", **store.counts()}
 
 
 async def delete(place: Place, data: Data, tell: Tell) -> Data:
@@ -232,10 +257,25 @@ def _delete(store: Store, data: Data) -> Data:
             status = store.delete(data["hashes"], data["last_root_stays"])
         except OSError as error:
             raise JobFailed(f"the certificate cannot be deleted: {error.strerror}") from None
-        told: dict[str, Any] = {"status": status, "entries": len(store.entries())}
+        told: dict[str, Any] = {"status": status, **store.counts()}
         if status == "Failed":
             told |= {"reason": "InUse", "info": "the connection to the CSMS needs it"}
         return told
+
+
+async def retire(place: Place, data: Data, tell: Tell) -> Data:
+    """certificates.retire -> status, entries."""
+
+    def work() -> Data:
+        store = Store(place.state_dir)
+        with _LOCK:
+            try:
+                store.retire()
+            except OSError as error:
+                raise JobFailed(f"the old root cannot be deleted: {error.strerror}") from None
+            return {"status": "Accepted", **store.counts()}
+
+    return await asyncio.to_thread(work)
 
 
 async def listing(place: Place, data: Data, tell: Tell) -> Data:

@@ -25,6 +25,14 @@ class Break:
     whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What TLS made of an attempt: a security event, and the words for people."""
+
+    event: str
+    reason: str
+
+
 class Peer(Protocol):
     """Who is at the other end."""
 
@@ -67,6 +75,8 @@ class Network:
         """Handshakes end with this HTTP status."""
         self.speaks: str | None = None
         """The subprotocol that the server chooses; None: the one that is offered."""
+        self.tls: Callable[[Connect], str | Flaw] = lambda order: order.roots[0]
+        """How a handshake at a wss address goes: the set of roots that vouches for the CSMS, or a flaw."""
         self.breaks: Break | None = None
         """What happens to the next frame."""
         self.line: _Line | None = None
@@ -198,20 +208,23 @@ class Network:
             return
         if not self.reachable or line.dead or line.peer is None:
             return self._ends(line, "connection refused")
+        root = self.tls(effect) if effect.url.startswith("wss:") else ""
+        if isinstance(root, Flaw):
+            return self._ends(line, root.reason, flaw=root.event)
         status = self.refuses or line.peer.admits(effect.identity, effect.password)
         if status is not None:
             return self._ends(line, f"HTTP {status}", status)
         line.up, line.foreign = True, self.speaks is not None
         if not line.foreign:
             line.peer.connected(line.number)
-        self._hear(LinkUp(line.number, effect.subprotocols[0] if self.speaks is None else self.speaks))
+        self._hear(LinkUp(line.number, effect.subprotocols[0] if self.speaks is None else self.speaks, root=root))
 
-    def _ends(self, line: _Line, reason: str, status: int | None = None) -> None:
+    def _ends(self, line: _Line, reason: str, status: int | None = None, flaw: str = "") -> None:
         if line is not self.line:
             return
         self.line = None
         self._hang_up(line)
-        self._hear(LinkDown(line.number, reason, status))
+        self._hear(LinkDown(line.number, reason, status, flaw))
 
     def _hang_up(self, line: _Line) -> None:
         line.life.alive = False

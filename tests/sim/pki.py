@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.io import pki
+from agent.io import credentials, pki
 from agent.io.jobs import JobFailed, Place
 from tests.sim.jobs import Ends
 from tests.sim.world import World
 
 WORKERS = {
     "certificates.install": pki.install, "certificates.delete": pki.delete, "certificates.list": pki.listing,
+    "certificates.retire": pki.retire, "credentials.request": credentials.request,
+    "credentials.signed": credentials.signed, "credentials.discard": credentials.discard,
 }  # fmt: skip
 
 
