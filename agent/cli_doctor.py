@@ -125,4 +125,4 @@ def _order(board: Board) -> tuple[Connect | None, str]:
     charger = Station(board.site, board.presets, tables).charger
     entry = charger.network_profiles.route().entry
     cx = Context(charger.durable, Instant(0, round(time.time() * 1000)), 0)
-    return (None if entry is None else order(cx, 0, entry, good=True)), source
+    return (None if entry is None else order(cx, 0, entry, charger.safeguards, good=True)), source
