@@ -69,6 +69,7 @@ ZONES = (
     Zone("agent/io/dial.py", IO, ("websockets",), None),
     Zone("agent/io/values.py", IO, ("sqlitedict",), None),
     Zone("agent/io/pki.py", IO, ("cryptography",), None),
+    Zone("agent/io/credentials.py", IO, ("cryptography",), None),
     Zone("agent/io/signatures.py", IO, ("cryptography",), None),
     Zone("agent/io/*", (*IO, "hal.config"), (), None),
     Zone("agent/*", PRODUCT, (), None),
