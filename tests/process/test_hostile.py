@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from agent.io.dial import MAX_FRAME_BYTES
-from hil.csms import Frame
+from hil.csms import CallFailed, Frame
 from hil.hostile import RESULT, Hostile, frames
+from hil.hostile_requests import ENDS_CHARGING, requests
 from hil.judge import broken
 from hil.real_bench import RealBench
 from tests.marks import req
@@ -49,7 +51,7 @@ def test_ten_thousand_hostile_frames_while_a_car_charges(tmp_path: Path) -> None
         assert [text for text in broken(bench) if not text.startswith(PROVOKED)] == []
 
 
-def test_a_binary_frame_is_answered_and_a_frame_of_a_megabyte_survived(tmp_path: Path) -> None:
+def test_a_binary_frame_a_megabyte_and_hostile_values_are_survived(tmp_path: Path) -> None:
     with RealBench(plan(tmp_path)) as bench:
         ready(bench)
         charge(bench, 1)
@@ -62,7 +64,10 @@ def test_a_binary_frame_is_answered_and_a_frame_of_a_megabyte_survived(tmp_path:
         bench.wait_until("a hang-up", lambda: bench.rig.cutter.connections == 2)
         bench.wait_until("the station is back", bench.connected)
         assert bench.call("GetLocalListVersion", {}) == {"versionNumber": 0}
-        assert min(bench.amps(1)) > 15.9
+        for action, payload in requests(SEED, 4, ENDS_CHARGING):
+            with suppress(CallFailed):
+                bench.call(action, payload)
+        assert min(bench.amps(1)) > 15.9 and bench.rig.agent.starts == 1
         leave(bench)
         assert broken(bench) == []
 
