@@ -12,7 +12,7 @@ ENABLED = key(
     access=RO,
     default=False,
     scope="evse",
-    locked="No EVSE of this station speaks ISO 15118.",
+    locked="It follows from the hardware of the EVSE.",
     doc="Speak ISO 15118 with the EV.",
 )
 AVAILABLE = key(

@@ -19,6 +19,7 @@ from hal.ports import (
     Emit,
     Nameplate,
     Offer,
+    OfferSchedules,
     Permit,
     PowerStage,
     Refused,
@@ -27,6 +28,7 @@ from hal.ports import (
     SetLock,
     SetPhases,
     SignMeter,
+    SpeaksIso15118,
     Withdraw,
 )
 
@@ -149,6 +151,11 @@ class Guard:
                 evse.stage.reset_fault(command)
             case SignMeter():
                 self._refuse(command, "no meter here signs")
+            case OfferSchedules():
+                if isinstance(evse.stage, SpeaksIso15118):
+                    evse.stage.offer_schedules(command)
+                else:
+                    self._refuse(command, "nothing here speaks ISO 15118")
 
     def _wrong(self, evse: _Evse, command: Command) -> str:
         """Why the command may not pass, or nothing."""

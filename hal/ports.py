@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 Pilot = Literal["A", "B", "C", "D", "E", "F"]
 """IEC 61851-1 control pilot state, without the PWM digit. A smart controller's state is mapped onto it."""
@@ -115,9 +115,31 @@ class SignMeter(NamedTuple):
     utc_ms: int | None = None
 
 
+class EvOffer(NamedTuple):
+    """A schedule that an EV may choose: rows of start (s from `start_ms`, UTC), limit in `unit`, and phases."""
+
+    id: int
+    start_ms: int
+    duration_s: int
+    unit: str
+    periods: tuple[tuple[int, float, int | None], ...]
+
+
+class OfferSchedules(NamedTuple):
+    """What the EV may choose from by ISO 15118; `again`: it is asked to negotiate anew.
+
+    None of them raises anything: what flows is bound by Permit and Offer alone. Without schedules nothing is planned.
+    """
+
+    evse: int
+    step: int
+    schedules: tuple[EvOffer, ...]
+    again: bool = False
+
+
 PowerCommand = Permit | Offer | Withdraw | SetPhases | SetLock | SetFailsafe | ResetFault
 """What goes through the guard to a power stage."""
-Command = PowerCommand | SignMeter
+Command = PowerCommand | SignMeter | OfferSchedules
 
 # ------------------------------------------------------------------------------------------------ events
 
@@ -144,6 +166,8 @@ class Capabilities(NamedTuple):
     model: str = ""
     serial: str = ""
     firmware: str = ""
+    iso15118: bool = False
+    """It speaks ISO 15118 with the EV: EvNeeds, OfferSchedules, EvSchedule."""
 
 
 class PilotChanged(NamedTuple):
@@ -229,6 +253,54 @@ class MeterSigned(NamedTuple):
     encoding: str
     method: str = ""
     public_key: str = ""
+
+
+class AcNeeds(NamedTuple):
+    """What an EV wants by AC: Wh, A per phase, V."""
+
+    energy_amount: int
+    ev_min_current: int
+    ev_max_current: int
+    ev_max_voltage: int
+
+
+class DcNeeds(NamedTuple):
+    """What an EV wants by DC: A, V, Wh, W, and percentages of its battery."""
+
+    ev_max_current: int
+    ev_max_voltage: int
+    energy_amount: int | None = None
+    ev_max_power: int | None = None
+    state_of_charge: int | None = None
+    ev_energy_capacity: int | None = None
+    full_soc: int | None = None
+    bulk_soc: int | None = None
+
+
+class EvNeeds(NamedTuple):
+    """The EV said by ISO 15118 what it needs (ChargeParameterDiscovery): at the start, or to negotiate anew by itself.
+
+    `transfer` is OCPP's EnergyTransferMode; one of `ac` and `dc` is given. `most_periods` is what the EV takes in a
+    schedule. It is not told when it is the answer to an OfferSchedules with `again`.
+    """
+
+    evse: int
+    transfer: str
+    ac: AcNeeds | None = None
+    dc: DcNeeds | None = None
+    departure_utc_ms: int | None = None
+    most_periods: int | None = None
+
+
+class EvSchedule(NamedTuple):
+    """Which of the offers the EV has chosen (PowerDelivery), and how it will use it: start (s from now) and limit.
+
+    Without `periods` it follows the offer.
+    """
+
+    evse: int
+    offer: int
+    periods: tuple[tuple[int, float], ...] = ()
 
 
 class MeterDescribed(NamedTuple):
@@ -334,6 +406,8 @@ HardwareEvent = (
     | Reading
     | MeterDescribed
     | MeterSigned
+    | EvNeeds
+    | EvSchedule
     | BayChanged
     | TokenPresented
     | TemperatureMeasured
@@ -370,6 +444,13 @@ class PowerStage(Protocol):
 
     def rest(self) -> None:
         """The lease lapsed: stop every poll that would feed the device's watchdog by itself."""
+
+
+@runtime_checkable
+class SpeaksIso15118(Protocol):
+    """What a power stage offers besides whose Capabilities say `iso15118`."""
+
+    def offer_schedules(self, command: OfferSchedules) -> None: ...
 
 
 class Nameplate(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 from agent.blocks.status_info import info
 from agent.core.context import Context
 from agent.core.schedules import Wanted
-from agent.protocol.block import Block, answers, sends
+from agent.protocol.block import Block, answers, follows, sends
 from agent.protocol.errors import ErrorCode, Violation
 from agent.protocol.profile import composite_schedule, report_pages, schedule_on_wire, to_profile
 from agent.protocol.v201 import call, call_result, datatypes
@@ -19,7 +19,7 @@ OFF = Violation(ErrorCode.NOT_SUPPORTED, "smart charging is switched off: SmartC
 
 
 class SmartCharging(Block):
-    """K01, K08 to K13."""
+    """K01, K08 to K13, K15 to K17."""
 
     @answers("SetChargingProfile")
     def set_profile(
@@ -28,7 +28,8 @@ class SmartCharging(Block):
         if not cx.keys[smart_charging.ENABLED]:
             return OFF
         profile = to_profile(request.evse_id, request.charging_profile)
-        refusal = self.charger.schedules.install(cx, profile)
+        talks = self.charger.energy.high_level
+        refusal = talks.refusal(profile) or self.charger.schedules.install(cx, profile, talks.speaks(profile.evse))
         status: Any = "Accepted" if refusal is None else "Rejected"
         return call_result.SetChargingProfile(status=status, status_info=info(refusal))
 
@@ -105,6 +106,30 @@ class SmartCharging(Block):
     @sends("ClearedChargingLimit")
     def cleared(self, data: Mapping[str, Any], cx: Context) -> call.ClearedChargingLimit:
         return call.ClearedChargingLimit(data["source"], evse_id=data["evse"] or None)
+
+
+    @sends("NotifyEVChargingNeeds")
+    def needs(self, data: Mapping[str, Any], cx: Context) -> call.NotifyEVChargingNeeds:
+        ac = datatypes.ACChargingParametersType(**data["ac"]) if data["ac"] else None
+        dc = datatypes.DCChargingParametersType(**data["dc"]) if data["dc"] else None
+        needs = datatypes.ChargingNeedsType(data["transfer"], data["departure"], ac, dc)
+        return call.NotifyEVChargingNeeds(needs, data["evse"], max_schedule_tuples=data["tuples"])
+
+    @follows("needs")
+    def needs_answered(
+        self,
+        response: call_result.NotifyEVChargingNeeds,
+        data: Mapping[str, Any],
+        context: Mapping[str, Any],
+        cx: Context,
+    ) -> None:
+        self.charger.energy.high_level.answered(cx, context["evse"], str(response.status))
+
+    @sends("NotifyEVChargingSchedule")
+    def ev_schedule(self, data: Mapping[str, Any], cx: Context) -> call.NotifyEVChargingSchedule:
+        periods = [datatypes.ChargingSchedulePeriodType(start, limit) for start, limit in data["periods"]]
+        schedule = datatypes.ChargingScheduleType(data["id"], data["unit"], periods, duration=data["duration"])
+        return call.NotifyEVChargingSchedule(data["base"], schedule, data["evse"])
 
 
 def _to_clear(request: call.ClearChargingProfile) -> Wanted:

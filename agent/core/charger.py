@@ -338,6 +338,8 @@ class Charger:
             self.monitoring.notices.void(cx, context["ids"], refused=refused)
         elif then in ("limited", "unlimited") and not refused:
             self.energy.external.void(then, context["place"])
+        elif then == "needs":
+            self.energy.high_level.answered(cx, context["evse"], "Rejected")
         elif then == "authorize":
             self.authorizer.unanswered(cx, context)
 

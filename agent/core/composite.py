@@ -11,7 +11,7 @@ from agent.core.context import Context
 from agent.core.electrics import closed_phases
 from agent.core.evse import Evse
 from agent.core.limits import Limits
-from agent.core.profiles import MAX
+from agent.core.profiles import EVER, MAX
 from agent.core.schedules import Leading, Schedules
 from agent.core.sharing import Shared, Taker, split
 
@@ -70,6 +70,8 @@ class Composite:
         fixed: Sequence[Callable[[Context], Iterable[Shared]]],
     ) -> None:
         """`fixed` are the shared bounds that follow no schedule."""
+        self.ev: Callable[[int, int], Leading] = _says_nothing
+        """What the EV at an EVSE has said that it will take at a moment (K15.FR.14)."""
         self._evses = evses
         self._schedules = schedules
         self._limits = limits
@@ -127,8 +129,9 @@ class Composite:
         takers = []
         for taker in outlook.takers:
             inner, change = self._schedules.external(taker.id, at_ms)
-            until = min(until, change)
-            takers.append(reduce(_under, inner, _under(taker, leads[taker.id])))
+            wish = self.ev(taker.id, at_ms)
+            until = min(until, change, wish.until_ms)
+            takers.append(reduce(_under, (*inner, wish), _under(taker, leads[taker.id])))
         amps = _allot(takers, bounds)
         if outlook.evse == 0:
             return Moment(at_ms, until, _total(outlook, amps), None)
@@ -137,6 +140,10 @@ class Composite:
         phases = min([outlook.phases[taker.id], *(count for count in asked if count is not None)])
         limit = amps[taker.id] * (taker.watts_per_amp if outlook.unit == "W" else 1.0)
         return Moment(at_ms, until, _tenths(limit), phases)
+
+
+def _says_nothing(evse_id: int, at_ms: int) -> Leading:
+    return Leading(None, None, EVER)
 
 
 def _bound(owner: str, lead: Leading) -> Iterable[Shared]:

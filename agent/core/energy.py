@@ -12,6 +12,7 @@ from agent.core.derating import Heat, Imbalance
 from agent.core.evse import Evse
 from agent.core.external import TABLE as EXTERNAL
 from agent.core.external import External
+from agent.core.high_level import HighLevel
 from agent.core.hours import Hours
 from agent.core.limits import Claim, Limits, Source
 from agent.core.outbox import Outbox
@@ -51,6 +52,8 @@ class Energy:
         )
         self.phases = Phases(evses, self._demands, self.limits, stored.get(PHASES, {}))
         self.composite = Composite(evses, self.schedules, self.limits, fixed)
+        self.high_level = HighLevel(evses, self.schedules, self.composite, outbox)
+        self.composite.ev = self.high_level.leading
 
     def start(self, cx: Context, running: set[str]) -> None:
         """The first step: profiles of transactions that are gone go, external limits hold on."""
@@ -75,6 +78,7 @@ class Energy:
     def tell(self, cx: Context) -> None:
         """At the end of a step: external limits and charging rates that the CSMS does not know of."""
         self.external.tell(cx)
+        self.high_level.settle(cx)
         balancing = len(self.limits.taking(cx)) > 1
         for evse in self._evses.values():
             self._rates.follow(cx, evse, self.limits.verdicts[evse.id], balancing)

@@ -52,6 +52,8 @@ class Devices:
             ports.Reading: self._reading,
             ports.MeterDescribed: self._meter_described,
             ports.MeterSigned: self._signed,
+            ports.EvNeeds: charger.energy.high_level.needs,
+            ports.EvSchedule: charger.energy.high_level.chosen,
             ports.BayChanged: self._bay,
             ports.TokenPresented: self._token,
             ports.TemperatureMeasured: self._temperature,
@@ -113,6 +115,7 @@ class Devices:
     def _capabilities(self, cx: Context, event: ports.Capabilities) -> None:
         evse = self._charger.evses[event.evse]
         evse.capabilities = event
+        self._charger.energy.high_level.introduced(cx, evse)
         self._charger.energy.phases.introduced(cx, evse, event)
         self._failsafe.pop(evse.id, None)
         self._charger.locks.restarted(evse)

@@ -200,6 +200,20 @@ class Schedules(Owned):
             self._remove(cx, profile)
         return bool(found)
 
+    def alternatives(self, evse_id: int) -> int:
+        """From how many schedules an EV can choose (K15.FR.22)."""
+        return max([1, *(len(profile.schedules) for profile in self._of(TX, evse_id))])
+
+    def choose(self, cx: Context, evse_id: int, which: int) -> None:
+        """The EV has chosen the nth schedule of each profile that has several."""
+        for profile in [p for p in self._of(TX, evse_id) if len(p.schedules) > 1]:
+            self.keep(cx, replace(profile, chosen=min(which, len(profile.schedules) - 1)))
+
+    def schedule_id(self, evse_id: int, which: int) -> int:
+        """The id that the CSMS has given to the nth schedule at an EVSE; counted from 1 where there is none."""
+        first = next(iter((*self._of(TX, evse_id), *self._of(DEFAULT, evse_id))), None)
+        return which + 1 if first is None else first.schedules[min(which, len(first.schedules) - 1)].id
+
     def ended(self, cx: Context, tx_id: str) -> None:
         """K02.FR.05: a TxProfile goes with its transaction."""
         for profile in [p for p in self._profiles.values() if p.tx_id == tx_id]:

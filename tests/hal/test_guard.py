@@ -14,6 +14,7 @@ from hal.ports import (
     FaultRaised,
     Nameplate,
     Offer,
+    OfferSchedules,
     Permit,
     Refused,
     ResetFault,
@@ -228,3 +229,9 @@ def test_a_step_that_took_too_long_renews_nothing() -> None:
         assert scene.guard.live
 
     story(tell)
+
+
+def test_schedules_for_an_ev_are_refused_where_nothing_speaks_with_it() -> None:
+    scene = Scene()
+    scene.guard.execute(OfferSchedules(1, 1, ()))
+    assert scene.told == [Refused(1, 1, "offerschedules", "nothing here speaks ISO 15118")]

@@ -24,6 +24,7 @@ from hal.ports import (
     MeterSigned,
     Nameplate,
     Offer,
+    OfferSchedules,
     Permit,
     PhasesReported,
     PilotChanged,
@@ -37,6 +38,7 @@ from hal.ports import (
     Withdraw,
 )
 from tests.sim.clock import Life, Timeline
+from tests.sim.high_level import Talk
 from tests.sim.meter import Meter, Wire
 from tests.sim.outlet import Outlet
 
@@ -62,6 +64,7 @@ class Driver:
         self.hear = hear
         self.life = life
         self.meter = Meter(outlet, timeline, rng, hear, life, wire)
+        self.talk = Talk(outlet.evse, timeline, rng, hear, life)
         self.slow = 1
         """Commands take so many times their usual time."""
         self.refuses = 0
@@ -140,6 +143,7 @@ class Driver:
                 model=spec.kind,
                 serial=f"D{evse}",
                 firmware="1",
+                iso15118=spec.iso15118,
             )
         )
         self._tell_alive()
@@ -203,6 +207,9 @@ class Driver:
 
     def reset_fault(self, command: ResetFault) -> None:
         self._write(command)
+
+    def offer_schedules(self, command: OfferSchedules) -> None:
+        self.talk.offered(command)
 
     def feed(self) -> None:
         """The guard is content."""

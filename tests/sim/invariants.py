@@ -19,6 +19,7 @@ from hal.ports import (
     FaultCleared,
     FaultRaised,
     Offer,
+    OfferSchedules,
     Permit,
     PilotChanged,
     SetFailsafe,
@@ -230,7 +231,7 @@ class Judge:
                 self.limits.withdraws(evse)
             case SetFailsafe(evse=evse, amps=amps):
                 self._failsafe(evse, amps)
-            case SignMeter():
+            case SignMeter() | OfferSchedules():
                 pass
             case _:
                 self.hardware.commands(command, False)

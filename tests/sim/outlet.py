@@ -36,6 +36,8 @@ class OutletSpec:
     bay_detector: bool = False
     signs: bool = False
     """Its meter signs readings."""
+    iso15118: bool = False
+    """It has a controller that speaks ISO 15118 with the EV."""
     more: tuple[Cable, ...] = ()
     """Connectors 2, 3, ... of this EVSE."""
     switches: bool = False
