@@ -53,6 +53,8 @@ class Choice:
             return f"contactor {evse.contactor.state}, session {evse.session.state}"
         if evse.site.has_meter and "meter" in evse.silent:
             return "the meter is silent: nothing proves that no current flows"
+        if not evse.is_seen:
+            return "whether a car is here is not known"
         if evse.tx is not None and evse.tx.recovered_by_ms is not None:
             return "the transaction is being recovered"
         return self._hindered(cx, switch) if evse.connected else None
