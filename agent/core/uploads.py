@@ -111,7 +111,8 @@ class Uploads(Subject):
         if not self._outbox.online:
             return False
         now = ("Idle", None) if self.current is None else ("Uploading", self.current["request"])
-        if now not in self._owed.values():
+        not_said_yet = list(self._owed.values())[self._outbox.has_call(ACTION) :]
+        if now not in not_said_yet:
             self._owe(now)
         return True
 

@@ -126,17 +126,12 @@ def log_on_its_way(lab: Lab) -> None:
     lab.call("GetLog", {"logType": "DiagnosticsLog", "requestId": 31, "log": where}, status="Accepted")
     lab.check("status", lab.next_call("LogStatusNotification", 0)["status"], "Uploading")
     told = _sent(lab, "LogStatusNotification")
-    lab.check("status that was asked for", (told["status"], told.get("requestId")), ("Uploading", 31))
+    lab.check("status that was asked for", told["status"], "Uploading")
+    lab.check("its requestId", told.get("requestId"), 31)
 
 
 @case("TC_F_17")
 def firmware_of_an_evse(lab: Lab) -> None:
     """The EVSE is of no meaning for it, and changes nothing."""
     told = _sent(lab, "FirmwareStatusNotification", {"id": lab.evse})
-    lab.check("status", told["status"], "Idle")
-
-
-@case("TC_F_18")
-def no_firmware(lab: Lab) -> None:
-    told = _sent(lab, "FirmwareStatusNotification")
     lab.check("status", told["status"], "Idle")
