@@ -15,10 +15,14 @@ SOURCES = Path(__file__).resolve().parents[1]
 
 
 class AgentProcess:
-    """`python -m agent --config BOARD` with its output appended to `log`."""
+    """`python -m agent --config BOARD` with its output appended to `log`.
 
-    def __init__(self, board: Path, log: Path) -> None:
+    With `releases` it is what the launcher finds there (docs/firmware.md).
+    """
+
+    def __init__(self, board: Path, log: Path, releases: Path | None = None) -> None:
         self.board = board
+        self.releases = releases
         self.log = log
         self.started: list[float] = []
         """When it was started (monotonic seconds), each time."""
@@ -55,10 +59,16 @@ class AgentProcess:
         """Start it; does nothing while it runs."""
         if self.running:
             return
-        environment = os.environ | {"PYTHONPATH": str(SOURCES), "PYTHONUNBUFFERED": "1"}
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", "CHARGERD_PYTHON": sys.executable}
+        if self.releases is None:
+            environment["PYTHONPATH"] = str(SOURCES)
+            command = [sys.executable, "-m", "agent"]
+        else:
+            environment["CHARGERD_HOME"] = str(self.releases)
+            command = ["sh", str(SOURCES / "systemd" / "chargerd-launch")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agent", "--config", str(self.board)],
+                [*command, "--config", str(self.board)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
             )  # fmt: skip
         self.started.append(time.monotonic())

@@ -119,6 +119,10 @@ class Bench(Protocol):
         """What has arrived there, in its order."""
         ...
 
+    def offer(self, name: str, content: bytes, seconds: float = 0.0) -> str:
+        """A file that can be fetched from now on, which takes so long; its URL."""
+        ...
+
     def knocks(self, url: str) -> int:
         """Connections that were tried at one of them so far, refused ones included."""
         ...

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hil.firmware import HARDWARE, RELEASES
 from hil.plan import BenchPlan, EvsePlan
 
 DISPLAY = "front"
@@ -21,6 +22,8 @@ def render(plan: BenchPlan, url: str, ports: Mapping[str, str | tuple[str, int]]
                 security_profile=1),
         *_table("keys", **dict(plan.keys)),
     ]  # fmt: skip
+    if plan.releases:
+        lines += _table("firmware", installer="releases", home=f"{state_dir}/../{RELEASES}", hardware=HARDWARE)
     for wire in plan.wires:
         lines += _bus(plan, wire.name, ports)
     for evse in plan.evses:

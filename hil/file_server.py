@@ -1,4 +1,6 @@
-"""Servers that take files, over HTTP and FTP, well-behaved or in one of many bad moods. For benches on loopback only.
+"""Servers that take files, over HTTP and FTP, in a good or one of many bad moods, and give some over HTTP.
+
+For benches on loopback only.
 
 The mood is the first part of an HTTP path, or the name of the FTP user.
 """
@@ -12,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 BODY_MOST = 64 * 1024 * 1024
+GIVEN_IN = 20
+"""Parts in which a file is sent."""
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -30,6 +34,8 @@ class FileServer:
 
     def __init__(self) -> None:
         self.taken: list[Taken] = []
+        self.offered: dict[str, tuple[bytes, float]] = {}
+        """What can be fetched, by path, and for how many seconds it is on its way."""
         self._servers: list[asyncio.Server] = []
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -77,6 +83,8 @@ class FileServer:
     async def _http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ")
+        if method == "GET":
+            return await self._give(path, writer)
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         mood = path.split("/")[1]
         answer = await _moody(mood, method, (reader, writer))
@@ -86,6 +94,17 @@ class FileServer:
             answer = "201 Created"
         writer.write(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
+
+    async def _give(self, path: str, writer: asyncio.StreamWriter) -> None:
+        content, seconds = self.offered.get(path, (b"", 0.0))
+        status = "200 OK" if path in self.offered else "404 Not Found"
+        length = f"Content-Length: {len(content)}"
+        writer.write(f"HTTP/1.1 {status}\r\n{length}\r\nConnection: close\r\n\r\n".encode())
+        part = len(content) // GIVEN_IN + 1
+        for start in range(0, len(content), part):
+            writer.write(content[start : start + part])
+            await writer.drain()
+            await asyncio.sleep(seconds / GIVEN_IN)
 
 
 REFUSALS = {"missing": "404 Not Found", "forbidden": "403 Forbidden", "broken": "503 Service Unavailable",

@@ -115,6 +115,8 @@ class BenchPlan:
     keys: Mapping[str, str]
     main_meter: MeterPlan | None = None
     """Measures what all EVSEs take together."""
+    releases: bool = False
+    """The agent is a release behind the launcher, and takes firmware updates."""
 
 
 class Table:

@@ -170,6 +170,10 @@ class RealBench:
     def files(self) -> Sequence[Taken]:
         return list(self._files.taken)
 
+    def offer(self, name: str, content: bytes, seconds: float = 0.0) -> str:
+        self._files.offered[f"/{name}"] = (content, seconds)
+        return f"http://127.0.0.1:{self._files_port}/{name}"
+
     def knocks(self, url: str) -> int:
         return self._door(url).knocks
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from hil.agent_process import AgentProcess
 from hil.boardfile import DISPLAY, render
 from hil.cutter import Address, Cutter
+from hil.firmware import RELEASES, place, this_tree
 from hil.instruments.board import RawBoard
 from hil.instruments.ev import CarModel
 from hil.instruments.meter import EastronSdm630, EnergyMeter
@@ -52,7 +53,8 @@ class Rig:
         self.readers: dict[str, RfidReader] = {}
         self.history: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
         self.powered = True
-        self.agent = AgentProcess(self.board_file, self.home / "agent.log")
+        releases = self.home / RELEASES if plan.releases else None
+        self.agent = AgentProcess(self.board_file, self.home / "agent.log", releases)
         self._restart_agent = False
         self._reset_at: float | None = None
         self._units: dict[tuple[int, str], Unit] = {}
@@ -86,6 +88,8 @@ class Rig:
         for wire in self.plan.wires:
             self._buses[wire.name] = self._bus(wire)
             await self._buses[wire.name].open()
+        if self.agent.releases is not None:
+            place(self.agent.releases, this_tree())
         await self.cutter.open()
         await self.back_door.open()
         self._write_board()

@@ -19,6 +19,8 @@ from hil.cutter import Address
 from hil.plan import BenchPlan, load
 from hil.real_bench import RealBench, outfits
 
+FIRMWARE = ("TC_F_19", *(id for id in CASES if id.startswith("TC_L_")))
+"""Cases in which the agent has to be a release that can be replaced."""
 BENCH = Path(__file__).with_name("bench.toml")
 
 
@@ -68,7 +70,7 @@ def certify(
             yield Verdict(case.id, taken, 0, "not applicable", why)
             continue
         directory = home / case.id
-        with RealBench(replace(plan, directory=directory)) as bench:
+        with RealBench(replace(plan, directory=directory, releases=case.id in FIRMWARE)) as bench:
             verdict = run(case, bench, evse, taken)
         if verdict.outcome == "failed":
             yield replace(verdict, reason=f"{verdict.reason}\nfiles in {directory}")

@@ -10,6 +10,7 @@ import pytest
 
 from hil.certification import CASES, Way, choose, features, run
 from tests.marks import req
+from tests.sim.firmware import releases_behind
 from tests.sim.outlet import raw, smart
 from tests.sim.pki import store_behind
 from tests.sim.sim_bench import SimBench
@@ -57,6 +58,8 @@ def param(run: Run) -> object:
 def test_case(wanted: Run, tmp_path: Path) -> None:
     case, at = CASES[wanted.case], bench(wanted.case)
     store_behind(at.world, tmp_path)
+    if wanted.case.startswith(("TC_L", "TC_F_19")):
+        releases_behind(at, tmp_path)
     evse, why = choose(case, features.load(), at.outfits())
     if not evse:
         pytest.skip(why)

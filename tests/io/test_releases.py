@@ -14,7 +14,7 @@ from agent.io import firmware
 from agent.io.installers import Booted, InstallerConfig, InstallError, Unfit, installer
 from agent.io.jobs import JobFailed, Place
 from agent.io.releases import Releases
-from hil.release import LAUNCHER, release, small, tar
+from hil.firmware import LAUNCHER, release, small, tar
 from tests.marks import req
 
 SAYS = "#!/bin/sh\necho {} \"$@\"\n"

@@ -11,8 +11,8 @@ import pytest
 
 from agent.io import signatures
 from agent.io.jobs import JobFailed, Place
+from hil.firmware import signature
 from hil.pki import Made, issue, root
-from hil.release import signature
 from tests.marks import req
 
 CONTENT = b"firmware" * 1000

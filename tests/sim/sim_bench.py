@@ -89,6 +89,7 @@ class SimBench:
         self.story: list[str] = []
         self._own_readers = own_readers
         self._files: list[Taken] = []
+        self.offered: dict[str, tuple[bytes, float]] = {}
         self.world.workers.do("logs.upload", self._upload)
         self._read_meters_often()
 
@@ -163,6 +164,11 @@ class SimBench:
 
     def file_url(self, mood: Mood = "logs") -> str:
         return f"http://files.example/{mood}/"
+
+    def offer(self, name: str, content: bytes, seconds: float = 0.0) -> str:
+        url = f"http://files.example/{name}"
+        self.offered[url] = (content, seconds)
+        return url
 
     def files(self) -> Sequence[Taken]:
         return self._files

@@ -1,4 +1,4 @@
-"""The power goes at every boundary of an update: it ends, with the one firmware or the other, and the CSMS knows which."""
+"""The power goes at every boundary of an update: it ends, with this firmware or that, and the CSMS knows with which."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def updates(world: World) -> None:
 def judge(world: World, wanted: str) -> None:
     """After a cut: it has ended as it would have without, unless the request itself was lost."""
     assert isinstance(world, Updated)
-    world.runs(minutes=1)
+    world.runs(minutes=8)
     world.until(lambda: world.asks_station("fw.status")["state"] == "idle", within_s=900).settles()
     statuses = told(world, 7)
     assert told(world) == statuses

@@ -13,17 +13,30 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from agent.io.releases import Releases
 from hil.pki import Made
 
 SOURCES = Path(__file__).resolve().parents[1]
 PACKAGES = ("agent", "config_keys", "hal", "state_machines")
 LAUNCHER = SOURCES / "systemd" / "chargerd-launch"
+RELEASES, HARDWARE = "releases", "bench"
+"""Where a bench keeps the agent's releases, and what it calls itself."""
 START = """#!/bin/sh
 here=$(dirname "$(dirname "$(readlink -f "$0")")")
 PYTHONPATH="$here" exec "${CHARGERD_PYTHON:-python3}" -m agent "$@"
 """
+TREE = """#!/bin/sh
+PYTHONPATH={sources} exec "${{CHARGERD_PYTHON:-python3}}" -c '{first}
+from agent.app import main
+raise SystemExit(main())' "$@"
+"""
 DEAD = "#!/bin/sh\nexit 1\n"
-DEAF = '\n\nasync def dial(*args, **options):\n    raise OSError("this firmware finds no CSMS")\n'
+DEAF = """
+import agent.io.dial
+async def dial(*args, **options):
+    raise OSError("this firmware finds no CSMS")
+agent.io.dial.dial = dial
+"""
 
 
 def signature(content: bytes, signer: Made) -> str:
@@ -57,9 +70,15 @@ def small(version: str = "2.0", hardware: Iterable[str] = ()) -> bytes:
     return release(version, {"bin/chargerd": DEAD.encode(), "agent/__init__.py": b""}, hardware)
 
 
-def agent_release(version: str, *, deaf: bool = False, dead: bool = False) -> bytes:
-    """The agent of this very tree as a release; `deaf` never finds a CSMS, `dead` does not even start."""
-    files = {"bin/chargerd": (DEAD if dead else START).encode()}
+def this_tree(version: str = "0.1.0", *, deaf: bool = False, dead: bool = False) -> bytes:
+    """A release that starts the agent of this very tree; `deaf` never finds a CSMS, `dead` does not even start."""
+    start = TREE.format(sources=SOURCES, first=DEAF if deaf else "")
+    return release(version, {"bin/chargerd": (DEAD if dead else start).encode()}, [HARDWARE])
+
+
+def agent_release(version: str) -> bytes:
+    """The agent of this tree as a release of its own."""
+    files = {"bin/chargerd": START.encode()}
     for package in PACKAGES:
         for path in sorted((SOURCES / package).rglob("*")):
             if path.is_file() and path.suffix in (".py", ".toml"):
@@ -67,6 +86,16 @@ def agent_release(version: str, *, deaf: bool = False, dead: bool = False) -> by
     system = files["agent/io/system.py"].decode()
     line = next(line for line in system.splitlines() if line.startswith("VERSION = "))
     files["agent/io/system.py"] = system.replace(line, f'VERSION = "{version}"').encode()
-    if deaf:
-        files["agent/io/dial.py"] += DEAF.encode()
-    return release(version, files)
+    return release(version, files, [HARDWARE])
+
+
+def place(home: Path, content: bytes) -> None:
+    """Make this release the one that runs."""
+    box = Releases({"home": str(home)})
+    home.mkdir(parents=True, exist_ok=True)
+    image = home / "first"
+    image.write_bytes(content)
+    placed = box.install(image, "0", downgrade=False)
+    image.unlink()
+    box.switch(placed.place)
+    box.confirm(placed.place)
