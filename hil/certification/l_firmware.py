@@ -237,12 +237,6 @@ def no_new_sessions_meanwhile(lab: Lab) -> None:
 # ---------------------------------------------------------------------------------------------- asked for
 
 
-@case("TC_F_18")
-def no_update(lab: Lab) -> None:
-    lab.call("TriggerMessage", {"requestedMessage": ACTION}, status="Accepted")
-    lab.check("status", lab.next_call(ACTION, 0)["status"], "Idle")
-
-
 @case("TC_F_19")
 def while_it_is_fetched(lab: Lab) -> None:
     """The update ends with an invalid signature, so that none is left behind (errata 2025-02)."""
