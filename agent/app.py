@@ -30,6 +30,7 @@ from agent.io.jobs import Jobs, Place
 from agent.io.journal import Journal
 from agent.io.link import Link
 from agent.io.logs import NAME, StationLog, note
+from agent.io.provision import provision
 from agent.io.redaction import Redactor
 from agent.io.runner import EXIT_BUG, Outlets, Runner
 from agent.io.security_log import SecurityLog
@@ -97,7 +98,7 @@ def _run(board: Board) -> int:
     marker = BootMarker(board.state_dir / "boot.json")
     reason, failed_starts = marker.begun(watchdog="WATCHDOG_USEC" in os.environ)
     try:
-        station = _station(board, tables, failed_starts)
+        station = _station(board, {**tables, "certificates": _certificates(board)}, failed_starts)
         station.recover(records)
         return asyncio.run(_Agent(board, clock, journal, station, marker).live(reason, report))
     except BoardError:
@@ -106,6 +107,14 @@ def _run(board: Board) -> int:
     finally:
         if lock:
             lock.close()
+
+
+def _certificates(board: Board) -> Mapping[str, int]:
+    """What the certificate store holds. Raises BoardError when it is the installer's roots that cannot be taken."""
+    try:
+        return provision(board.state_dir, board.root_file)
+    except (OSError, ValueError) as error:
+        raise BoardError(f"{board.file}: [network] root_file: {error}") from error
 
 
 def _station(board: Board, tables: Mapping[str, Mapping[str, Any]], failed_starts: int) -> Station:

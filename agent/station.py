@@ -189,6 +189,8 @@ class Station:
         if event.connection != self.charger.link.connection or not self.charger.link.is_open:
             return
         frame = rpc.decode(event.text)
+        if isinstance(frame, rpc.Malformed):
+            self.charger.security.once(cx, "InvalidMessages", frame.description)
         if isinstance(frame, rpc.Call):
             self._asked(cx, frame)
         elif isinstance(frame, rpc.Malformed) and frame.answerable:

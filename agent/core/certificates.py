@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.jobs import Jobs
-from agent.core.security import SecurityEvents
+from agent.core.security import RECONFIGURED, SecurityEvents
 from config_keys import security
 
 TABLE = "certificates"
@@ -77,7 +77,7 @@ class Certificates:
                 return
             if kind != "certificates.list" and told["status"] == "Accepted":
                 changed = f"{kind} {data.get('kind', '')}".rstrip()
-                self._events.report(cx, "ReconfigurationOfSecurityParameters", changed)
+                self._events.report(cx, RECONFIGURED, changed)
             self._counted(cx, told)
             found = tuple(told.get("found", ()))
             done(cx, Outcome(told["status"], told.get("reason", ""), told.get("info", ""), found))

@@ -63,7 +63,6 @@ from agent.core.uploads import TABLE as UPLOADS
 from agent.core.uploads import Uploads
 from agent.core.variables import Variables
 from config_keys import clock, comm, sampled, tx
-from config_keys import security as keys_of_security
 from config_keys.key import Key
 from config_keys.values import Values
 from state_machines.reasons import Cause
@@ -476,7 +475,7 @@ class Charger:
             self.transactions.rearm(cx, self.evses)
         elif key.component == "AlignedDataCtrlr":
             self._arm_clock(cx)
-        elif key is keys_of_security.BASIC_AUTH_PASSWORD and self.safeguards.password.changed(cx):
+        elif key.component == "SecurityCtrlr" and self.safeguards.changed(cx, key):
             self.link.renew_soon(cx)
         elif key is clock.TIME_SOURCE:
             self.registration.choose_source(cx)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.security import SecurityEvents
+from agent.core.security import RECONFIGURED, SecurityEvents
 from agent.core.settings import Settings, Wish
 from config_keys import security
 
@@ -33,7 +33,7 @@ class Password:
 
     def changed(self, cx: Context) -> bool:
         """A01.FR.11: a new one holds. True when the connection, which rests on the old one, has to be renewed."""
-        self._events.report(cx, "ReconfigurationOfSecurityParameters", "BasicAuthPassword was changed")
+        self._events.report(cx, RECONFIGURED, "BasicAuthPassword was changed")
         if self._busy or self._good is None:
             return False
         if self._old is None:
@@ -59,7 +59,7 @@ class Password:
     def _forget(self, cx: Context, good: str | None) -> None:
         """The other password is of no use any more."""
         if self._uses_old and good is not None:
-            self._events.report(cx, "ReconfigurationOfSecurityParameters", "the old BasicAuthPassword is back")
+            self._events.report(cx, RECONFIGURED, "the old BasicAuthPassword is back")
             self._busy = True
             self._settings.apply(cx, [Wish((security.BASIC_AUTH_PASSWORD, None, None), good)])
             self._busy = False

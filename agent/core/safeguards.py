@@ -12,12 +12,13 @@ from agent.core.events import LinkDown
 from agent.core.jobs import Jobs
 from agent.core.outbox import Outbox
 from agent.core.password import Password
-from agent.core.security import SecurityEvents
+from agent.core.security import RECONFIGURED, SecurityEvents
 from agent.core.settings import Settings
 from agent.core.site import Site
 from agent.core.station_certificate import StationCertificate
 from agent.core.timekeeping import Floor
 from config_keys import security as keys
+from config_keys.key import Key
 from config_keys.values import Refusal, Values
 
 Stored = Mapping[str, Mapping[str, Any]]
@@ -58,6 +59,13 @@ class Safeguards:
         if level > 2 and not self.certificate.is_installed:
             return Refusal("InvalidNetworkConf", "no certificate of the station is installed")
         return None
+
+    def changed(self, cx: Context, key: Key[Any]) -> bool:
+        """A variable of SecurityCtrlr has a new value. True when the connection has to be renewed."""
+        if key is keys.BASIC_AUTH_PASSWORD:
+            return self.password.changed(cx)
+        self.events.report(cx, RECONFIGURED, f"{key.name} = {cx.keys.text(key)}")
+        return False
 
     def opened(self, cx: Context, root: str) -> None:
         """A connection is open: what was on trial with it is good, what it replaces goes."""

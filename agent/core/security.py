@@ -42,6 +42,7 @@ EVENTS: Mapping[str, bool] = {
     "StoreDamaged": True,
 }
 """Every type, and whether it is critical: told to the CSMS, not only logged (Part 2 appendix 1; A02.FR.29; ours)."""
+RECONFIGURED = "ReconfigurationOfSecurityParameters"
 POWER_UPS = ("PowerUp", "LocalReset", "Unknown")
 """BootReasons of a device that starts up; the others are resets."""
 

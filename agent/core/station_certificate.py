@@ -12,7 +12,7 @@ from agent.core.certificates import Done, Outcome
 from agent.core.context import Context
 from agent.core.jobs import Jobs
 from agent.core.outbox import Outbox
-from agent.core.security import SecurityEvents
+from agent.core.security import RECONFIGURED, SecurityEvents
 from agent.core.site import Site
 from config_keys import security
 
@@ -139,7 +139,7 @@ class StationCertificate:
             self._drop_request(cx)
             self._discard(cx, NEW)
             self._keep(cx, NEW, {"name": told["name"], "until_ms": told["until_ms"]})
-            self._events.report(cx, "ReconfigurationOfSecurityParameters", "a new certificate of the station")
+            self._events.report(cx, RECONFIGURED, "a new certificate of the station")
             done(cx, Outcome("Accepted"))
             renewed(cx)
 

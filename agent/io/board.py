@@ -44,6 +44,8 @@ class Board(NamedTuple):
     control_socket: Path
     installer: InstallerConfig | None = None
     presets: Mapping[str, str] = MappingProxyType({})
+    root_file: Path | None = None
+    """Roots of the CSMS, in PEM, for a station that has none yet."""
 
 
 def load_board(file: Path, firmware: str) -> Board:
@@ -88,6 +90,7 @@ def load_board(file: Path, firmware: str) -> Board:
         here / station.text("control_socket", CONTROL_SOCKET),
         installer,
         keys.scalars() if keys else {},
+        here / network.text("root_file") if network and network.has("root_file") else None,
     )
     if len(str(board.control_socket).encode()) > SOCKET_PATH_MOST:
         station.complain(f"control_socket: {board.control_socket} is longer than {SOCKET_PATH_MOST} bytes")
@@ -141,6 +144,8 @@ def _network(table: Table) -> Network:
     if profile > 1 and url.startswith("ws:"):
         table.complain(f"security_profile {profile} needs a url that begins with wss://")
     password = table.text("password") if table.has("password") else None
+    if table.has("root_file"):
+        table.text("root_file")
     table.done()
     return Network(url, identity, password, profile)
 

@@ -76,6 +76,8 @@ async def dial(
     secure = order.url.startswith("wss:")
     if order.security_profile > 1 and not secure:
         raise Refusal(f"security profile {order.security_profile} needs a wss:// URL")
+    if order.security_profile > 2 and not order.certificate:
+        raise Refusal("security profile 3 needs a certificate of the station, and none is installed")
     untried = tls.root_sets(order, home) if secure else [""]
     while True:
         root = untried.pop(0)
@@ -85,7 +87,7 @@ async def dial(
                 order, context, ping_interval=ping_s or None, ping_timeout=pong_wait_s, open_timeout=open_timeout_s,
                 close_timeout=close_timeout_s,
             )  # fmt: skip
-        except ssl.SSLCertVerificationError:
+        except (ssl.SSLCertVerificationError, tls.Untrusted):
             if not untried:
                 raise
         else:

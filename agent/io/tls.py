@@ -47,6 +47,10 @@ CERTIFICATE_WORDS: Mapping[int, str] = {
 """X509_V_ERR_* and what each means to people."""
 
 
+EXPIRED = 10
+"""X509_V_ERR_CERT_HAS_EXPIRED."""
+
+
 class Untrusted(ssl.SSLError):
     """The handshake was good, but we do not go on: a flaw that OpenSSL does not look for."""
 
@@ -68,8 +72,11 @@ class _Session(ssl.SSLObject):
         except ssl.SSLWantReadError:
             raise
         except ssl.SSLError as error:
+            assert isinstance(self.context, Context)
             if error.reason in NO_SUITE and self.cipher() is None:
                 raise NoSuite(*error.args) from error
+            if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == EXPIRED:
+                self.context.blame_the_roots()
             raise
         assert isinstance(self.context, Context)
         certificate: Any = self.getpeercert()
@@ -115,6 +122,13 @@ class Context(ssl.SSLContext):
     rules: _Rules
     alert: ssl.SSLError | None = None
     sslobject_class = _Session
+
+    def blame_the_roots(self) -> None:
+        """Something has expired: raises Untrusted when no installed root is valid any more (bug 18)."""
+        ends = {str(root["notAfter"]): ssl.cert_time_to_seconds(str(root["notAfter"])) for root in self.get_ca_certs()}
+        if ends and max(ends.values()) < time.time():
+            last = max(ends, key=lambda end: ends[end])
+            raise Untrusted(f"the installed root has expired ({last}); the operator has to install its successor")
 
 
 def root_sets(order: Connect, home: Path) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.core.events import StoreReported
 from agent.core.instant import rfc3339
-from tests.blocks.stories import back_online, heard, idle
+from tests.blocks.stories import back_online, heard, idle, set_variable
 from tests.marks import req
 from tests.sim.transactions import Payload
 from tests.sim.world import World
@@ -59,3 +59,31 @@ def test_a_csms_that_wants_no_security_events_is_not_asked_for_ever() -> None:
     world.hear(StoreReported("full", ""))
     world.runs(minutes=2)
     assert len(told(world)) == 1
+
+
+@req("A04.FR.04", "A04.FR.01")
+def test_every_start_is_an_event_and_what_is_not_critical_is_only_logged() -> None:
+    world = idle()
+    assert set_variable(world, "SecurityCtrlr.OrganizationName", "Operator") == "Accepted"
+    world.csms.talks_nonsense("Heartbeat", times=2)
+    for _ in range(2):
+        world.csms_asks("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        world.runs(seconds=40)
+    world.csms_asks("Reset", {"type": "Immediate"})
+    world.runs(minutes=1)
+    assert [(entry.kind, entry.info) for entry in world.security_log if entry.kind != "InvalidMessages"] == [
+        ("StartupOfTheDevice", "PowerUp"),
+        ("ReconfigurationOfSecurityParameters", "SecurityCtrlr.OrganizationName = Operator"),
+        ("ResetOrReboot", "RemoteReset"),
+    ]
+    assert len([entry for entry in world.security_log if entry.kind == "InvalidMessages"]) == 1
+    assert [event["type"] for _, event in heard(world, ACTION)] == ["StartupOfTheDevice", "ResetOrReboot"]
+
+
+@req("A04.FR.01")
+def test_a_clock_that_is_set_by_much_is_told() -> None:
+    world = idle()
+    world.csms.answers("Heartbeat", lambda request: {"currentTime": rfc3339(world.clock.utc_ms + 3_600_500)})
+    world.csms_asks("TriggerMessage", {"requestedMessage": "Heartbeat"})
+    world.runs(seconds=10)
+    assert [(event["type"], event["techInfo"][:4]) for event in told(world)] == [("SettingSystemTime", "by 3")]

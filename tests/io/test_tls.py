@@ -241,6 +241,14 @@ def test_root_rotation_overlap(tmp_path: Path) -> None:
         assert isinstance(up, LinkUp)
 
 
+def test_expired_root_diagnosis(tmp_path: Path) -> None:
+    """Bug 18: a root that was left to expire is named, and not the server's good certificate."""
+    old = issue("Old root", None, days=1, since=-3)
+    down, _ = dialled(serving(issue(HOST, old, ca=False), tmp_path), trusting(tmp_path, old))
+    assert isinstance(down, LinkDown) and down.flaw == "InvalidCsmsCertificate"
+    assert "the installed root has expired" in down.reason
+
+
 @pytest.mark.parametrize(("since", "days", "good"), [(-1, 30, True), (-60, 30, False)])
 def test_rtc_lost_tls(tmp_path: Path, since: float, days: float, good: bool) -> None:
     """Bug 15: the system's clock is before the last known time, so a good certificate seems "not yet valid".
