@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.core.events import StoreReported
+from agent.core.events import FrameReceived, StoreReported
 from agent.core.instant import rfc3339
 from tests.blocks.stories import back_online, heard, idle, set_variable
 from tests.marks import req
@@ -65,10 +65,9 @@ def test_a_csms_that_wants_no_security_events_is_not_asked_for_ever() -> None:
 def test_every_start_is_an_event_and_what_is_not_critical_is_only_logged() -> None:
     world = idle()
     assert set_variable(world, "SecurityCtrlr.OrganizationName", "Operator") == "Accepted"
-    world.csms.talks_nonsense("Heartbeat", times=2)
-    for _ in range(2):
-        world.csms_asks("TriggerMessage", {"requestedMessage": "Heartbeat"})
-        world.runs(seconds=40)
+    for _ in range(3):
+        world.hear(FrameReceived(world.csms.connection or 0, "[3]"))
+        world.runs(seconds=2)
     world.csms_asks("Reset", {"type": "Immediate"})
     world.runs(minutes=1)
     assert [(entry.kind, entry.info) for entry in world.security_log if entry.kind != "InvalidMessages"] == [
