@@ -131,9 +131,9 @@ RESET_RETRIES = key(
     "OCPPCommCtrlr.ResetRetries",
     Integer(min=0, max=10),
     access=RW,
-    default=1,
+    default=0,
     alias16="ResetRetries",
-    doc="Times an unsuccessful reset is tried again.",
+    doc="Times a reset is tried again, 30 s later, when contactors do not open; then the station resets anyway.",
 )
 MINIMUM_STATUS_DURATION = key(
     "OCPPCommCtrlr.MinimumStatusDuration",

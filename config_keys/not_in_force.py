@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config_keys import clock, comm
+from config_keys import clock
 from config_keys.key import Key
 
 _DISPLAY = "There is no display: all times are in UTC."
 
 NOT_IN_FORCE: Mapping[Key[Any], str] = {
-    comm.RESET_RETRIES: "A reset is asked for until the process has ended: none is given up.",
     clock.TIME_OFFSET: _DISPLAY,
     clock.TIME_OFFSET_NEXT_TRANSITION: _DISPLAY,
     clock.NEXT_TIME_OFFSET_TRANSITION: _DISPLAY,

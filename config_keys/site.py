@@ -179,6 +179,27 @@ QUARANTINED_KEYS = key(
     monitored=True,
     doc="Keys whose new value was taken back at this start, because starts kept failing with it.",
 )
+KEPT_TRANSACTIONS = key(
+    "RecoveryCtrlr.KeptTransactions",
+    Integer(min=0, max=100_000),
+    access=RW,
+    default=1000,
+    doc="Ended transactions that are kept on the station; one with undelivered events stays in any case.",
+)
+KEPT_DAYS = key(
+    "RecoveryCtrlr.KeptDays",
+    Integer(min=0, max=3650),
+    access=RW,
+    default=0,
+    doc="Days for which an ended transaction is kept at most; 0: as long as there is room.",
+)
+KEPT_SET_ASIDE = key(
+    "RecoveryCtrlr.KeptSetAside",
+    Integer(min=0, max=100_000),
+    access=RW,
+    default=1000,
+    doc="Events that the CSMS never took and that are kept on the station.",
+)
 OUTBOX_LIMIT = key(
     "RecoveryCtrlr.MaxQueuedEvents",
     Integer(min=100, max=1_000_000),
@@ -220,6 +241,20 @@ START_BUTTON = key(
     access=RW,
     default=False,
     doc="Let the start button of an EVSE authorize without any token (type NoAuthorization).",
+)
+RFID_BYTE_ORDER = key(
+    "RfidCtrlr.ByteOrder",
+    OptionList(("AsRead", "Reversed")),
+    access=RW,
+    default="AsRead",
+    doc="Order in which the bytes of a card's UID are told; some operators know their cards by the reversed one.",
+)
+RFID_CASE = key(
+    "RfidCtrlr.Case",
+    OptionList(("Upper", "Lower")),
+    access=RW,
+    default="Upper",
+    doc="Letters in which a card's UID is told.",
 )
 RFID_DEBOUNCE = key(
     "RfidCtrlr.Debounce",

@@ -27,6 +27,8 @@ from agent.core.firmware import TABLE as FIRMWARE
 from agent.core.firmware_statuses import TABLE as FIRMWARE_STATUSES
 from agent.core.hardware import LATCHED, Devices
 from agent.core.jobs import Jobs
+from agent.core.ledger import KEYS as LEDGER_KEYS
+from agent.core.ledger import Ledger
 from agent.core.limits import Claim, rest_timer
 from agent.core.locallist import TABLE, LocalList
 from agent.core.locks import Locks
@@ -38,7 +40,7 @@ from agent.core.network_profiles import Profiles, still_valid
 from agent.core.operators import Operators
 from agent.core.outbox import TIDY, Outbox
 from agent.core.recorder import Recorder
-from agent.core.recovery import LEDGER_BOUND, Recovered, fold
+from agent.core.recovery import Recovered, fold
 from agent.core.registers import Registers
 from agent.core.registration import Registration
 from agent.core.remote import Remote
@@ -142,7 +144,7 @@ class Charger:
         self.resets = Resets(self, stored.get(STATION, {}))
         self.firmware = Firmware(self, stored.get(FIRMWARE, {}), stored.get(FIRMWARE_STATUSES, {}))
         self.recovered = Recovered()
-        self.ledger: list[tuple[int, dict[str, Any]]] = []
+        self.ledger = Ledger(self.outbox.waiting_of)
         self._join()
 
     def _join(self) -> None:
@@ -178,7 +180,7 @@ class Charger:
         """Take over what the journal holds, before the first step."""
         self.recovered = fold(records)
         self.durable.next_record = self.recovered.next_record
-        self.ledger = self.recovered.ledger
+        self.ledger.restore(self.recovered.ledger)
         self.series.restore(self.recovered.series)
         self.outbox.restore_aside(row for row, _ in self.recovered.set_aside)
         self.monitoring.notices.restore(self.recovered.notices)
@@ -429,6 +431,7 @@ class Charger:
     def _tidy(self, cx: Context) -> None:
         self.transactions.keep_progress(cx, self.evses.values())
         self.outbox.tidy(cx)
+        self.ledger.tidy(cx)
 
     def _beat(self, cx: Context) -> None:
         if self.outbox.online:
@@ -458,9 +461,7 @@ class Charger:
     def _tx_ended(self, cx: Context, evse: Evse) -> None:
         assert evse.tx is not None
         self.schedules.ended(cx, evse.tx.id)
-        self.ledger.append((evse.tx.row, evse.tx.data()))
-        while len(self.ledger) > LEDGER_BOUND and not self.outbox.waiting_of(self.ledger[0][1]["tx"]):
-            cx.drop(self.ledger.pop(0)[0])
+        self.ledger.add(cx, evse.tx.row, evse.tx.data())
 
     def _rate_changed(self, cx: Context, evse: Evse) -> None:
         self.transactions.happened(cx, evse, Cause.RATE_CHANGED)
@@ -477,6 +478,8 @@ class Charger:
             self._arm_clock(cx)
         elif key.component == "SecurityCtrlr" and self.safeguards.changed(cx, key):
             self.link.renew_soon(cx)
+        elif key in LEDGER_KEYS:
+            self.ledger.tidy(cx)
         elif key is clock.TIME_SOURCE:
             self.registration.choose_source(cx)
             self._arm_clock(cx)

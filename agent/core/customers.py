@@ -49,7 +49,7 @@ class Customers:
             if _is(data.get("token"), who):
                 cx.drop(row)
                 nameless = {**data, "token": None, "group": None}
-                ledger[index] = (cx.record("ended", nameless), nameless)
+                ledger.replace(index, (cx.record("ended", nameless), nameless))
 
     def _kept(self, cx: Context, who: Sequence[Token]) -> Iterator[dict[str, Any]]:
         for token in who:

@@ -253,7 +253,7 @@ class Devices:
         if not cx.keys[hardware.TOKEN_READER_ENABLED]:
             cx.note("authorization", f"a card at {event.reader}: TokenReader.Enabled is false", "warning")
             return
-        token = Token(event.uid, event.kind)
+        token = Token(_written(cx, event), event.kind)
         held = self._charger.locks.presented(cx, token)
         holds = any(e.authorization and e.authorization.token.same(token) for e in self._charger.evses.values())
         if holds or not held:
@@ -401,3 +401,12 @@ class Devices:
             evse.session.fire("fault", cx)
             evse.contactor.closed_ms = cx.ms
             cx.after(f"evse{evse.id}.reclose", RECLOSE_MS / 1000)
+
+
+def _written(cx: Context, event: ports.TokenPresented) -> str:
+    """A card's UID as its operator writes it."""
+    if event.kind not in ("ISO14443", "ISO15693"):
+        return event.uid
+    pairs = [event.uid[i : i + 2] for i in range(0, len(event.uid), 2)]
+    uid = "".join(reversed(pairs)) if cx.keys[site.RFID_BYTE_ORDER] == "Reversed" else event.uid
+    return uid.lower() if cx.keys[site.RFID_CASE] == "Lower" else uid

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.core.context import Context
+from agent.core.failsafe_table import WARNING
 from agent.core.inventory import fact
 from agent.core.monitors import CRITERIA, TABLE, Monitor, Monitors
 from agent.core.monitors_factory import factory
@@ -14,7 +15,8 @@ from agent.core.monitors_faults import Faults
 from agent.core.monitors_queue import IDS, Notices
 from agent.core.monitors_watch import ALERTS, Watch
 from agent.core.selection import Filter
-from config_keys import monitoring
+from agent.core.variables import parts
+from config_keys import monitoring, site
 from config_keys.values import Slot
 
 if TYPE_CHECKING:
@@ -44,6 +46,12 @@ class Monitoring:
         """The first step after a start."""
         self.faults.start(cx)
         self.watch.start(cx)
+        if taken_back := self._charger.keys[site.QUARANTINED_KEYS]:
+            self.notices.add(
+                cx, WARNING, trigger="Alerting", origin="HardWiredNotification",
+                where=parts((site.QUARANTINED_KEYS, None, None)), value=taken_back,
+                info="starts failed with the new values of these keys; the ones before are back",
+            )  # fmt: skip
 
     def settle(self, cx: Context) -> None:
         """At the end of a step."""

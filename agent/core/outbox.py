@@ -36,8 +36,6 @@ LIVE_RUN = 10
 """Live calls that may go before a waiting event; one that fails lets the event go at once."""
 TOLD_ONCE = frozenset({"token", "evse", "remote_start_id", "reservation"})
 """An event that carries one of these is not thinned out."""
-ASIDE_BOUND = 1_000
-"""Events set aside that are kept."""
 
 
 @dataclass(slots=True)
@@ -311,7 +309,7 @@ class Outbox:
         self._gone()
         cx.drop(call.row)
         self._aside.append(cx.record("set_aside", call.data))
-        while len(self._aside) > ASIDE_BOUND:
+        while len(self._aside) > cx.keys[site.KEPT_SET_ASIDE]:
             cx.drop(self._aside.popleft())
         cx.note("outbox", f"event {call.data['tx']}/{call.data['seq']} {why}: set aside", "error")
 

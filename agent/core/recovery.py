@@ -15,9 +15,6 @@ from typing import Any
 from agent.core.effects import Record
 from agent.core.transaction import Transaction
 
-LEDGER_BOUND = 1_000
-"""Ended transactions and set-aside events that are kept."""
-
 
 @dataclass(slots=True)
 class Recovered:

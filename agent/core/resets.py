@@ -14,6 +14,7 @@ from agent.core.context import Context
 from agent.core.effects import Restart
 from agent.core.evse import Evse
 from config_keys import comm
+from hal.ports import Withdraw
 from state_machines.reasons import Cause
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Reset:
     reason: str
     by_ms: int
     """When an immediate one no longer waits for an orderly end."""
+    tries: int = 0
+    """How often it was tried again."""
     told: set[str] = field(default_factory=set)
     """Transactions whose last event should be delivered before."""
     drain_ms: int | None = None
@@ -115,8 +118,19 @@ class Resets:
             return not any(self._is_busy(evse) for evse in reset.evses)
         for evse in reset.evses:
             self._end(cx, evse)
-        unfinished = any(evse.is_busy or evse.contactor.may_carry for evse in reset.evses)
+        unfinished = [evse for evse in reset.evses if evse.is_busy or evse.contactor.may_carry]
+        if unfinished and cx.ms >= reset.by_ms and reset.tries < cx.keys[comm.RESET_RETRIES]:
+            self._try_again(cx, reset, unfinished)
         return not unfinished or cx.ms >= reset.by_ms
+
+    def _try_again(self, cx: Context, reset: Reset, unfinished: list[Evse]) -> None:
+        """What does not open is told to open once more."""
+        reset.tries += 1
+        reset.by_ms = cx.ms + ENDING_MS
+        cx.after(TIMER, ENDING_MS / 1000)
+        for evse in unfinished:
+            cx.make_safe(Withdraw(evse.id, cx.step, "reset"))
+            cx.note("reset", f"EVSE {evse.id} is not done; tried again ({reset.tries})", "warning")
 
     def _end(self, cx: Context, evse: Evse) -> None:
         """B12.FR.04, FR.08: the session ends, whatever the stop points say."""

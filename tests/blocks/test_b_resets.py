@@ -19,6 +19,7 @@ from tests.blocks.stories import (
     last,
     now_s,
     remote_start,
+    set_variable,
     spoken,
     station,
     statuses,
@@ -216,6 +217,20 @@ def test_an_immediate_reset_overtakes_one_that_waits() -> None:
     rebooted(world)
     assert boots(world)[-1] == "RemoteReset"
     world.settles()
+
+
+@req("B11.FR.03")
+@pytest.mark.parametrize(("retries", "least_s", "most_s"), [("0", 28, 50), ("2", 88, 110)])
+def test_a_reset_that_a_welded_contactor_holds_up_is_tried_again_as_the_key_says(
+    retries: str, least_s: float, most_s: float
+) -> None:
+    """OCPPCommCtrlr.ResetRetries."""
+    world = charging([raw(32)])
+    assert set_variable(world, "OCPPCommCtrlr.ResetRetries", retries) == "Accepted"
+    world.outlets[1].welded = True
+    begun = now_s(world)
+    assert reset(world, "Immediate") == "Accepted"
+    assert least_s <= rebooted(world) - begun <= most_s
 
 
 @req("B11.FR.07")

@@ -14,7 +14,7 @@ from agent.core.site import Site
 from agent.station import Station
 from config_keys.key import Key
 from config_keys.values import Values, format_name
-from tests.blocks.stories import get_variable, idle, name, set_variable
+from tests.blocks.stories import get_variable, heard, idle, name, set_variable
 from tests.marks import req
 from tests.sim.outlet import raw, smart
 from tests.sim.world import World
@@ -111,6 +111,10 @@ def test_values_give_way_to_those_before_them_after_failed_starts_and_it_is_repo
     restarts(world, live_s=60)
     assert get_variable(world, THRESHOLD) == "70"
     assert str(get_variable(world, "RecoveryCtrlr.QuarantinedKeys")).split(",") == [HEARTBEAT, THRESHOLD]
+    events = [event for _, payload in heard(world, "NotifyEvent") for event in payload["eventData"]]
+    [told] = [event for event in events if event["variable"]["name"] == "QuarantinedKeys"]
+    assert told["actualValue"] == f"{HEARTBEAT},{THRESHOLD}"
+    assert told["eventNotificationType"] == "HardWiredNotification"
     assert any(topic == "config" and THRESHOLD in text for _, level, topic, text in world.notes if level == "error")
     starts.times = 0
     restarts(world, live_s=60)
