@@ -79,8 +79,12 @@ class Meter:
         return self.timeline.clock.true_ms
 
     def starts(self) -> None:
-        """The host asks for the first time, soon."""
+        """The host tells what it can measure, as its profile says, and asks for the first time, soon."""
+        self.timeline.after(1, self._describe, self.life)
         self._read_in(self.rng.randint(100, 800))
+
+    def _describe(self) -> None:
+        self.hear(MeterDescribed(self.outlet.evse, frozenset(self.outlet.values()), self.outlet.spec.signs))
 
     def changed(self) -> None:
         """Something at the outlet may look different: once a second for a while."""
@@ -134,7 +138,6 @@ class Meter:
         self.wire.tells(self.outlet.register.at(self.now_ms))
         if not self._seen:
             self._seen = True
-            self.hear(MeterDescribed(evse, frozenset(values), self.outlet.spec.signs))
             self.hear(Alive(evse, "meter"))
         self.hear(Reading(evse, self.timeline.clock.mono_ms, values, f"M{evse}.{serial}"))
 
