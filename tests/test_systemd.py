@@ -41,6 +41,14 @@ def test_secrets_stay_where_they_are() -> None:
     assert int(service["umask"], 8) & 0o027 == 0o027
 
 
+def test_what_the_agent_asks_the_kernel_is_allowed() -> None:
+    """adjtimex for the clock, boot_id for the reason of the start: a sandbox without them is blind, not safer."""
+    lines = (SYSTEMD / "chargerd.service").read_text().splitlines()
+    filters = [line.partition("=")[2] for line in lines if line.startswith("SystemCallFilter=")]
+    assert filters[-1].split() == ["adjtimex", "clock_adjtime"] and "ProtectClock=yes" not in lines
+    assert "ProcSubset=pid" not in lines
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_the_sandbox_is_tight(tmp_path: Path) -> None:
     """What remains is what it needs: the network, and serial ports."""
@@ -51,4 +59,4 @@ def test_the_sandbox_is_tight(tmp_path: Path) -> None:
     exposure = re.search(r"exposure level for chargerd.service: ([\d.]+)", done.stdout)
     assert exposure is not None, done.stdout + done.stderr
     print(f"exposure of chargerd.service: {exposure[1]}")
-    assert float(exposure[1]) <= 1.5, done.stdout
+    assert float(exposure[1]) <= 2.0, done.stdout
