@@ -292,14 +292,25 @@ class Board:
         self._stop_timer()
         if order.command is None:
             self._hello_heard = True
-        elif order.tells:
-            self._missed = {what: c for what, c in self._missed.items() if c is not order.command}
-            self._answer(order.command, ack)
+        else:
+            held = self._holds_failsafe(order.command, ack)
+            if order.tells:
+                self._missed = {what: c for what, c in self._missed.items() if c is not order.command}
+                self._answer(order.command, ack, held)
         self._next()
 
-    def _answer(self, command: PowerCommand, ack: frames.Ack) -> None:
-        if ack.result != frames.OK:
-            self._refuse(command, _name(frames.RESULTS, ack.result))
+    def _holds_failsafe(self, command: PowerCommand, ack: frames.Ack) -> bool:
+        """Read back: a board that would fall to another current than ours is no layer to rely on."""
+        if not isinstance(command, SetFailsafe) or ack.result != frames.OK:
+            return True
+        wanted, found = _tenths(command.amps), ack.offered_tenths
+        self._faults.tell("readback_mismatch", found != wanted, f"failsafe {found / 10} A after {wanted / 10} A")
+        return found == wanted
+
+    def _answer(self, command: PowerCommand, ack: frames.Ack, held: bool) -> None:
+        if ack.result != frames.OK or not held:
+            said = f"the board holds {ack.offered_tenths / 10} A"
+            self._refuse(command, said if not held else _name(frames.RESULTS, ack.result))
             return
         offers = isinstance(command, Permit | Offer | Withdraw)
         amps = ack.offered_tenths / 10 if offers else getattr(command, "amps", None)

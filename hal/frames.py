@@ -274,7 +274,8 @@ class Ack(_Fixed):
     kind: int
     result: int
     offered_tenths: int
-    """What the board offers after the command: the truth, whatever was asked."""
+    """What the board offers after the command, to Failsafe the failsafe current that it holds: the truth, whatever was
+    asked."""
     step: int
 
 

@@ -361,7 +361,8 @@ class RawBoard:
         return frames.OK
 
     def _ack(self, seq: int, kind: int, result: int) -> None:
-        ack = frames.encode(frames.Ack(seq, kind, result, self.offered_tenths, self.step_no))
+        tenths = self.failsafe_tenths if kind == frames.Failsafe.KIND else self.offered_tenths
+        ack = frames.encode(frames.Ack(seq, kind, result, tenths, self.step_no))
         self._last = (seq, kind, ack)
         self.send(ack)
 

@@ -57,6 +57,8 @@ class FakeBoard:
         self.loses: list[type[frames.Message]] = []
         """Frames of these types are not heard, once each."""
         self.results: dict[type[frames.Message], int] = {}
+        self.holds_tenths: int | None = None
+        """The failsafe current that it has, whatever it is told."""
         self.step = 0
         self.heard: list[frames.Message] = []
         self.seqs: list[int] = []
@@ -97,7 +99,10 @@ class FakeBoard:
         self.seqs.append(seq)
         if isinstance(message, frames.Heartbeat):
             return
-        offered = getattr(message, "tenths", 0) if isinstance(message, frames.Permit | frames.Offer) else 0
+        says = isinstance(message, frames.Permit | frames.Offer | frames.Failsafe)
+        offered = getattr(message, "tenths", 0) if says else 0
+        if isinstance(message, frames.Failsafe) and self.holds_tenths is not None:
+            offered = self.holds_tenths
         result = self.results.get(type(message), self._in_order(message))
         ack = frames.Ack(seq, message.KIND, result, offered, getattr(message, "step", 0))
         self.say(ack)
@@ -193,6 +198,24 @@ def test_every_command_reaches_the_board_and_its_answer_comes_back(tmp_path: Pat
         await scene.hears(Applied(2, 8, "offer", 0.0))
         assert frames.Offer(8, 0) in scene.board.heard
         assert frames.Failsafe(3, 60) in scene.board.heard
+
+    story(tmp_path, tell)
+
+
+def test_a_board_that_holds_another_failsafe_current_is_refused_and_faulted_until_it_obeys(tmp_path: Path) -> None:
+    """Layer 3: what it would fall to without us is read back, also after its restart."""
+
+    async def tell(scene: Scene) -> None:
+        await ready(scene)
+        scene.board.holds_tenths = 160
+        scene.stage.set_failsafe(SetFailsafe(2, 3, 6.0))
+        await scene.hears(
+            Refused(2, 3, "setfailsafe", "the board holds 16.0 A"),
+            FaultRaised(2, "readback_mismatch", "failsafe 16.0 A after 6.0 A"),
+        )
+        scene.board.holds_tenths = None
+        scene.board.boots(reset=1)
+        await scene.hears(DeviceBooted(2, "watchdog"), FaultCleared(2, "readback_mismatch"))
 
     story(tmp_path, tell)
 
