@@ -22,6 +22,14 @@ def _offline_limit(line: str) -> Key[Number]:
 
 OFFLINE_LIMIT_L1, OFFLINE_LIMIT_L2, OFFLINE_LIMIT_L3 = (_offline_limit(line) for line in ("L1", "L2", "L3"))
 """By phase of the installation (R, S, T). All phases of an EVSE are offered one current: the lowest of its phases."""
+PROFILE_EXPIRED_LIMIT = key(
+    "FallbackCtrlr.ProfileExpiredLimit",
+    AMPS,
+    access=RW,
+    unit="A",
+    default=80,
+    doc="Most current per phase after the time of a charging profile is over and no other holds; 0 pauses charging.",
+)
 METER_LOST_ACTION = key(
     "FallbackCtrlr.MeterLostAction",
     OptionList(("Reduce", "Pause", "Stop")),

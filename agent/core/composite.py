@@ -48,6 +48,8 @@ class Outlook(NamedTuple):
     began_ms: Mapping[int, int]
     fixed: tuple[Shared, ...]
     which: int | None
+    expired: float
+    """A per phase after the time of a profile is over."""
 
 
 class Moment(NamedTuple):
@@ -107,6 +109,7 @@ class Composite:
             {evse.id: self._schedules.began_ms(cx, evse.id, now) for evse in evses},
             tuple(bound for source in self._fixed for bound in source(cx)),
             which,
+            self._schedules.expired_limit(cx),
         )
 
     def _moments(self, outlook: Outlook, at_ms: int, end_ms: int) -> Iterator[Moment]:
@@ -131,7 +134,8 @@ class Composite:
             inner, change = self._schedules.external(taker.id, at_ms)
             wish = self.ev(taker.id, at_ms)
             until = min(until, change, wish.until_ms)
-            takers.append(reduce(_under, (*inner, wish), _under(taker, leads[taker.id])))
+            left = reduce(_under, (*inner, wish), _under(taker, leads[taker.id]))
+            takers.append(self._after_profiles(outlook, left, leads[taker.id], at_ms))
         amps = _allot(takers, bounds)
         if outlook.evse == 0:
             return Moment(at_ms, until, _total(outlook, amps), None)
@@ -140,6 +144,14 @@ class Composite:
         phases = min([outlook.phases[taker.id], *(count for count in asked if count is not None)])
         limit = amps[taker.id] * (taker.watts_per_amp if outlook.unit == "W" else 1.0)
         return Moment(at_ms, until, _tenths(limit), phases)
+
+
+    def _after_profiles(self, outlook: Outlook, taker: Taker, lead: Leading, at_ms: int) -> Taker:
+        """FallbackCtrlr.ProfileExpiredLimit holds where no profile does any more."""
+        if lead.profile is not None or outlook.expired >= taker.ceiling:
+            return taker
+        over = self._schedules.has_expired(taker.id, at_ms, outlook.began_ms[taker.id])
+        return taker._replace(ceiling=outlook.expired) if over else taker
 
 
 def _says_nothing(evse_id: int, at_ms: int) -> Leading:

@@ -134,6 +134,9 @@ SILENCES: Mapping[str, Row] = {
                        choices={"KeepProfile": _FALLBACK, "Reduce": _FALLBACK, "Pause": _PAUSE},
                        by="and the lowest of FallbackCtrlr.OfflineLimit[L1] to [L3] of the phases in use; with "
                        "KeepProfile only where no charging profile is in force"),
+    "profile expired": Row("The time of a transaction's charging profile is over, and no other is in force", _FALLBACK,
+                           amps=failsafe.PROFILE_EXPIRED_LIMIT,
+                           by="80 A leaves it to the limits of the installation, as OCPP has it (K02.FR.08)"),
     "boot": Row("Not accepted by the CSMS since the start", _FALLBACK, amps=site.BOOT_LIMIT,
                 by="0 A where TxCtrlr.TxBeforeAcceptedEnabled is false"),
     "external": Row("An external system (EMS, grid operator) does not say its limit again", _FALLBACK,

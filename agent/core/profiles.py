@@ -129,6 +129,14 @@ class Profile:
         period, change = self._scheduled(schedule, utc_ms, relative_ms)
         return period, min(end, change)
 
+    def is_over(self, utc_ms: int, relative_ms: int) -> bool:
+        """Whether its time is over for good (K01.FR.37, the duration of its schedule)."""
+        schedule, end = self.schedule, self.validity[1]
+        if self.recurrency is None and schedule.duration_s is not None:
+            start = relative_ms if schedule.start_ms is None else schedule.start_ms
+            end = min(end, start + schedule.duration_s * 1000)
+        return utc_ms >= end
+
     def _scheduled(self, schedule: Schedule, utc_ms: int, relative_ms: int) -> tuple[Period | None, int]:
         start = relative_ms if schedule.start_ms is None else schedule.start_ms
         if utc_ms < start:

@@ -18,12 +18,14 @@ from agent.core.operators import Owned
 from agent.core.phase_choice import Demand
 from agent.core.profiles import DEFAULT, EVER, EXTERNAL, MAX, TX, Period, Profile
 from agent.core.sharing import Shared
-from config_keys import smart_charging
+from config_keys import failsafe, smart_charging
 from config_keys.values import Refusal
 
 RELATIVE = "relative"
 """The mapping that keeps when Relative schedules began, by EVSE."""
 TABLE = "profiles"
+NO_LIMIT_AMPS = 80.0
+"""FallbackCtrlr.ProfileExpiredLimit from which on it says nothing."""
 
 
 @dataclass(slots=True)
@@ -301,6 +303,22 @@ class Schedules(Owned):
         if found is not None:
             profile, period = found
             yield Claim(profile.purpose, self._amps(cx, evse, profile, period.limit), why=_why(profile, period))
+        elif self._profiles:
+            yield from self._expired(cx, evse)
+
+    def _expired(self, cx: Context, evse: Evse) -> Iterable[Claim]:
+        most, utc = self.expired_limit(cx), cx.utc()
+        if most < EVER and utc is not None and self.has_expired(evse.id, utc, self.began_ms(cx, evse.id, utc)):
+            yield Claim("profile expired", most, why=failsafe.PROFILE_EXPIRED_LIMIT.name)
+
+    def expired_limit(self, cx: Context) -> float:
+        """What holds (A per phase) when the time of a profile is over; EVER where that is left to other limits."""
+        most = float(cx.keys[failsafe.PROFILE_EXPIRED_LIMIT]) if self._enabled(cx) else EVER
+        return most if most < NO_LIMIT_AMPS else EVER
+
+    def has_expired(self, evse_id: int, utc_ms: int, began_ms: int) -> bool:
+        """Whether a profile for transactions at an EVSE was in force and its time is over."""
+        return any(p.is_over(utc_ms, began_ms) for purpose in (TX, DEFAULT) for p in self._of(purpose, evse_id))
 
     def efficient(self, cx: Context, evse: Evse) -> float:
         """minChargingRate of what holds, in A per phase; 0 when none is given (K01.FR.21)."""
@@ -317,7 +335,8 @@ class Schedules(Owned):
 
     def any_live(self, cx: Context, evse: Evse) -> bool:
         """Whether a CSMS profile says something for this EVSE now."""
-        return any(True for _ in self.claims(cx, evse)) or any(True for _ in self.shared(cx))
+        found = self._now(cx, (TX, DEFAULT), evse.id) if self._enabled(cx) else None
+        return found is not None or any(True for _ in self.shared(cx))
 
     def _enabled(self, cx: Context) -> bool:
         return bool(cx.keys[smart_charging.ENABLED])

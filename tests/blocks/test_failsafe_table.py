@@ -7,7 +7,8 @@ import pytest
 from agent.core.failsafe_table import SILENCES, STANDING, Action, blocks
 from docs.generate import failsafe as documents
 from hal.ports import FaultCleared, FaultRaised
-from tests.blocks.stories import CARD, QUIET, charging, idle, last, now_s, set_variable, statuses, why
+from tests.blocks.stories import CARD, QUIET, charging, idle, install, last, now_s, profile, set_variable, statuses, why
+from tests.blocks.test_k_composite import ask, rows
 from tests.marks import req
 from tests.sim.outlet import raw, smart
 from tests.sim.world import World
@@ -118,4 +119,23 @@ def test_the_offline_limit_of_each_phase_binds_who_is_wired_to_it(
     world.csms.vanishes()
     world.runs(seconds=70)
     assert world.outlets[1].offered == amps and world.outlets[1].failsafe_amps == 6
+    world.settles()
+
+
+@req("K02.FR.08", "K08.FR.04")
+@pytest.mark.parametrize(("limit", "after"), [("8", 8), ("0", 0), ("80", 32)])
+def test_a_profile_whose_time_is_over_leaves_the_limit_of_the_key(limit: str, after: float) -> None:
+    """Buyers' G14: documented next limit, ±1 s."""
+    world = charging(keys={**QUIET, "FallbackCtrlr.ProfileExpiredLimit": limit})
+    assert world.outlets[1].offered == 32
+    running = world.csms.transaction(1).id
+    relative = {"chargingProfileKind": "Relative", "startSchedule": None, "chargingProfilePurpose": "TxProfile"}
+    install(world, 1, profile(1, (0, 10.0), duration=120, transactionId=running, **relative))
+    planned = [amps for _, amps in rows(ask(world, 1, 600))]
+    assert planned == [10, after]
+    world.runs(seconds=80)
+    assert world.outlets[1].offered == 10
+    world.runs(seconds=30)
+    assert world.outlets[1].offered == after
+    assert after == 32 or why(world)["owner"] == "profile expired"
     world.settles()
