@@ -19,6 +19,7 @@ class Stage(Protocol):
     duty: Duty
     pilot: PilotState
     powered: bool
+    selected_phases: int
 
     @property
     def faults_known(self) -> tuple[str, ...]: ...
@@ -52,6 +53,8 @@ class Sample:
     contacts: Live
     amps: Phases3
     energy_wh: float
+    selected: int
+    """Where the phase relay is."""
 
 
 @dataclass
@@ -98,7 +101,7 @@ class Outlet:
         stage = self.stage
         return Sample(
             now, self.evse, stage.pilot, stage.duty, stage.commanded_amps, stage.offered_amps,
-            stage.contactor.live, self.car.amps, self.energy_wh,
+            stage.contactor.live, self.car.amps, self.energy_wh, stage.selected_phases,
         )  # fmt: skip
 
     @property

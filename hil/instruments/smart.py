@@ -59,6 +59,8 @@ class HeidelbergEnergyControl:
         self._clock = clock
         self.max_amps = max_amps
         self.contactor = Contactor()
+        self.selected_phases = 3
+        """Where the phase relay is; without one it is always there."""
         self.faults: set[str] = set()
         self.holding = dict(self.power_on)
         self.powered = True
@@ -205,7 +207,6 @@ class AmperfiedConnect(HeidelbergEnergyControl):
 
     def __init__(self, clock: Callable[[], float], max_amps: int = 16) -> None:
         super().__init__(clock, max_amps)
-        self.selected_phases = 3
         self.relay_moves = 0
         self.relay_faults: set[str] = set()
         self._relay_since: float | None = None
