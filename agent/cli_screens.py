@@ -41,7 +41,8 @@ def why(data: Iterable[Mapping[str, Any]]) -> str:
     lines: list[str] = []
     for evse in data:
         lines.append(_paint(f"EVSE {evse['evse']}: {amps(evse['amps'])} because of {evse['owner']}", BOLD))
-        lines.append(_row("Commanded", amps(evse["commanded_amps"])))
+        on = f" on {evse['phases']} phases" if evse.get("phases") else ""
+        lines.append(_row("Commanded", amps(evse["commanded_amps"]) + on))
         lines.append(_row("Session", evse["session"]))
         if evse.get("obstacle"):
             lines.append(_row("Obstacle", _paint(evse["obstacle"], CARE)))

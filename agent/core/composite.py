@@ -8,7 +8,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from agent.core.context import Context
-from agent.core.electrics import closed_phases
+from agent.core.electrics import closed_phases, grid_phases
 from agent.core.evse import Evse
 from agent.core.limits import Limits
 from agent.core.profiles import EVER, MAX
@@ -38,13 +38,24 @@ class Plan(NamedTuple):
     slices: tuple[Slice, ...]
 
 
+class Foreseen(NamedTuple):
+    """The phases of one EVSE: `now`, and where it has a relay those that it would choose `free`ly, the better first.
+
+    `lines` are the phases of the installation that it then loads, by their number; none without a relay.
+    """
+
+    now: int
+    free: tuple[int, ...] = ()
+    lines: Mapping[int, frozenset[int]] = {}
+
+
 class Outlook(NamedTuple):
     """What stays the same in a look ahead: the EVSEs with what holds there whatever the time, and shared bounds."""
 
     evse: int
     unit: str
     takers: tuple[Taker, ...]
-    phases: Mapping[int, int]
+    phases: Mapping[int, Foreseen]
     began_ms: Mapping[int, int]
     fixed: tuple[Shared, ...]
     which: int | None
@@ -78,6 +89,8 @@ class Composite:
         self._schedules = schedules
         self._limits = limits
         self._fixed = tuple(fixed)
+        self.free_phases: Callable[[Context, Evse], tuple[int, ...]] = lambda cx, evse: (3,)
+        """What an EVSE with a phase relay would charge on when nobody asks for fewer phases, the better first."""
 
     def plan(self, cx: Context, evse_id: int, duration_s: int, unit: str, which: int | None = None) -> Plan:
         """What to expect of an EVSE, or (0) of the station; UTC has to be known.
@@ -105,12 +118,18 @@ class Composite:
             evse_id,
             unit,
             tuple(self._limits.taker(cx, evse, self._limits.local(cx, evse)) for evse in evses),
-            {evse.id: closed_phases(evse) for evse in evses},
+            {evse.id: self._foreseen(cx, evse) for evse in evses},
             {evse.id: self._schedules.began_ms(cx, evse.id, now) for evse in evses},
             tuple(bound for source in self._fixed for bound in source(cx)),
             which,
             self._schedules.expired_limit(cx),
         )
+
+    def _foreseen(self, cx: Context, evse: Evse) -> Foreseen:
+        if evse.relay is None:
+            return Foreseen(closed_phases(evse))
+        lines = {phases: grid_phases(cx, evse, range(1, phases + 1)) for phases in (1, 3)}
+        return Foreseen(closed_phases(evse), self.free_phases(cx, evse), lines)
 
     def _moments(self, outlook: Outlook, at_ms: int, end_ms: int) -> Iterator[Moment]:
         for _ in range(MOST_MOMENTS):
@@ -129,22 +148,20 @@ class Composite:
         outer, change = self._schedules.external(0, at_ms)
         bounds = [*outlook.fixed, *_bound(MAX, station), *(b for lead in outer for b in _bound("external", lead))]
         until = min(change, station.until_ms, *(lead.until_ms for lead in leads.values()))
-        takers = []
+        over: dict[int, tuple[Leading, ...]] = {}
+        bases = tuple(self._after_profiles(outlook, taker, leads[taker.id], at_ms) for taker in outlook.takers)
         for taker in outlook.takers:
             inner, change = self._schedules.external(taker.id, at_ms)
             wish = self.ev(taker.id, at_ms)
             until = min(until, change, wish.until_ms)
-            left = reduce(_under, (*inner, wish), _under(taker, leads[taker.id]))
-            takers.append(self._after_profiles(outlook, left, leads[taker.id], at_ms))
-        amps = _allot(takers, bounds)
+            over[taker.id] = (leads[taker.id], *inner, wish)
+        demanded = {i: _fewest(outlook.phases[i], (station, *outer, *found)) for i, found in over.items()}
+        phases, takers, amps = _best(outlook._replace(takers=bases), over, demanded, bounds)
         if outlook.evse == 0:
-            return Moment(at_ms, until, _total(outlook, amps), None)
-        taker = next(t for t in outlook.takers if t.id == outlook.evse)
-        asked = [found.period.phases for found in (station, leads[taker.id]) if found.period is not None]
-        phases = min([outlook.phases[taker.id], *(count for count in asked if count is not None)])
+            return Moment(at_ms, until, _total(takers, outlook.unit, amps), None)
+        taker = next(t for t in takers if t.id == outlook.evse)
         limit = amps[taker.id] * (taker.watts_per_amp if outlook.unit == "W" else 1.0)
         return Moment(at_ms, until, _tenths(limit), phases)
-
 
     def _after_profiles(self, outlook: Outlook, taker: Taker, lead: Leading, at_ms: int) -> Taker:
         """FallbackCtrlr.ProfileExpiredLimit holds where no profile does any more."""
@@ -178,11 +195,43 @@ def _allot(takers: Sequence[Taker], bounds: Iterable[Shared]) -> dict[int, float
     return {t.id: lowest[t.id] if lowest[t.id] + 1e-6 >= t.least else 0.0 for t in takers}
 
 
-def _total(outlook: Outlook, amps: Mapping[int, float]) -> float:
+def _fewest(foreseen: Foreseen, leads: Iterable[Leading]) -> tuple[int, ...]:
+    """Phases that an EVSE may be on, the better first: where it can choose, fewer when a period asks for fewer."""
+    asked = [lead.period.phases for lead in leads if lead.period is not None and lead.period.phases is not None]
+    least = min(asked, default=3)
+    if not foreseen.lines:
+        return (min(foreseen.now, least),)
+    return (1,) if least < 3 else foreseen.free
+
+
+def _best(
+    outlook: Outlook, over: Mapping[int, tuple[Leading, ...]], demanded: Mapping[int, tuple[int, ...]],
+    bounds: Sequence[Shared],
+) -> tuple[int, list[Taker], dict[int, float]]:  # fmt: skip
+    """Everybody's amps; the EVSE that is meant is on one phase where three would be a pause and that may be."""
+    for phases in demanded.get(outlook.evse, (3,)):
+        on = {i: phases if i == outlook.evse else choices[0] for i, choices in demanded.items()}
+        placed = [_placed(outlook.phases[t.id], t, on[t.id]) for t in outlook.takers]
+        takers = [reduce(_under, over[taker.id], taker) for taker in placed]
+        amps = _allot(takers, bounds)
+        if amps.get(outlook.evse, 1.0) > 0:
+            break
+    return phases, takers, amps
+
+
+def _placed(foreseen: Foreseen, taker: Taker, phases: int) -> Taker:
+    """A taker as if its phase relay were there."""
+    if phases not in foreseen.lines:
+        return taker
+    per_phase = taker.watts_per_amp / foreseen.now
+    return taker._replace(phases=foreseen.lines[phases], watts_per_amp=per_phase * phases)
+
+
+def _total(takers: Sequence[Taker], unit: str, amps: Mapping[int, float]) -> float:
     """All EVSEs together: their watts, or the amperes of the most loaded phase of the installation."""
-    if outlook.unit == "W":
-        return _tenths(sum(amps[t.id] * t.watts_per_amp for t in outlook.takers))
-    return _tenths(max(sum(amps[t.id] for t in outlook.takers if phase in t.phases) for phase in range(3)))
+    if unit == "W":
+        return _tenths(sum(amps[t.id] * t.watts_per_amp for t in takers))
+    return _tenths(max(sum(amps[t.id] for t in takers if phase in t.phases) for phase in range(3)))
 
 
 def _tenths(limit: float) -> float:

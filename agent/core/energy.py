@@ -45,8 +45,11 @@ class Energy:
         fixed = (failsafe.installation, Imbalance(evses).shared)
         self.limits = Limits(
             evses,
-            (*local, Heat().claims, self._phase_claims),
-            (self.schedules.claims, self.external.claims, Hours(self.schedules.claims, stagger.delays).claims),
+            (*local, Heat().claims),
+            (
+                self.schedules.claims, self.external.claims, Hours(self.schedules.claims, stagger.delays).claims,
+                self._phase_claims,
+            ),
             (*fixed, self.schedules.shared, self.external.shared),
             self.schedules.efficient,
         )
@@ -54,6 +57,7 @@ class Energy:
         self.composite = Composite(evses, self.schedules, self.limits, fixed)
         self.high_level = HighLevel(evses, self.schedules, self.composite, outbox)
         self.composite.ev = self.high_level.leading
+        self.composite.free_phases = self.phases.free
 
     def start(self, cx: Context, running: set[str]) -> None:
         """The first step: profiles of transactions that are gone go, external limits hold on."""

@@ -153,6 +153,11 @@ class Phases:
             if switch.state in FREE:
                 self._choice.weigh(cx, switch)
 
+    def free(self, cx: Context, evse: Evse) -> tuple[int, ...]:
+        """The phases that an EVSE would choose when nobody asks for fewer, the better first."""
+        forced, few_too = self.switches[evse.id].kept["forced"], cx.keys[keys.MODE] != "Never"
+        return (forced,) if forced else (3, 1) if few_too else (3,)
+
     # ---------------------------------------------------------------------------------------- people
 
     def force(self, cx: Context, evse: Evse, phases: int) -> None:

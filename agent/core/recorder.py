@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from agent.core.blackbox import Blackbox
 from agent.core.context import Context
+from agent.core.electrics import closed_phases
 from agent.core.evse import Evse
 from agent.core.limits import Verdict
 
@@ -23,7 +24,8 @@ TOLD = 100
 def explain(cx: Context, evse: Evse, verdict: Verdict) -> dict[str, Any]:
     """The winner, every losing claim, and what stands in the way, as JSON."""
     return {"evse": evse.id, "amps": verdict.amps, "owner": verdict.owner, "commanded_amps": evse.commanded_amps,
-            "session": evse.session.state, "obstacle": evse.obstacle(cx), "claims": verdict.explain()}  # fmt: skip
+            "session": evse.session.state, "phases": closed_phases(evse), "obstacle": evse.obstacle(cx),
+            "claims": verdict.explain()}  # fmt: skip
 
 
 class _Change(NamedTuple):

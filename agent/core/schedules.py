@@ -392,4 +392,5 @@ def wake(cx: Context, at_ms: int) -> None:
 
 
 def _why(profile: Profile, period: Period) -> str:
-    return f"profile {profile.id}, stack level {profile.stack_level}: {period.limit:g} {profile.schedule.unit}"
+    on = "" if period.phases is None else f" on {period.phases} phases"
+    return f"profile {profile.id}, stack level {profile.stack_level}: {period.limit:g} {profile.schedule.unit}{on}"

@@ -282,3 +282,47 @@ def test_a_power_cut_in_each_state_ends_in_known_phases(where: str) -> None:
 def test_two_hours_of_changing_demands_with_every_fault(seed: int) -> None:
     """The long run is `python -m tests.sim.phase_stories`."""
     assert phase_story(seed).verdict() == ""
+
+
+# -------------------------------------------------- what is told
+
+
+def plan(world: World, unit: str = "A") -> list[tuple[int, float, int]]:
+    """GetCompositeSchedule of the next hour: start, limit and numberPhases of each period."""
+    asked = {"duration": 3600, "evseId": 1, "chargingRateUnit": unit}
+    schedule = world.csms_asks("GetCompositeSchedule", asked)["schedule"]
+    return [(p["startPeriod"], p["limit"], p["numberPhases"]) for p in schedule["chargingSchedulePeriod"]]
+
+
+@req("K08.FR.02")
+def test_the_composite_schedule_tells_the_phases_that_it_counts_with() -> None:
+    world = charging()
+    assert plan(world) == [(0, 32.0, 3)]
+    sets(world, profile(3_680.0, unit="W", phases=1))
+    assert plan(world) == [(0, 16.0, 1)]
+    assert plan(world, "W") == [(0, 3_680.0, 1)]
+    world.until(lambda: state(world) == "switching", within_s=60)
+    assert plan(world) == [(0, 16.0, 1)], "a switch under way is no limit of the next hour"
+    sets(world, profile(3_680.0, unit="W"))
+    assert plan(world) == [(0, 0.0, 3)], "a pause: nobody may choose one phase for it"
+    world.asks_station("config.set", name="PhaseSwitchCtrlr.Mode", value="Both")
+    assert plan(world) == [(0, 16.0, 1)]
+    sets(world, profile(11_040.0, unit="W"))
+    assert plan(world) == [(0, 16.0, 3)]
+
+
+def test_why_tells_the_phases_and_what_the_switch_waits_for() -> None:
+    world = charging(keys={"PhaseSwitchCtrlr.PauseTime": "30"})
+    assert world.asks_station("why")[0]["phases"] == 3
+    sets(world, profile(16, phases=1))
+    world.until(lambda: state(world) == "pausing", within_s=60)
+    told = world.asks_station("why")[0]
+    assert told["claims"][0] == {"owner": "phase switch", "amps": 0.0, "why": "pausing: from 3 to 1 phases"}
+    switches(world, 1)
+    assert world.asks_station("why")[0]["phases"] == 1
+    values = {name: world.asks_station("config.get", name=f"PhaseSwitchCtrlr.{name}@1")["value"]
+              for name in ("State", "Phases", "Moves", "Closings[L1]", "Closings[L2L3]")}  # fmt: skip
+    assert values == {"State": "steady", "Phases": "1", "Moves": "1", "Closings[L1]": "2", "Closings[L2L3]": "1"}
+    world.loses_power().returns_after(seconds=5)
+    world.runs(minutes=2)
+    assert world.asks_station("config.get", name="PhaseSwitchCtrlr.Moves@1")["value"] == "1", "wear outlives a cut"
