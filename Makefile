@@ -7,7 +7,7 @@ VENV   := .venv/.installed
 NODE   := tests/interop/node_modules/.installed
 GENERATORS := $(filter-out __init__,$(basename $(notdir $(wildcard docs/generate/*.py))))
 
-.PHONY: demo test soak docs check stale bench lint types tools clean
+.PHONY: demo test proven soak docs check stale bench lint types tools clean
 
 # CSMS=ws://host:port/path for your own, with IDENTITY=, PASSWORD= (read from the environment, so that it is not shown)
 # and CARDS=uid,uid when it wants them.
@@ -16,7 +16,12 @@ demo: $(VENV)
 	  $(if $(CARDS),--cards '$(CARDS)')
 
 test: $(VENV) $(NODE) tools
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --passed $(PASSED)
+
+# What the documents claim was in a test that has passed, in the last `make test`.
+PASSED := build/passed.json
+proven: $(VENV)
+	$(BIN)/python -m docs.generate.requirements --passed $(PASSED)
 
 # Long runs: SEEDS more simulated weeks (they accumulate in docs/soak.json), then the long tests of the real process.
 SEEDS ?= 100

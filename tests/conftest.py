@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,38 @@ settings.load_profile("chargerd")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "req(*ids): OCPP requirement ids that the test checks")
+    passed: Path | None = config.getoption("--passed")
+    if passed is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Passed(passed))
     config.addinivalue_line("markers", "soak: long runs, only in `make soak`")
 
 
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Ids travel with the report of a test, from the worker that has run it."""
+    for item in items:
+        ids = sorted({id_ for mark in item.iter_markers("req") for id_ in mark.args})
+        if ids:
+            item.user_properties.append(("req", ids))
+
+
+class Passed:
+    """Writes the requirement ids of all tests that have passed, for `python -m docs.generate.requirements --passed`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ids: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self._ids.update(id_ for name, ids in report.user_properties if name == "req" for id_ in ids)
+
+    def pytest_sessionfinish(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps(sorted(self._ids)), encoding="utf-8")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--passed", type=Path, help="write the requirement ids of the tests that passed to this file")
     world = parser.getgroup("world", "one story of the simulated world (tests/world/test_seed.py)")
     world.addoption("--seed", type=int, help="tell the story of this seed again")
     world.addoption("--hours", type=float, help="its busy hours; without it, it is one of the long runs' lives")

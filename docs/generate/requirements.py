@@ -2,6 +2,7 @@
 
 `python -m docs.generate.requirements` writes it; with `--check` it exits 1 when it is stale, when a test claims an
 id that does not exist, or when a block that is called complete has an id without test and without reason.
+With `--passed FILE` (what `pytest --passed FILE` has written) it exits 1 when a claimed id was in no test that passed.
 `requirements.tsv` holds the ids (OCPP 2.0.1 edition 3) and what each asks for, in our own words;
 `not_applicable.tsv` the reasons why one does not apply to this station.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -142,8 +144,23 @@ def complaints() -> list[str]:
     return foreign + idle + gaps
 
 
+def unproven(passed: Path) -> list[str]:
+    """Ids that tests claim and that no passed test carried. Raises OSError or ValueError for a file that is none."""
+    proven = set(json.loads(passed.read_text(encoding="utf-8")))
+    known = {requirement.id for requirement in requirements()}
+    return [
+        f"{id_}: claimed in {', '.join(sorted(where))}, and no test that carries it has passed"
+        for id_, where in sorted(claims().items())
+        if id_ in known and id_ not in proven
+    ]
+
+
 def main(argv: Sequence[str]) -> int:
     """Write the page, or check it; a claim without a test is told either way."""
+    if "--passed" in argv:
+        missing = unproven(Path(argv[argv.index("--passed") + 1]))
+        print("\n".join(missing), end="\n" if missing else "", file=sys.stderr)
+        return int(bool(missing))
     wrong = complaints()
     for complaint in wrong:
         print(complaint, file=sys.stderr)

@@ -67,6 +67,16 @@ def test_heartbeat_comes_wherever_it_is_asked_for_and_a_boot_does_not_once_accep
     assert trigger(world, "BootNotification")[0] == "Rejected"
 
 
+@req("F06.FR.03", "F06.FR.15", "F06.FR.16")
+@pytest.mark.parametrize("message", ["LogStatusNotification", "FirmwareStatusNotification"])
+@pytest.mark.parametrize("place", [{}, {"evse": {"id": 2}}])
+def test_what_never_began_is_idle_wherever_it_is_asked_for(message: str, place: dict[str, Any]) -> None:
+    world = idle(TWO)
+    status, asked_s = trigger(world, message, **place)
+    assert status == "Accepted"
+    assert [payload for at, payload in heard(world, message) if at >= asked_s] == [{"status": "Idle"}]
+
+
 @req("F06.FR.10", "F06.FR.11")
 def test_a_status_comes_though_it_has_not_changed() -> None:
     world = idle(TWO)
