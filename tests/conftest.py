@@ -39,7 +39,8 @@ class Passed:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.passed:
-            self._ids.update(id_ for name, ids in report.user_properties if name == "req" for id_ in ids)
+            told = [ids for name, ids in report.user_properties if name == "req" and isinstance(ids, list)]
+            self._ids.update(id_ for ids in told for id_ in ids)
 
     def pytest_sessionfinish(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
