@@ -39,8 +39,13 @@ class Bench(Protocol):
 
     # ------------------------------------------------------------------------------------------ doing
 
-    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True) -> None:
-        """A car that takes up to `amps` on `phases` phases is plugged in; it wants energy or not yet."""
+    def plug(
+        self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True, greedy: bool = False
+    ) -> None:
+        """A car that takes up to `amps` on `phases` phases is plugged in; it wants energy or not yet.
+
+        A greedy one draws its most whatever it is offered.
+        """
         ...
 
     def unplug(self, evse: int, end: End = "both") -> None:

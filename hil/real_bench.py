@@ -120,9 +120,11 @@ class RealBench:
 
     # ------------------------------------------------------------------------------------------ doing
 
-    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True) -> None:
+    def plug(
+        self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True, greedy: bool = False
+    ) -> None:
         def arrive() -> None:
-            self.rig.plug(evse, max_amps=amps, phases=phases)
+            self.rig.plug(evse, max_amps=amps, phases=phases, ignores_limit=greedy)
             self.rig.pause(evse, not wants)
 
         self._do(arrive)

@@ -1,4 +1,4 @@
-"""The reference session on real wires: the agent's process, ptys, sockets and the bench CSMS."""
+"""Scenarios on real wires: the agent's process, ptys, sockets and the bench CSMS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from hil.plan import DEFAULT, BenchPlan, load
 from hil.real_bench import RealBench
 from hil.scenarios.charging_session import charging_session
+from hil.scenarios.over_current import over_current
 from tests.marks import req
+from tests.sim.sim_bench import SimBench
 
 LIVELY = {"wake_s": 0.2, "react_s": 0.2, "ramp_up": 50.0, "stop_s": 0.2}
 QUICK_KEYS = {
@@ -34,3 +36,15 @@ def test_a_charging_session(tmp_path: Path, evse: int) -> None:
         failed = [f"{check.what}: {check.found}" for check in bench.checks if not check.holds]
     assert not failed
     assert bench.rig.agent.exit_code == 0
+
+
+@req("E06.FR.16")
+def test_a_car_that_draws_too_much(tmp_path: Path) -> None:
+    """The same story in the world and on real Modbus and serial lines."""
+    world = SimBench()
+    over_current(world)
+    assert not [what for what, holds, _ in world.checks if not holds]
+    with RealBench(quick(tmp_path / "bench")) as bench:
+        over_current(bench)
+        failed = [f"{check.what}: {check.found}" for check in bench.checks if not check.holds]
+    assert not failed

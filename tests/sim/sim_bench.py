@@ -99,9 +99,12 @@ class SimBench:
 
     # ------------------------------------------------------------------------------------------ doing
 
-    def plug(self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True) -> None:
+    def plug(
+        self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True, greedy: bool = False
+    ) -> None:
         socket = self.world.outlets[evse].spec.cable == "socket"
-        self.world.outlets[evse].plug(Car(phases, amps, wants), CABLE_AMPS if socket else None)
+        car = Car(phases, amps, wants, bad=frozenset({"ignores_limit"} if greedy else ()))
+        self.world.outlets[evse].plug(car, CABLE_AMPS if socket else None)
 
     def unplug(self, evse: int, end: End = "both") -> None:
         outlet = self.world.outlets[evse]
