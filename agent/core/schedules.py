@@ -44,6 +44,9 @@ class Leading(NamedTuple):
     until_ms: int
 
 
+NOTHING = Leading(None, None, EVER)
+
+
 class Wanted(NamedTuple):
     """Which profiles are meant (K09, K10): all that is given must fit."""
 
@@ -81,6 +84,8 @@ class Schedules(Owned):
         self._carried: list[Profile] = []
         self.revision = 0
         """Counts the changes of what is installed."""
+        self._leading: dict[tuple[tuple[str, ...], int], tuple[Any, Leading]] = {}
+        """What was found last for purposes and EVSE, and from what."""
 
     def restore_relative(self, stored: Mapping[str, Any]) -> None:
         """When Relative schedules began before the restart."""
@@ -357,19 +362,35 @@ class Schedules(Owned):
     def _now(self, cx: Context, purposes: tuple[str, ...], evse_id: int) -> tuple[Profile, Period] | None:
         """What the first of these purposes that says something says now; sets the deadline of its change."""
         utc = cx.utc()
-        for purpose in purposes:
-            if not self._of(purpose, evse_id):
-                continue
-            found = self._timeless(cx, purpose, evse_id) if utc is None else self.leading(
-                purpose, evse_id, utc, self.began_ms(cx, evse_id, utc)
-            )  # fmt: skip
-            if utc is not None and found.until_ms < EVER:
-                wake(cx, cx.ms + found.until_ms - utc)
-            if found.profile is not None and found.period is not None:
-                return found.profile, found.period
-        return None
+        found = self._timeless(cx, purposes, evse_id) if utc is None else self._timed(cx, purposes, evse_id, utc)
+        return None if found.profile is None or found.period is None else (found.profile, found.period)
 
-    def _timeless(self, cx: Context, purpose: str, evse_id: int) -> Leading:
+    def _timed(self, cx: Context, purposes: tuple[str, ...], evse_id: int, utc: int) -> Leading:
+        """Looked up anew when it changes by itself, or anything that it follows from has changed."""
+        began = self._relative.get(evse_id)
+        inputs = (utc - cx.ms, self.revision, began.mono_ms if began is not None else None)
+        known, found = self._leading.get((purposes, evse_id), (None, NOTHING))
+        if known != inputs or utc >= found.until_ms:
+            found = self._first(purposes, evse_id, utc, self.began_ms(cx, evse_id, utc))
+            self._leading[purposes, evse_id] = (inputs, found)
+        if found.until_ms < EVER:
+            wake(cx, cx.ms + found.until_ms - utc)
+        return found
+
+    def _first(self, purposes: tuple[str, ...], evse_id: int, utc: int, began_ms: int) -> Leading:
+        until = EVER
+        for purpose in purposes:
+            found = self.leading(purpose, evse_id, utc, began_ms)
+            until = min(until, found.until_ms)
+            if found.period is not None:
+                return found._replace(until_ms=until)
+        return Leading(None, None, until)
+
+    def _timeless(self, cx: Context, purposes: tuple[str, ...], evse_id: int) -> Leading:
+        found = (self._uncounted(cx, purpose, evse_id) for purpose in purposes)
+        return next((lead for lead in found if lead.period is not None), NOTHING)
+
+    def _uncounted(self, cx: Context, purpose: str, evse_id: int) -> Leading:
         """Without a clock: a Relative profile is still counted, all others bind with their lowest period."""
         began = self._relative.get(evse_id)
         for profile in self._of(purpose, evse_id):
@@ -381,7 +402,7 @@ class Schedules(Owned):
                 wake(cx, until)
             if period is not None:
                 return Leading(profile, period, until)
-        return Leading(None, None, EVER)
+        return NOTHING
 
 
 def wake(cx: Context, at_ms: int) -> None:
