@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,40 @@ def test_the_tail_shows_frames_as_they_pass(bench: RealBench) -> None:
 def test_version(bench: RealBench) -> None:
     assert data(bench, "version")["ocpp"] == "2.0.1"
     assert "2.0.1" in text(bench, "version")
+
+
+def test_a_bundle_has_everything_of_a_running_charger_and_no_secret(bench: RealBench, tmp_path: Path) -> None:
+    """D7; a password that the CSMS plants and the card that charges are nowhere, not in the journal either."""
+    planted = "planted-password-000"
+    name = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+    bench.call("SetVariables", {"setVariableData": [{**name, "attributeValue": planted}]})
+    bench.call("GetLog", {"logType": "SecurityLog", "requestId": 1, "log": {
+        "remoteLocation": bench.file_url("missing").replace("//", f"//u:{planted}@", 1)}, "retries": 0})  # fmt: skip
+    file = tmp_path / "bundle.tar.gz"
+    assert str(file) in text(bench, "bundle", str(file)) and file.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(file) as tar:
+        parts = {m.name.removeprefix("chargerd/"): content.read() for m in tar if (content := tar.extractfile(m))}
+    parts = {name: gzip.decompress(part) if name.endswith(".gz") else part for name, part in parts.items()}
+    told = {name.removesuffix(".json"): json.loads(part) for name, part in parts.items() if name.endswith(".json")}
+    assert told["status"]["evses"][1]["transaction"]["id"] == bench.transactions()[0].transaction_id
+    assert {bus["bus"] for bus in told["bus_health"]} and told["history"]["recorder"]["2"]
+    assert len(told["config"]) > 100 and told["board"]["network"]["identity"] == "CD-0001"
+    lines = [json.loads(line) for line in parts["station.jsonl.gz"].splitlines()]
+    assert {"boot", "session", "limit"} <= {line["topic"] for line in lines if "topic" in line}
+    assert any("TransactionEvent" in line["frame"] for line in lines if "frame" in line)
+    everything = b"".join(parts.values()).decode() + bench.rig.agent.log.read_text()
+    for secret in (planted, CARDS[2], CARDS[2].lower()):
+        assert secret not in everything, secret
+
+
+def test_the_doctor_finds_a_connected_charger_well(bench: RealBench) -> None:
+    """It leaves the agent's connection alone."""
+    before = bench.rig.cutter.connections
+    screen = text(bench, "doctor", "--config", str(bench.rig.board_file))
+    steps = ("disk", "agent", "store", "hardware", "settings", "clock", "DNS", "TCP", "TLS", "boot")
+    assert [line.split()[:2] for line in screen.splitlines()] == [["ok", step] for step in steps]
+    assert "the agent is connected and accepted" in screen
+    assert bench.connected() and bench.rig.cutter.connections <= before + 1
 
 
 def test_a_transaction_is_listed_and_ended_by_force(bench: RealBench) -> None:
