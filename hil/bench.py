@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from hil.csms import Behaviour, Frame, Transaction
 from hil.file_server import Taken
+from hil.pki import Made
 
 T = TypeVar("T")
 Amps3 = tuple[float, float, float]
@@ -32,6 +33,40 @@ class Outfit:
 
 class ScenarioFailed(AssertionError):
     """Something that a scenario waits for did not come."""
+
+
+class SecureDoor(Protocol):
+    """An address of the CSMS behind TLS."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def host(self) -> str:
+        """The name that the server's certificate must have."""
+        ...
+
+    @property
+    def knocks(self) -> int:
+        """Connections that were tried so far."""
+        ...
+
+    @property
+    def presented(self) -> Sequence[int]:
+        """Serial number of the station's certificate at each handshake that was good; 0 where there was none."""
+        ...
+
+    def shows(self, made: Made, *, old: bool = False) -> None:
+        """This certificate of the server from now on; `old`: with TLS 1.1 at most."""
+        ...
+
+    def wants(self, authority: Made) -> None:
+        """From now on the station needs a certificate by this authority."""
+        ...
+
+    def drop(self) -> None:
+        """End every connection."""
+        ...
 
 
 class Bench(Protocol):
@@ -114,6 +149,14 @@ class Bench(Protocol):
 
     def urls(self) -> tuple[str, str]:
         """Two addresses of the CSMS: the one that the station was given, and another one."""
+        ...
+
+    def secure_door(self, number: int = 1) -> SecureDoor:
+        """An address of the CSMS behind TLS; it shows no certificate yet."""
+        ...
+
+    def expects_password(self, password: str | None) -> None:
+        """The CSMS wants this password from now on, or none."""
         ...
 
     def file_url(self, mood: Mood = "logs") -> str:

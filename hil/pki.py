@@ -36,11 +36,16 @@ class Made(NamedTuple):
 
     def hashes(self, algorithm: str = "SHA256") -> dict[str, str]:
         """CertificateHashDataType of a root."""
-        made = OCSPRequestBuilder().add_certificate(self.certificate, self.certificate, HASHES[algorithm]).build()
-        return {
-            "hashAlgorithm": algorithm, "issuerNameHash": made.issuer_name_hash.hex(),
-            "issuerKeyHash": made.issuer_key_hash.hex(), "serialNumber": f"{made.serial_number:x}",
-        }  # fmt: skip
+        return hashes_of(self.certificate, self, algorithm)
+
+
+def hashes_of(certificate: x509.Certificate, issuer: Made, algorithm: str = "SHA256") -> dict[str, str]:
+    """CertificateHashDataType."""
+    made = OCSPRequestBuilder().add_certificate(certificate, issuer.certificate, HASHES[algorithm]).build()
+    return {
+        "hashAlgorithm": algorithm, "issuerNameHash": made.issuer_name_hash.hex(),
+        "issuerKeyHash": made.issuer_key_hash.hex(), "serialNumber": f"{made.serial_number:x}",
+    }  # fmt: skip
 
 
 @cache
@@ -77,3 +82,21 @@ def issue(
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
     return Made(builder.sign(signer, SHA256()), key)
+
+
+def sign(
+    csr: str, issuer: Made, *, days: float = 800, since: float = -400, serial: str | None = None
+) -> x509.Certificate:
+    """What an authority makes of a request in PEM: its key, and its CN or another one.
+
+    By default it is valid long enough for a bench whose clock is a year off.
+    """
+    request = x509.load_pem_x509_csr(csr.encode())
+    own = [part for part in request.subject if part.oid == NameOID.COMMON_NAME]
+    names = own if serial is None else [x509.NameAttribute(NameOID.COMMON_NAME, serial)]
+    begin = datetime.now(UTC) + timedelta(days=since)
+    builder = x509.CertificateBuilder(
+        issuer.certificate.subject, x509.Name(names), request.public_key(), x509.random_serial_number(), begin,
+        begin + timedelta(days=days),
+    )  # fmt: skip
+    return builder.sign(issuer.key, SHA256())

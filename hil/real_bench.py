@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from hil.bench import Amps3, End, Mood, Outfit, ScenarioFailed
+from hil.bench import Amps3, End, Mood, Outfit, ScenarioFailed, SecureDoor
 from hil.csms import Behaviour, BenchCsms, Frame, Transaction
 from hil.cutter import Address, Cutter
 from hil.file_server import FileServer, Taken
 from hil.plan import BenchPlan
 from hil.rig import Rig
+from hil.tls_door import SafeDoor, TlsDoor
 
 T = TypeVar("T")
 POLL_S = 0.05
@@ -50,6 +51,7 @@ class RealBench:
         self.checks: list[Check] = []
         self.csms = BenchCsms()
         self._files = FileServer()
+        self._doors: dict[int, TlsDoor] = {}
         self._files_port = 0
         self.rig: Rig
         self._agent = agent
@@ -97,6 +99,8 @@ class RealBench:
             self.rig.start_agent()
 
     async def _close(self) -> None:
+        for door in self._doors.values():
+            await door.close()
         await self.rig.agent.terminate()
         await self.rig.close()
         await self.csms.stop()
@@ -175,6 +179,19 @@ class RealBench:
     def offer(self, name: str, content: bytes, seconds: float = 0.0) -> str:
         self._files.offered[f"/{name}"] = (content, seconds)
         return f"http://127.0.0.1:{self._files_port}/{name}"
+
+    def secure_door(self, number: int = 1) -> SecureDoor:
+        if number not in self._doors:
+            door = TlsDoor(self.rig.cutter.target, self.plan.network.path)
+            self._await(door.open())
+            self._doors[number] = door
+        return SafeDoor(self._doors[number], self._do)
+
+    def expects_password(self, password: str | None) -> None:
+        passwords = self.csms.behaviour.passwords
+        passwords.pop(self.plan.network.identity, None)
+        if password is not None:
+            passwords[self.plan.network.identity] = password
 
     def knocks(self, url: str) -> int:
         return self._door(url).knocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hil.certification.registry import case
 from hil.certification.states import BACK_OFF_S, Lab
-from hil.certification.talk import Json, NotApplicable
+from hil.certification.talk import Json
 
 BACK_S = 120.0
 """How long a station may take to reset and to connect."""
@@ -87,11 +87,6 @@ def back_after_the_attempts(lab: Lab) -> None:
     lab.bench.refuse(other, False)
 
 
-@case("TC_B_47")
-def back_after_a_wrong_root(lab: Lab) -> None:
-    raise NotApplicable("the CSMS of this bench speaks security profile 1")
-
-
 @case("TC_B_49")
 def back_to_the_last_good_one(lab: Lab) -> None:
     _attempts(lab, 1)
@@ -108,8 +103,3 @@ def back_to_the_last_good_one(lab: Lab) -> None:
     lab.bench.refuse(present, False)
     _booted(lab, before)
     lab.check("waited before the next attempt", lab.bench.now() - refused_at >= BACK_OFF_S - TOO_EARLY_S, True)
-
-
-@case("TC_B_50")
-def a_new_root(lab: Lab) -> None:
-    raise NotApplicable("the CSMS of this bench speaks security profile 1")

@@ -70,7 +70,8 @@ def certify(
             yield Verdict(case.id, taken, 0, "not applicable", why)
             continue
         directory = home / case.id
-        with RealBench(replace(plan, directory=directory, releases=case.id in FIRMWARE)) as bench:
+        keys = {**plan.keys, **case.presets}
+        with RealBench(replace(plan, directory=directory, keys=keys, releases=case.id in FIRMWARE)) as bench:
             verdict = run(case, bench, evse, taken)
         if verdict.outcome == "failed":
             yield replace(verdict, reason=f"{verdict.reason}\nfiles in {directory}")

@@ -34,7 +34,7 @@ class Run:
 
 
 def bench(case: str) -> SimBench:
-    return SimBench(STATION, own_readers=case not in SHARED_READER)
+    return SimBench(STATION, keys=CASES[case].presets, own_readers=case not in SHARED_READER)
 
 
 def runs() -> Iterator[Run]:

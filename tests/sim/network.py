@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -75,6 +76,8 @@ class Network:
         """Handshakes end with this HTTP status."""
         self.speaks: str | None = None
         """The subprotocol that the server chooses; None: the one that is offered."""
+        self.home: Path | None = None
+        """Where the station's certificates are, when its store is real."""
         self.tls: Callable[[Connect], str | Flaw] = lambda order: order.roots[0]
         """How a handshake at a wss address goes: the set of roots that vouches for the CSMS, or a flaw."""
         self.breaks: Break | None = None

@@ -22,6 +22,7 @@ WORKERS: Mapping[str, Worker] = {
 def store_behind(world: World, directory: Path) -> World:
     """Let the certificate jobs of this world work on real files."""
     place = Place(directory)
+    world.network.home = directory
     for kind, worker in WORKERS.items():
         world.workers.do(kind, course(worker, place))
     return world

@@ -18,6 +18,7 @@ from hil.file_server import Taken
 from tests.sim.car import Car
 from tests.sim.clock import Timeline
 from tests.sim.csms import Csms, Line, Payload
+from tests.sim.doors import SimDoor
 from tests.sim.invariants import Violation
 from tests.sim.jobs import Ends
 from tests.sim.outlet import OutletSpec, raw, smart
@@ -89,6 +90,7 @@ class SimBench:
         self.story: list[str] = []
         self._own_readers = own_readers
         self._files: list[Taken] = []
+        self._doors: dict[int, SimDoor] = {}
         self.offered: dict[str, tuple[bytes, float]] = {}
         self.world.workers.do("logs.upload", self._upload)
         self._read_meters_often()
@@ -164,6 +166,14 @@ class SimBench:
         assert self.world.site.network is not None
         first = self.world.site.network.url
         return first, first.replace("csms.", "csms2.")
+
+    def secure_door(self, number: int = 1) -> SimDoor:
+        if number not in self._doors:
+            self._doors[number] = SimDoor(self.world.network, f"secure{number}.example", self.csms)
+        return self._doors[number]
+
+    def expects_password(self, password: str | None) -> None:
+        self.csms.password = password
 
     def file_url(self, mood: Mood = "logs") -> str:
         return f"http://files.example/{mood}/"
