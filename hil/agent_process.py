@@ -52,8 +52,9 @@ class AgentProcess:
 
     @property
     def resets(self) -> bool:
-        """It has ended in order to be started again by the service manager: the CSMS asked for a reset."""
-        return self.exit_code == EXIT_RESET
+        """It is to be started again by the service manager: it has ended for a reset, or a release does not start."""
+        code = self.exit_code
+        return code == EXIT_RESET or (self.releases is not None and code is not None and code > 0)
 
     def start(self) -> None:
         """Start it; does nothing while it runs."""

@@ -23,10 +23,10 @@ RELEASES, HARDWARE = "releases", "bench"
 """Where a bench keeps the agent's releases, and what it calls itself."""
 START = """#!/bin/sh
 here=$(dirname "$(dirname "$(readlink -f "$0")")")
-PYTHONPATH="$here" exec "${CHARGERD_PYTHON:-python3}" -m agent "$@"
+PYTHONPATH="$here" exec "${CHARGERD_PYTHON:-python3}" -P -m agent "$@"
 """
 TREE = """#!/bin/sh
-PYTHONPATH={sources} exec "${{CHARGERD_PYTHON:-python3}}" -c '{first}
+PYTHONPATH={sources} exec "${{CHARGERD_PYTHON:-python3}}" -P -c '{first}
 from agent.app import main
 raise SystemExit(main())' "$@"
 """

@@ -10,9 +10,9 @@ import pytest
 
 from hil.certification import CASES, Way, choose, features, run
 from tests.marks import req
-from tests.sim.firmware import releases_behind
 from tests.sim.outlet import raw, smart
 from tests.sim.pki import store_behind
+from tests.sim.releases import releases_behind
 from tests.sim.sim_bench import SimBench
 
 STATION = (smart(16), replace(raw(32, cable="socket"), bay_detector=True, signs=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.sim.firmware import DEAF, update
 from tests.sim.happenings import an_evse, chance, pick, verb, whole
 from tests.sim.visits import CARDS
 from tests.sim.world import World
@@ -110,6 +111,11 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 def csms_asks(world: World, what: str, twice: bool) -> None:
     for _ in range(1 + twice):
         world.csms.sends(*QUESTIONS[what])
+
+
+@verb(version=pick("2.0", DEAF), signature=pick("good", "good", "bad"), number=whole(1, 99))
+def csms_updates_the_firmware(world: World, version: str, signature: str, number: int) -> None:
+    world.csms.sends("UpdateFirmware", update(number, location=f"https://files.example/{version}", signature=signature))
 
 
 @verb(weight=1, what=pick(*QUESTIONS), seconds=pick(30, 600))

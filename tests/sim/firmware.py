@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from agent.core.effects import Connect, Effect
 from agent.core.events import Event
 from agent.core.instant import Instant
 from agent.core.site import Site
-from agent.io import firmware, signatures, transfers
-from agent.io.installers import InstallerConfig
-from agent.io.jobs import Place
-from agent.io.releases import Releases
-from hil.firmware import HARDWARE, RELEASES, place, this_tree
 from tests.sim.driven import StationLike, Stored, real_station
 from tests.sim.jobs import Ends, Says
-from tests.sim.pki import course
-from tests.sim.sim_bench import SimBench
 from tests.sim.world import World
 
 FETCH_S, CHECK_S, INSTALL_S = 4.0, 0.5, 6.0
+DEAF = "2.0-deaf"
+"""A version that never reaches its CSMS."""
 BEGUN = ("2026-03-01T10:00:00Z", "2026-03-01T10:00:00Z")
 """Moments that are past in every story."""
-REAL = {
-    "signer": signatures.check_signer, "check": signatures.check_file, "install": firmware.install,
-    "switch": firmware.switch, "booted": firmware.booted, "confirm": firmware.confirm, "back": firmware.back,
-}  # fmt: skip
 
 
 class Deaf:
@@ -57,12 +47,13 @@ class Slots:
     def __init__(self, world: World) -> None:
         self._world = world
         self.versions = {"A": "1.0", "B": ""}
-        self.running = self.good = "A"
-        self.next = "A"
+        self.running = self.good = self.next = "A"
+        self.fetched = "2.0"
+        """The version of the file that is here."""
         self.bad: set[str] = set()
         self.dead: set[str] = set()
         """Versions that do not start at all."""
-        self.deaf: set[str] = set()
+        self.deaf: set[str] = {DEAF}
         """Versions that never reach the CSMS."""
         self.fetch: Callable[[Mapping[str, Any]], Iterable[Says | Ends]] = self._fetches
         self.boots: list[str] = []
@@ -95,6 +86,7 @@ class Slots:
         yield Ends(0.2, True, {"valid": valid, "info": "" if valid else "it is expired"})
 
     def _fetch(self, data: Mapping[str, Any]) -> Iterable[Says | Ends]:
+        self.fetched = data["url"].rpartition("/")[2] or "2.0"
         return self.fetch(data)
 
     def _fetches(self, data: Mapping[str, Any]) -> Iterable[Says | Ends]:
@@ -106,10 +98,10 @@ class Slots:
         yield Ends(CHECK_S, True, {"genuine": genuine, "info": "" if genuine else "the file was changed"})
 
     def _install(self, data: Mapping[str, Any]) -> Iterable[Ends]:
-        place = self.other
+        place, version = self.other, self.fetched
         self.versions[place] = ""
-        self._later(INSTALL_S, partial(self.versions.__setitem__, place, "2.0"))
-        yield Ends(INSTALL_S, True, {"place": place, "version": "2.0"})
+        self._later(INSTALL_S, partial(self.versions.__setitem__, place, version))
+        yield Ends(INSTALL_S, True, {"place": place, "version": version})
 
     def _switch(self, data: Mapping[str, Any]) -> Iterable[Ends]:
         def choose() -> None:
@@ -144,7 +136,7 @@ def update(request: int = 7, **changed: Any) -> dict[str, Any]:
     What belongs to `firmware` goes there.
     """
     firmware: dict[str, Any] = {
-        "location": "https://files.example/fw.bin", "retrieveDateTime": BEGUN[0], "installDateTime": BEGUN[1],
+        "location": "https://files.example/2.0", "retrieveDateTime": BEGUN[0], "installDateTime": BEGUN[1],
         "signingCertificate": "good", "signature": "good",
     }  # fmt: skip
     whole: dict[str, Any] = {"requestId": request, "firmware": firmware}
@@ -166,25 +158,3 @@ def security(world: World) -> list[str]:
     """Types of the security events that the CSMS has heard of, those of a start left out."""
     found = [event["type"] for event in world.csms.requests("SecurityEventNotification")]
     return [kind for kind in found if kind not in ("StartupOfTheDevice", "ResetOrReboot")]
-
-
-def releases_behind(bench: SimBench, directory: Path) -> None:
-    """Let the station of a bench be a real release among real files, and fetch what the bench offers."""
-    home = directory / RELEASES
-    place(home, this_tree("1.0"))
-    installs = Place(directory, installer=InstallerConfig("releases", {"home": str(home), "hardware": HARDWARE}))
-    for kind, worker in REAL.items():
-        bench.world.workers.do(f"firmware.{kind}", course(worker, installs))
-
-    def fetch(data: Mapping[str, Any]) -> Iterable[Ends]:
-        if data["url"] not in bench.offered:
-            return [Ends(0.1, False, {"error": "the server says 404 Not Found"})]
-        content, seconds = bench.offered[data["url"]]
-        (transfers.home(directory) / transfers.IMAGE).write_bytes(content)
-        return [Ends(1 + seconds, True, {"bytes": len(content)})]
-
-    def build(site: Site, presets: Mapping[str, str], stored: Stored) -> StationLike:
-        return real_station(site._replace(firmware=Releases({"home": str(home)}).booted().place), presets, stored)
-
-    bench.world.workers.do("firmware.fetch", fetch)
-    bench.world.build = build

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from tests.sim import asks, faults, phase_faults, visits
+from tests.sim.firmware import Slots
 from tests.sim.happenings import VERBS, Scene
 from tests.sim.outlet import Outlet, OutletSpec, raw, smart, switching
 from tests.sim.world import World
@@ -31,6 +32,10 @@ LIFE_SAMPLES = ("30", "300", "900", "900")
 """TxUpdatedInterval of the long lives: a night of samples shows nothing that an hour of them does not."""
 PROBE_WITHIN_S = 240.0
 LEAST_AMPS = 5.9
+UPDATES = 0.25
+"""The share of stories with a firmware update."""
+UPDATE_MOST_MIN = 30
+"""How long a firmware update may take once nobody charges any more: it may be taken back."""
 SITES: tuple[tuple[OutletSpec, ...], ...] = (
     (raw(32),),
     (smart(16),),
@@ -98,6 +103,7 @@ class Story:
     def __post_init__(self) -> None:
         plan = self.plan
         self.world = World(plan.site, seed=plan.seed, keys=plan.keys, on_file=plan.on_file)
+        self.slots = Slots(self.world)
         self.world.csms.blocked_tokens.add(visits.BLOCKED)
         self.world.csms.boot_interval = self.world.csms.usual_interval = plan.heartbeat_s
         if plan.merged:
@@ -129,6 +135,7 @@ class Story:
     def _probe(self) -> None:
         """Everything is well again, so everybody can charge: nothing is stuck for ever."""
         world = self.world
+        self._after_updates()
         for purpose in (asks.MAX, asks.DEFAULT):
             asks.csms_clears_limits(world, purpose)
         for evse in world.outlets:
@@ -142,6 +149,14 @@ class Story:
             world.ev(evse).presents("04FEED").after(seconds=12).unplugs()
             world.runs(seconds=30)
         world.settles()
+
+    def _after_updates(self) -> None:
+        """A firmware update that waited has its way now, and may be taken back."""
+        for _ in range(UPDATE_MOST_MIN):
+            if self.world.station is not None and self.world.asks_station("fw.status")["state"] == "idle":
+                return
+            self.world.runs(minutes=1)
+        raise AssertionError("a firmware update never ends")
 
 
 def _flows(outlet: Outlet) -> bool:
@@ -181,8 +196,18 @@ def _plan(
     rng: Random, seed: int, site: tuple[OutletSpec, ...], keys: dict[str, str], hours: float,
     scenes: Iterable[Scene], *, on_file: bool,
 ) -> Plan:  # fmt: skip
+    scenes = [*scenes, *_updates(seed, hours * 3600)]
     kept = sorted((scene for scene in scenes if scene.at_s < hours * 3600), key=lambda scene: scene.at_s)
     return Plan(seed, site, keys, hours, tuple(kept), on_file=on_file)
+
+
+def _updates(seed: int, until_s: float) -> list[Scene]:
+    """In some stories a firmware update is asked for; drawn apart from all else."""
+    rng = Random(f"update {seed}")
+    if rng.random() > UPDATES:
+        return []
+    update = VERBS["csms updates the firmware"]
+    return [Scene(rng.uniform(60, until_s - 300), update.name, update.drawn(rng, ()))]
 
 
 def _busy(rng: Random, site: tuple[OutletSpec, ...], from_s: float, until_s: float, every_s: float) -> list[Scene]:
