@@ -61,7 +61,7 @@ class Choice:
 
     def _hindered(self, cx: Context, switch: PhaseSwitch) -> str | None:
         """What holds while a car is plugged in: who it is, how often it was done, and how long ago."""
-        inhibited = {token.lower() for token in cx.keys[keys.INHIBIT].split(",")}
+        inhibited = {token.lower() for token in cx.keys[keys.INHIBIT].split(",") if token}
         holder = switch.evse.authorization
         if holder is not None and holder.token.value.lower() in inhibited:
             return "the EV is on PhaseSwitchCtrlr.Inhibit"

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from agent.core.events import LimitReleased
 from tests.sim import asks, faults, phase_faults, visits
 from tests.sim.firmware import Slots
 from tests.sim.happenings import VERBS, Scene
@@ -138,9 +139,11 @@ class Story:
         self._after_updates()
         for purpose in (asks.MAX, asks.DEFAULT):
             asks.csms_clears_limits(world, purpose)
+        world.hear(LimitReleased("EMS", 0))
         for evse in world.outlets:
             asks.csms_changes_availability(world, evse, "Operative")
-            world.asks_station("phase", evse=evse, phases="auto") if world.outlets[evse].spec.switches else None
+            if world.outlets[evse].spec.switches:
+                world.asks_station("phase", evse=evse, phases="auto")
         world.runs(seconds=30)
         for evse, outlet in world.outlets.items():
             world.ev(evse).plugs_in(cable_amps=32.0).after(seconds=3).presents("04FEED")
