@@ -17,14 +17,14 @@ ALL = frozenset((0, 1, 2))
 
 
 def closed_phases(evse: Evse) -> int:
-    """How many phases may carry current: those that are closed, else all that are wired (invariant 7).
+    """How many phases may carry current (invariant 7): all that are wired, for a contact that is late may yet close.
 
     With a phase relay it is the most of what the relay and the contacts say; all while the relay does not tell.
     """
     if evse.supposed is not None:
         return evse.supposed
     if evse.relay is None:
-        return evse.phases_closed or evse.site.phases
+        return evse.site.phases
     return max(evse.relay or evse.site.phases, evse.phases_closed)
 
 
