@@ -124,7 +124,7 @@ def meters(data: Any) -> str:
         return rows(data)
     lines = []
     for meter in data:
-        lines.append(_paint(f"EVSE {meter['evse']}", BOLD))
+        lines.append(_paint(f"EVSE {meter['evse']}" if meter["evse"] else "main meter", BOLD))
         reading = meter["reading"]
         lines += [_row(*line) for line in _readings(reading)] if reading else ["  no reading yet"]
     return "\n".join(lines)

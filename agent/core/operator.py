@@ -15,7 +15,7 @@ from agent.core.network_profiles import Entry
 from agent.core.operator_firmware import FirmwareVerbs, Wait
 from agent.core.operator_limits import LimitVerbs
 from agent.core.recorder import explain
-from agent.core.status import begin_wh, describe, faults, meter, transaction
+from agent.core.status import begin_wh, describe, faults, main_meter, meter, transaction
 from config_keys import comm
 from state_machines.reasons import Cause
 
@@ -140,7 +140,10 @@ class Operator:
 
     def _meter(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
         evses = [self._evse(args)] if args.get("evse") is not None else list(self._charger.evses.values())
-        return [{"evse": evse.id, "reading": meter(cx, evse)} for evse in evses]
+        rows = [{"evse": evse.id, "reading": meter(cx, evse)} for evse in evses]
+        if (main := self._charger.main_meter) is not None and args.get("evse") is None:
+            rows.insert(0, {"evse": main.id, "reading": main_meter(cx, main)["reading"]})
+        return rows
 
     def _present(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         value, kind = self._text(args, "token"), args.get("type", "ISO14443")

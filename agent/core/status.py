@@ -41,7 +41,7 @@ def describe(charger: Charger, cx: Context) -> dict[str, Any]:
         "declined": charger.outbox.declined.names(),
         "store": charger.store_state,
         "log": {"state": charger.uploads.state, "last": charger.uploads.last},
-        "main_meter": None if charger.main_meter is None else _main_meter(cx, charger.main_meter),
+        "main_meter": None if charger.main_meter is None else main_meter(cx, charger.main_meter),
         "evses": [_evse(charger, cx, evse) for evse in charger.evses.values()],
         "faults": faults(charger),
     }  # fmt: skip
@@ -109,7 +109,8 @@ def meter(cx: Context, evse: Evse) -> dict[str, Any] | None:
     return None if evse.reading is None else _reading(cx, evse.reading, "meter" in evse.silent)
 
 
-def _main_meter(cx: Context, main: MainMeter) -> dict[str, Any]:
+def main_meter(cx: Context, main: MainMeter) -> dict[str, Any]:
+    """The newest reading of the main meter, and what ails it."""
     reading = None if main.reading is None else _reading(cx, main.reading, main.silent)
     return {"reading": reading, "silent": main.silent, "faults": dict(main.faults)}
 

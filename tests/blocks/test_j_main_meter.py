@@ -81,6 +81,7 @@ def test_a_main_meter_that_falls_silent_is_a_problem_and_says_nothing_old() -> N
     assert len(of_the_station(world)) == before
     assert get_variable(world, "MainMeter.Problem") == get_variable(world, "ChargingStation.Problem") == "true"
     assert world.asks_station("status")["main_meter"]["silent"] is True
+    assert world.asks_station("meter.read")[0]["reading"]["silent"] is True
     world.main_meter.mute = False
     world.runs(minutes=2)
     assert get_variable(world, "MainMeter.Problem") == "false" and len(of_the_station(world)) > before
