@@ -126,3 +126,18 @@ def csms_talks_first(world: World, what: str, seconds: float) -> None:
     world.csms.vanishes()
     world.later(1.0, world.csms.returns)
     world.later(seconds, world.csms.first_words.clear)
+
+
+@verb(weight=1, number=whole(1, 9), follows=chance(0.7))
+def csms_changes_the_password(world: World, number: int, follows: bool) -> None:
+    """The station has taken it, and the CSMS wants it from then on, or has lost its own change (A01)."""
+    password = f"a-password-of-the-world-{number}"
+    data = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+    asked = world.csms.sends("SetVariables", {"setVariableData": [{**data, "attributeValue": password}]})
+
+    def follow() -> None:
+        taken = asked.answer is not None and asked.answer["setVariableResult"][0]["attributeStatus"] == "Accepted"
+        if taken and follows:
+            world.csms.password = password
+
+    world.later(2.0, follow)
