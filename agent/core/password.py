@@ -24,6 +24,7 @@ class Password:
         self._old: str | None = stored.get(OLD)
         """The password before the present one, until that has opened a connection."""
         self._good: str | None = None
+        self._has_opened = False
         self._uses_old = False
         self._busy = False
 
@@ -34,9 +35,9 @@ class Password:
     def changed(self, cx: Context) -> bool:
         """A01.FR.11: a new one holds. True when the connection, which rests on the old one, has to be renewed."""
         self._events.report(cx, RECONFIGURED, "BasicAuthPassword was changed")
-        if self._busy or self._good is None:
+        if self._busy or not self._has_opened:
             return False
-        if self._old is None:
+        if self._old is None and self._good is not None:
             self._old = self._good
             cx.put(TABLE, OLD, self._old)
         self._uses_old = False
@@ -54,7 +55,7 @@ class Password:
         good = self.of(cx)
         if self._old is not None:
             self._forget(cx, good)
-        self._good = good
+        self._good, self._has_opened = good, True
 
     def _forget(self, cx: Context, good: str | None) -> None:
         """The other password is of no use any more."""

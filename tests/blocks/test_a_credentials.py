@@ -60,6 +60,18 @@ def test_a_new_password_is_used_at_once_and_for_good() -> None:
     assert NEW not in everything and OLD not in everything
 
 
+def test_a_first_password_is_used_at_once_too() -> None:
+    world = idle(keys=STEADY)
+    assert world.site.network is not None
+    world.site = world.site._replace(network=world.site.network._replace(password=None))
+    world.loses_power().returns_after(seconds=5)
+    world.runs(seconds=60)
+    connections = world.csms.connections
+    assert set_variable(world, PASSWORD, NEW) == "Accepted"
+    world.csms.password = NEW
+    world.until(lambda: world.csms.connections > connections, within_s=20)
+
+
 @req("A01.FR.01", "A01.FR.10")
 def test_a_password_that_is_too_short_changes_nothing() -> None:
     world = guarded()
