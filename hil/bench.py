@@ -27,6 +27,8 @@ class Outfit:
     signed_meter: bool = False
     own_reader: bool = True
     """The reader in front of it serves this EVSE and no other."""
+    iso15118: bool = False
+    """A controller speaks ISO 15118 with the EV."""
     grave_fault: str = "board_internal"
     """A fault that both kinds of EVSE know and that makes the connector Faulted."""
 
@@ -92,6 +94,10 @@ class Bench(Protocol):
 
     def park(self, evse: int, there: bool = True) -> None:
         """A car drives into the bay, or out of it; nobody notices where there is no detector."""
+        ...
+
+    def ev_needs(self, evse: int) -> None:
+        """The EV says by ISO 15118 what it needs, at first or to negotiate anew; only where `Outfit.iso15118`."""
         ...
 
     def pause(self, evse: int) -> None:

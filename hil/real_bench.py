@@ -141,6 +141,10 @@ class RealBench:
     def park(self, evse: int, there: bool = True) -> None:
         """No bay of this bench has a detector."""
 
+    def ev_needs(self, evse: int) -> None:
+        """No car of this bench speaks ISO 15118."""
+        raise ScenarioFailed(f"the car at EVSE {evse} does not speak ISO 15118")
+
     def pause(self, evse: int) -> None:
         self._do(lambda: self.rig.pause(evse))
 

@@ -84,4 +84,6 @@ def at(declared: Declared, outfit: Outfit) -> Features:
         here |= dict.fromkeys(("C-09.6", "C-10.5"), "the bay has no detector")
     if not outfit.signed_meter:
         here |= dict.fromkeys(("C-09.3", "C-42"), "the meter does not sign")
+    if outfit.iso15118:
+        here["ISO15118"] = None
     return Features({**declared, **here})

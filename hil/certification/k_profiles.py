@@ -243,12 +243,3 @@ def tx_profile(lab: Lab) -> None:
 @case("TC_K_52")
 def external_limit(lab: Lab) -> None:
     raise NotApplicable("no external control system at this bench")
-
-
-@case("TC_K_53")
-@case("TC_K_54")
-@case("TC_K_56")
-@case("TC_K_57")
-@case("TC_K_58")
-def high_level_communication(lab: Lab) -> None:
-    raise NotApplicable("no car of this bench speaks ISO 15118")

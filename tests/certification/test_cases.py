@@ -17,6 +17,8 @@ from tests.sim.sim_bench import SimBench
 
 STATION = (smart(16), replace(raw(32, cable="socket"), bay_detector=True, signs=True))
 """A wallbox with a fixed cable; a socket with a lock and a meter that signs, in a bay with a detector."""
+HIGH_LEVEL = {"TC_K_53", "TC_K_54", "TC_K_56", "TC_K_57", "TC_K_58"}
+"""Cases with an EV that speaks ISO 15118."""
 SHARED_READER = {"TC_J_08"}
 """Cases for stations at which nobody chooses the EVSE before authorization: one reader serves both."""
 
@@ -34,7 +36,8 @@ class Run:
 
 
 def bench(case: str) -> SimBench:
-    return SimBench(STATION, keys=CASES[case].presets, own_readers=case not in SHARED_READER)
+    station = (replace(STATION[0], iso15118=True), STATION[1]) if case in HIGH_LEVEL else STATION
+    return SimBench(station, keys=CASES[case].presets, own_readers=case not in SHARED_READER)
 
 
 def runs() -> Iterator[Run]:

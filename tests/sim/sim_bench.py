@@ -124,6 +124,9 @@ class SimBench:
         if self.world.outlets[evse].spec.bay_detector:
             self.world.hear(BayChanged(evse, there))
 
+    def ev_needs(self, evse: int) -> None:
+        self.world.hardware.drivers[evse].talk.needs()
+
     def pause(self, evse: int) -> None:
         self._wish(evse, False)
 
@@ -236,7 +239,9 @@ class SimBench:
 
     def outfits(self) -> dict[int, Outfit]:
         return {
-            evse: Outfit(o.spec.cable, o.spec.phases, o.spec.bay_detector, o.spec.signs, self._own_readers)
+            evse: Outfit(
+                o.spec.cable, o.spec.phases, o.spec.bay_detector, o.spec.signs, self._own_readers, o.spec.iso15118
+            )
             for evse, o in self.world.outlets.items()
         }
 
