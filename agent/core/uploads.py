@@ -210,7 +210,7 @@ class Uploads(Subject):
         """The CSMS knows, or wants no part of it."""
         self._tries = 0
         if self._owed.pop(number, None) is not None:
-            cx.put(TABLE, f"{OWED}{number}", None, lazy=True)
+            cx.put(TABLE, f"{OWED}{number}", None, lazy=not self._can_store())
 
     def unanswered(self, cx: Context, number: int, *, refused: bool) -> None:
         """It is told again, unless the CSMS refuses it or is silent too often."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.sim.firmware import DEAF, update
 from tests.sim.happenings import an_evse, chance, pick, verb, whole
+from tests.sim.jobs import Ends
 from tests.sim.visits import CARDS
 from tests.sim.world import World
 
@@ -85,6 +86,14 @@ def csms_takes_an_evse_out_of_use(world: World, evse: int, seconds: float) -> No
 def csms_changes_availability(world: World, evse: int, status: str) -> None:
     """Operative or Inoperative; while there is no link the word is lost."""
     world.csms.sends("ChangeAvailability", {"operationalStatus": status, "evse": {"id": evse}})
+
+
+@verb(weight=1, seconds=pick(1, 40, 2000), well=chance(0.6))
+def csms_wants_a_log(world: World, seconds: float, well: bool) -> None:
+    """Its server takes so long, and takes the log or not."""
+    world.workers.do("logs.upload", lambda data: [Ends(seconds, well, {} if well else {"error": "the story says so"})])
+    log = {"remoteLocation": "https://logs.example/"}
+    world.csms.sends("GetLog", {"logType": "DiagnosticsLog", "requestId": world.now_ms // 1000, "log": log})
 
 
 HEARTBEAT_INTERVAL = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}

@@ -33,6 +33,7 @@ from tests.sim.csms import Csms
 from tests.sim.disk import Disk, Rows
 from tests.sim.hardware_judge import HardwareJudge
 from tests.sim.limit_judge import LimitJudge
+from tests.sim.log_judge import misled
 from tests.sim.outlet import Outlet
 from tests.sim.phase_judge import PhaseJudge
 from tests.sim.protocol_judge import Call, ProtocolJudge
@@ -334,6 +335,8 @@ class Judge:
         for evse, outlet in stage.outlets.items():
             flowed = outlet.register.at(stage.now_ms) - self._began_wh[evse]
             self.books.reconcile(evse, flowed, stage.csms.transactions.values())
+        for wrong in misled(stage.csms.requests("LogStatusNotification")):
+            self.fail("8 logs", wrong)
         running = stage.disk.stored("tx")
         if running:
             self.fail("8 transactions", f"still on flash as running: {running}")
