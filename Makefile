@@ -23,10 +23,13 @@ PASSED := build/passed.json
 proven: $(VENV)
 	$(BIN)/python -m docs.generate.requirements --passed $(PASSED)
 
-# Long runs: SEEDS more simulated weeks (they accumulate in docs/soak.json), then the long tests of the real process.
+# Long runs: SEEDS more simulated weeks (they accumulate in docs/soak.json), so many phase switches among faults, then
+# the long tests of the real process.
 SEEDS ?= 100
+MOVES ?= 1000
 soak: $(VENV) $(NODE) tools
 	$(BIN)/python -m tests.sim.soak --seeds $(SEEDS)
+	$(BIN)/python -m tests.sim.phase_stories --moves $(MOVES)
 	$(BIN)/pytest -n 2 --dist loadfile -m soak
 
 docs: $(VENV)

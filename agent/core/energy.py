@@ -58,6 +58,7 @@ class Energy:
         self.high_level = HighLevel(evses, self.schedules, self.composite, outbox)
         self.composite.ev = self.high_level.leading
         self.composite.free_phases = self.phases.free
+        self.phases.choice.speaks = self.high_level.speaks
 
     def start(self, cx: Context, running: set[str]) -> None:
         """The first step: profiles of transactions that are gone go, external limits hold on."""

@@ -30,6 +30,8 @@ class Choice:
 
     def __init__(self, demands: Callable[[Context, Evse], Iterable[Demand]], limits: Limits) -> None:
         self.demands, self._limits = demands, limits
+        self.speaks: Callable[[int], bool] = lambda evse_id: False
+        """Whether the EV at an EVSE speaks ISO 15118: it has reckoned with the phases that it was offered."""
 
     def wanted(self, cx: Context, switch: PhaseSwitch) -> int:
         """1 or 3: what is allowed, then what a person has chosen, then the policy for limits in W.
@@ -65,6 +67,8 @@ class Choice:
         holder = switch.evse.authorization
         if holder is not None and holder.token.value.lower() in inhibited:
             return "the EV is on PhaseSwitchCtrlr.Inhibit"
+        if self.speaks(switch.evse.id):
+            return "the EV speaks ISO 15118"
         most = cx.keys[keys.MAX_PER_SESSION]
         if most and switch.kept["session"] >= most:
             return f"{most} moves in this session"
@@ -105,7 +109,7 @@ class Choice:
     def _scarce(self, cx: Context, switch: PhaseSwitch) -> bool:
         evse = switch.evse
         paused = evse.relay == 3 and self._limits.verdicts[evse.id].amps == 0
-        if not paused or evse.session.state not in SESSION_TAKES:
+        if not paused or evse.session.state not in SESSION_TAKES or any(self.demands(cx, evse)):
             return False
         return self._amps_on(cx, evse, 1) > 0
 

@@ -30,7 +30,7 @@ class Phases:
     def __init__(self, evses: Mapping[int, Evse], demands: Demands, limits: Limits, stored: Mapping[str, Any]) -> None:
         """`demands` are those of everybody who may ask for fewer phases: profiles and external systems."""
         self.switches = {i: PhaseSwitch(evse, stored.get(str(i))) for i, evse in evses.items()}
-        self._choice = Choice(demands, limits)
+        self.choice = Choice(demands, limits)
         self._able: list[PhaseSwitch] = []
 
     def start(self, cx: Context) -> None:
@@ -106,7 +106,7 @@ class Phases:
         if switch.state in HELD or not evse.relay:
             yield Claim(OWNER, 0.0, why=f"{switch.state}: from {evse.relay} to {switch.target} phases")
             return
-        for demand in self._choice.demands(cx, evse):
+        for demand in self.choice.demands(cx, evse):
             if demand.unit == "A" and demand.phases < closed_phases(evse):
                 yield Claim("numberPhases", 0.0, why=f"{demand.who} allows {demand.phases}; {self._excuse(switch)}")
 
@@ -129,8 +129,8 @@ class Phases:
         if switch.state == "proving":
             switch.prove(cx)
         if switch.state in FREE and evse.relay:
-            self._begin(cx, switch, self._choice.wanted(cx, switch))
-        elif switch.state in UNDER_WAY and self._choice.wanted(cx, switch) != switch.target:
+            self._begin(cx, switch, self.choice.wanted(cx, switch))
+        elif switch.state in UNDER_WAY and self.choice.wanted(cx, switch) != switch.target:
             switch.fire("abort", cx)
         if switch.state == "proving":
             switch.prove(cx)
@@ -140,7 +140,7 @@ class Phases:
         before, switch.obstacle = switch.obstacle, None
         if wanted == switch.evse.relay:
             return
-        switch.obstacle = self._choice.obstacle(cx, switch)
+        switch.obstacle = self.choice.obstacle(cx, switch)
         if switch.obstacle is None:
             switch.target = wanted
             switch.fire("begin", cx)
@@ -151,7 +151,7 @@ class Phases:
         """After the arbiter: whether a limit in W is too small for three phases, or no longer is."""
         for switch in self._able:
             if switch.state in FREE:
-                self._choice.weigh(cx, switch)
+                self.choice.weigh(cx, switch)
 
     def free(self, cx: Context, evse: Evse) -> tuple[int, ...]:
         """The phases that an EVSE would choose when nobody asks for fewer, the better first."""

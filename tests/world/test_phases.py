@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.core.events import LimitSet
+from hal.ports import EvNeeds
 from state_machines.phase_switch import PHASE_SWITCH
 from tests.marks import req
 from tests.sim.asks import LONG_AGO
@@ -94,6 +95,18 @@ def test_number_phases_is_obeyed_and_the_transaction_goes_on(spec: OutletSpec) -
     used = [e["numberOfPhasesUsed"] for e in only(world).events if "numberOfPhasesUsed" in e]
     assert [phases for phases, _ in groupby(used)] == [3, 1, 3]
     assert world.judge.phases.total == 2
+
+
+def test_phase_switch_keeps_tx() -> None:
+    """Bug 7: many times there and back, and it is still one transaction."""
+    world = charging()
+    for turn in range(14):
+        world.hear(LimitSet("EMS", 1, 10.0, phases=3 if turn % 2 else 1))
+        switches(world, 3 if turn % 2 else 1)
+        world.runs(seconds=45)
+    assert world.judge.phases.total == 14
+    one_transaction(world)
+    world.settles()
 
 
 @req("K01.FR.19", "K01.FR.20", "K01.FR.48")
@@ -326,3 +339,13 @@ def test_why_tells_the_phases_and_what_the_switch_waits_for() -> None:
     world.loses_power().returns_after(seconds=5)
     world.runs(minutes=2)
     assert world.asks_station("config.get", name="PhaseSwitchCtrlr.Moves@1")["value"] == "1", "wear outlives a cut"
+
+
+def test_an_ev_that_speaks_iso_15118_is_never_switched() -> None:
+    """It has reckoned with the phases that it was offered (invariant PS7 of the hardware notes)."""
+    world = charging(keys=SURPLUS)
+    world.hear(EvNeeds(1, "AC_three_phase"))
+    sets(world, profile(2_000.0, unit="W"))
+    world.runs(minutes=10)
+    assert (world.outlets[1].closed, world.judge.phases.total) == (False, 0)
+    assert world.asks_station("phase")[0]["obstacle"] == "the EV speaks ISO 15118"
