@@ -14,19 +14,21 @@ T = TypeVar("T")
 
 
 async def install(place: Place, data: Data, tell: Tell) -> Data:
-    """firmware.install: running, downgrade -> place, version. JobFailed with `unfit` when the image is wrong."""
+    """firmware.install: running, downgrade -> place, version. JobFailed with `unfit` when the image is wrong.
+
+    The image stays until its place is recorded: after a power cut it is installed again.
+    """
     image = home(place.state_dir) / IMAGE
-
-    def work(box: Installer) -> Data:
-        placed = box.install(image, data["running"], data["downgrade"])._asdict()
+    try:
+        return await _with(place, lambda box: box.install(image, data["running"], data["downgrade"])._asdict())
+    except JobFailed:
         image.unlink(missing_ok=True)
-        return placed
-
-    return await _with(place, work)
+        raise
 
 
 async def switch(place: Place, data: Data, tell: Tell) -> Data:
     """firmware.switch: place."""
+    (home(place.state_dir) / IMAGE).unlink(missing_ok=True)
     await _with(place, lambda box: box.switch(data["place"]))
     return {}
 

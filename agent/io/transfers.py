@@ -14,13 +14,14 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import stat
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
@@ -33,6 +34,8 @@ from config_keys.values import Refusal
 STALL_S = 30.0
 """Silence of a server after which an attempt has failed."""
 CHUNK = 64 * 1024
+ROOM_LEFT = 32 * 1024 * 1024
+"""Bytes of the flash that no download takes."""
 REDIRECTS_MOST = 5
 TELL_EVERY_S = 1.0
 MOVED = (301, 302, 303, 307, 308)
@@ -60,9 +63,35 @@ async def fetch(place: Place, data: Data, tell: Tell) -> Data:
 
     attempt = Attempt(place.state_dir, data["most"], data["within_s"], say)
     try:
-        return await asyncio.to_thread(_run, attempt, data)
+        return await _beside(lambda: _run(attempt, data))
     finally:
         attempt.hang_up()
+
+
+async def _beside(work: Callable[[], Data]) -> Data:
+    """In a thread that the end of the process does not wait for: it may be dialling a server that is not there."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Data] = loop.create_future()
+
+    def give(result: Data | None, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        elif result is not None:
+            done.set_result(result)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as raised:  # whatever it is, who waits has to hear of it
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+            loop.call_soon_threadsafe(give, result, error)
+
+    threading.Thread(target=run, name="firmware", daemon=True).start()
+    return await done
 
 
 def _run(attempt: Attempt, data: Data) -> Data:
@@ -121,6 +150,7 @@ class Attempt:
     def begin(self, source: str, version: str, of: int | None, at: int = 0) -> None:
         """The next bytes are those from `at` on. JobFailed when the whole would be too much."""
         self._check_size(of or 0)
+        self._check_room((of or at) - at)
         self.of, self.size = of, at
         (self._home / ABOUT).write_text(json.dumps({"source": source, "version": version}), "utf-8")
         self._file = (self._home / PART).open("r+b" if at else "wb")
@@ -139,6 +169,7 @@ class Attempt:
         self.size += len(chunk)
         if time.monotonic() - self._told_at > TELL_EVERY_S:
             self._told_at = time.monotonic()
+            self._check_room(0)
             self._say()
 
     def close(self) -> None:
@@ -172,6 +203,12 @@ class Attempt:
         if size > self._most:
             self._over.set()
             raise JobFailed(f"the file is larger than {self._most} bytes", final=True)
+
+    def _check_room(self, more: int) -> None:
+        """The journal of transactions needs what is left of the flash more than an update does."""
+        if shutil.disk_usage(self._home).free - more < ROOM_LEFT:
+            self._over.set()
+            raise JobFailed("there is not enough room on the flash", final=True)
 
     # ---------------------------------------------------------------------------------------- who brings it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import subprocess
 import tarfile
@@ -164,8 +165,6 @@ async def _install(place: Place) -> Any:
 
 
 def test_the_workers_tell_what_is_unfit_from_what_went_wrong(tmp_path: Path) -> None:
-    import asyncio
-
     with pytest.raises(JobFailed, match="names no way"):
         asyncio.run(_install(Place(tmp_path)))
     place = Place(tmp_path, installer=InstallerConfig("releases", {"home": str(tmp_path / "opt")}))
@@ -175,6 +174,16 @@ def test_the_workers_tell_what_is_unfit_from_what_went_wrong(tmp_path: Path) -> 
     with pytest.raises(JobFailed) as wrong:
         asyncio.run(_install(place))
     assert ("unfit" in gone.value.data, wrong.value.data["unfit"]) == (False, True)
+
+
+def test_an_image_can_be_installed_again_until_its_place_is_known(tmp_path: Path) -> None:
+    place = Place(tmp_path, installer=InstallerConfig("releases", {"home": str(tmp_path / "opt")}))
+    (tmp_path / "firmware").mkdir()
+    (tmp_path / "firmware" / "image").write_bytes(small("2.0"))
+    first, again = (asyncio.run(_install(place)) for _ in range(2))
+    assert first == again == {"place": "2.0", "version": "2.0"}
+    asyncio.run(firmware.switch(place, first, lambda told: None))
+    assert not (tmp_path / "firmware" / "image").exists()
 
 
 def test_an_installer_that_there_is_not() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,16 @@ def test_too_much_is_never_taken(kind: str, manners: dict[str, Any], tmp_path: P
         found = failure(tmp_path, url)
     assert found["final"] and "larger" in found["error"]
     assert list((tmp_path / "firmware").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_of_the_flash_is_not_for_updates(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "ROOM_LEFT", shutil.disk_usage(tmp_path).free * 2)
+    with server(kind) as (url, _):
+        found = failure(tmp_path, url)
+    assert found["final"] and "room" in found["error"] and list((tmp_path / "firmware").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
