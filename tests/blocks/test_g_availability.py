@@ -111,6 +111,41 @@ def test_a_status_carries_the_time_of_the_change_not_of_the_message(world: World
     assert utc_s(heard(world, "StatusNotification")[-1][1]) - plugged <= 300
 
 
+@req("G01.FR.01", "G01.FR.03")
+def test_a_status_waits_until_it_lasts_but_never_hides_a_fault() -> None:
+    """MinimumStatusDuration (buyers' D4)."""
+    world = idle(keys={**QUIET, "OCPPCommCtrlr.MinimumStatusDuration": "10"})
+    since = now_s(world)
+    world.ev(1).plugs_in()
+    world.runs(seconds=5)
+    world.hear(FaultRaised(1, "ground"))
+    world.runs(seconds=1)
+    assert statuses(world, since) == [(1, "Faulted")]
+    world.hear(FaultCleared(1, "ground"))
+    world.runs(seconds=8)
+    assert statuses(world, since) == [(1, "Faulted")]
+    world.runs(seconds=5)
+    assert statuses(world, since) == [(1, "Faulted"), (1, "Occupied")]
+
+
+@req("B04.FR.01", "B04.FR.02")
+@pytest.mark.parametrize(("away_s", "told"), [(40, [(2, "Occupied")]), (200, [(1, "Available"), (2, "Occupied")])])
+def test_after_an_absence_what_has_changed_is_told_and_after_a_long_one_everything(
+    away_s: int, told: list[tuple[int, str]]
+) -> None:
+    """OfflineThreshold."""
+    soon = {"OCPPCommCtrlr.RetryBackOffWaitMinimum": "10", "OCPPCommCtrlr.RetryBackOffRepeatTimes": "0"}
+    world = idle(TWO, keys={**QUIET, **soon, "OCPPCommCtrlr.OfflineThreshold": "120"})
+    world.csms.vanishes()
+    world.ev(2).plugs_in()
+    world.runs(seconds=away_s)
+    since = now_s(world)
+    world.csms.returns()
+    world.until(lambda: world.csms.connection is not None, within_s=100)
+    world.runs(seconds=10)
+    assert sorted(statuses(world, since)) == told
+
+
 # ---------------------------------------------------------------------------------------- G02
 
 
