@@ -22,7 +22,9 @@ LOCKED_STATES = ("ready", "powered", "pausing", "stopping")
 TRAVEL_S = 5.0
 """How long a lock may take, its telegrams included; Phoenix Contact and Walther drives need below 1 s."""
 AGAIN_S = {True: 5.0, False: 30.0}
-"""When a lock that did not close (a driver stands there and pushes) or open is told again."""
+"""When a lock that did not close (a driver stands there and pushes) or open is told again; later each time."""
+SLOWEST = 12
+"""Times AGAIN_S: the longest wait, so that a stuck drive does not wear itself out."""
 
 
 class Told(NamedTuple):
@@ -31,6 +33,8 @@ class Told(NamedTuple):
     locked: bool
     step: int
     until_ms: int
+    tries: int = 0
+    """How often it has not obeyed."""
 
 
 class Asked(NamedTuple):
@@ -83,10 +87,11 @@ class Locks:
         elif cx.ms >= told.until_ms and not evse.silent:
             plug.lock_fails = True
             cx.note("lock", f"EVSE {evse.id}: connector {plug.id} does not {'lock' if wanted else 'open'}", "warning")
-            self._tell(cx, evse, plug, wanted, AGAIN_S[wanted])
+            tries = told.tries + 1
+            self._tell(cx, evse, plug, wanted, AGAIN_S[wanted] * min(tries, SLOWEST), tries)
 
-    def _tell(self, cx: Context, evse: Evse, plug: Plug, locked: bool, within_s: float) -> None:
-        self._told[evse.id, plug.id] = Told(locked, cx.step, cx.ms + round(within_s * 1000))
+    def _tell(self, cx: Context, evse: Evse, plug: Plug, locked: bool, within_s: float, tries: int = 0) -> None:
+        self._told[evse.id, plug.id] = Told(locked, cx.step, cx.ms + round(within_s * 1000), tries)
         cx.after(f"lock{evse.id}.{plug.id}", within_s)
         cx.energise(SetLock(evse.id, cx.step, plug.id, locked))
 

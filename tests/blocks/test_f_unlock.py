@@ -122,6 +122,18 @@ def test_a_plug_that_does_not_lock_gets_no_current_until_it_does() -> None:
 
 
 @req("G05.FR.01")
+def test_a_lock_that_sticks_for_hours_is_tried_less_and_less_often() -> None:
+    world = idle((SOCKET,), keys=QUIET)
+    world.outlets[1].lock_sticks = True
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=1)
+    soon = sum(topic == "lock" for _, _, topic, _ in world.notes)
+    world.notes.clear()
+    world.runs(hours=1)
+    assert 3 <= soon <= 8 and 55 <= sum(topic == "lock" for _, _, topic, _ in world.notes) <= 70
+
+
+@req("G05.FR.01")
 def test_who_gives_up_at_a_lock_that_fails_has_no_transaction_with_energy() -> None:
     world = idle((SOCKET,), keys=QUIET)
     world.outlets[1].lock_sticks = True
