@@ -83,7 +83,7 @@ def one_transaction(world: World) -> None:
 
 @pytest.mark.parametrize("spec", [switching("raw"), switching("smart", 16)], ids=["raw", "smart"])
 @req("K01.FR.43", "E02.FR.19")
-def test_number_phases_is_obeyed_and_the_transaction_goes_on(spec: OutletSpec) -> None:
+def test_bug_07_number_phases_is_obeyed_and_the_transaction_goes_on(spec: OutletSpec) -> None:
     """Bug 7: numberPhases was ignored although a switch was reported as possible, and a switch ended transactions."""
     world = charging(spec)
     assert sets(world, profile(16, phases=1)) == "Accepted"
