@@ -13,7 +13,7 @@ from hil.cli import main
 from hil.plan import load
 from tests.marks import req
 
-REAL = ("TC_E_14", "TC_E_29")
+REAL = ("TC_A_11", "TC_E_14", "TC_E_29")
 
 
 @pytest.mark.parametrize("case", [pytest.param(id, marks=req(*CASES[id].row.requirements)) for id in REAL])
