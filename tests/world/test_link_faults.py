@@ -1,4 +1,4 @@
-"""Bug 16: a link that dies or stays away in every way there is, for a day: one supervisor dials on, and never storms."""
+"""Bug 16: a link that dies or stays away in every way there is: one supervisor dials on for a day, and never storms."""
 
 from __future__ import annotations
 
