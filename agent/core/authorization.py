@@ -43,16 +43,19 @@ class Presented(NamedTuple):
     places: tuple[int, ...]
     target: int | None
     remote: Mapping[str, Any] | None = None
+    car: int | None = None
+    """Which car stood at the one that was meant: it counts for no later one."""
 
     def data(self) -> dict[str, Any]:
         """As the context of a call."""
         return {"token": list(self.token), "kind": self.kind, "places": list(self.places), "target": self.target,
-                "remote": self.remote}  # fmt: skip
+                "remote": self.remote, "car": self.car}  # fmt: skip
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Presented:
         """From the context of a call."""
-        return cls(Token(*data["token"]), data["kind"], tuple(data["places"]), data["target"], data["remote"])
+        token, places = Token(*data["token"]), tuple(data["places"])
+        return cls(token, data["kind"], places, data["target"], data["remote"], data["car"])
 
 
 class Authorizer:
@@ -91,7 +94,8 @@ class Authorizer:
         places = tuple(i for i in (tuple(evse_ids) or tuple(self._evses)) if i in self._evses)
         target = self._choose(cx, places, token, ANY_GROUP)
         kind: Kind = "free" if token.kind == NO_AUTHORIZATION or self._is_free(cx) else "card"
-        self._decide(cx, Presented(token, kind, places, target.id if target else None))
+        car = target.departures if target is not None and target.connected else None
+        self._decide(cx, Presented(token, kind, places, target.id if target else None, car=car))
 
     def _bounced(self, cx: Context, token: Token, reader: str) -> bool:
         """A card that stays at the reader is one presentation."""
@@ -182,6 +186,9 @@ class Authorizer:
         if asked.target is None:
             return None
         allowed, meant = _allowed(asked.places, info), self._evses[asked.target]
+        if asked.car not in (None, meant.departures):
+            cx.note("authorization", f"the car that the token was for has left EVSE {meant.id}", "warning")
+            return None
         if meant.id in allowed and meant.connected and self.may_begin(cx, meant, asked.token, group):
             return meant
         return self._choose(cx, allowed, asked.token, group)

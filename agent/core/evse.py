@@ -206,6 +206,8 @@ class Evse:
     """The begin value has to be signed first, and is not yet."""
     data_signed: bool = False
     """The meter has signed the begin value of the session that runs (TxStartPoint DataSigned)."""
+    departures: int = 0
+    """Cars that have left since the start."""
     connector: int = 0
     """The connector in use or used last; 0 before any."""
     applied_amps: float | None = None

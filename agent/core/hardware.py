@@ -184,6 +184,7 @@ class Devices:
 
     def _unplugged(self, cx: Context, evse: Evse) -> None:
         """E09, E10: the authorization ends with the cable unless the key says that it waits."""
+        evse.departures += 1
         evse.contactor.fire("unplugged", cx)
         holder = evse.authorization.token if evse.authorization is not None else None
         self._charger.locks.unplugged(cx, evse, holder)

@@ -382,3 +382,14 @@ def test_free_charging_needs_no_card_and_says_so() -> None:
     assert first(world.csms.transaction(1))["idToken"] == {"idToken": "", "type": "NoAuthorization"}
     assert carrying(world.csms.transaction(1), "idToken") == [0]
     world.settles()
+
+
+def test_an_answer_that_comes_after_the_car_has_left_is_not_for_the_next_one(world: World) -> None:
+    """The card was for the car that stood there (C01.FR.02; invariant 2)."""
+    world.csms.latency_ms = (20_000, 20_000)
+    world.ev(1).plugs_in().after(seconds=2).presents(CARD).after(seconds=3).unplugs()
+    world.runs(seconds=8)
+    world.ev(1).plugs_in()
+    world.runs(seconds=60)
+    assert not world.outlets[1].permitted
+    assert not world.csms.transactions
