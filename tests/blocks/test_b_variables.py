@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.blocks.stories import CARD, charging, gaps, get_variable, heard, idle, name, now_s, set_variable
+from tests.blocks.stories import CARD, back_online, charging, gaps, get_variable, heard, idle, name, now_s, set_variable
 from tests.marks import req
 from tests.sim.outlet import raw, smart
 from tests.sim.world import World
@@ -178,7 +178,7 @@ def test_a_password_is_nowhere_to_be_read(world: World) -> None:
         "Accepted",
         "RebootRequired",
     )
-    world.runs(seconds=5)
+    back_online(world)
     assert get_variable(world, "SecurityCtrlr.BasicAuthPassword") is None
     assert "correct-horse" not in str(world.notes) + str(world.asks_station("config.list", search="Password"))
 
