@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from docs.generate import write_or_check
-from hil.certification import CASES
+from docs.generate.requirements import OUTFITS
+from hil.certification import CASES, features
 from hil.certification.table import Row, rows
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -35,11 +36,19 @@ def record() -> dict[str, dict[str, Any]]:
     return dict(json.loads(RECORD.read_text(encoding="utf-8"))) if RECORD.exists() else {}
 
 
-def state(case: str, verdicts: Mapping[str, Mapping[str, Any]]) -> str:
+def state(row: Row, verdicts: Mapping[str, Mapping[str, Any]]) -> str:
     """One of STATES."""
-    if case in verdicts:
-        return str(verdicts[case]["outcome"])
-    return "not run" if case in CASES else "no script"
+    if row.id in verdicts:
+        return str(verdicts[row.id]["outcome"])
+    if row.id in CASES:
+        return "not run"
+    return "not applicable" if obstacle(row) else "no script"
+
+
+def obstacle(row: Row) -> str:
+    """Why a case is not for this station, at none of the bench's EVSEs; empty when it is."""
+    found = [features.at(features.load(), outfit).obstacle(row.condition) for outfit in OUTFITS]
+    return "" if None in found else str(found[0])
 
 
 def text() -> str:
@@ -56,14 +65,14 @@ def text() -> str:
 
 
 def _count(name: str, of: Sequence[Row], verdicts: Mapping[str, Mapping[str, Any]]) -> str:
-    count = Counter(state(row.id, verdicts) for row in of)
+    count = Counter(state(row, verdicts) for row in of)
     return f"| {name} | {len(of)} | {' | '.join(str(count[one]) for one in STATES)} |"
 
 
 def _line(row: Row, verdicts: Mapping[str, Mapping[str, Any]]) -> str:
     verdict = verdicts.get(row.id, {})
-    remark = str(verdict.get("reason", "")).replace("|", "/") or str(verdict.get("date", ""))
-    return f"| {row.id} | {row.name} | {state(row.id, verdicts)} | {remark} |"
+    remark = str(verdict.get("reason", "")) or str(verdict.get("date", "")) or obstacle(row)
+    return f"| {row.id} | {row.name} | {state(row, verdicts)} | {remark.replace('|', '/')} |"
 
 
 def main(argv: Sequence[str]) -> int:

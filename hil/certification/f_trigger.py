@@ -130,6 +130,13 @@ def log_on_its_way(lab: Lab) -> None:
     lab.check("its requestId", told.get("requestId"), 31)
 
 
+@case("TC_F_18")
+def firmware_at_rest(lab: Lab) -> None:
+    told = _sent(lab, "FirmwareStatusNotification")
+    lab.check("status", told["status"], "Idle")
+    lab.check("requestId", told.get("requestId"), None)
+
+
 @case("TC_F_17")
 def firmware_of_an_evse(lab: Lab) -> None:
     """The EVSE is of no meaning for it, and changes nothing."""

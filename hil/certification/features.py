@@ -15,7 +15,10 @@ DECLARED = Path(__file__).with_name("chargerd.toml")
 """What chargerd says of itself; `--features` names another station's file."""
 Declared = Mapping[str, str | None]
 """Every feature by its id: None when it is there, else why it is not."""
-IN_THE_WAY = {"AQ-8": "the reader serves one EVSE only, so that it is known before authorization"}
+IN_THE_WAY = {
+    "AQ-7": "firmware is downloaded while charging",
+    "AQ-8": "the reader serves one EVSE only, so that it is known before authorization",
+}
 """What features mean that keep a case from applying by being there."""
 _ID = re.compile(r"[A-Z][A-Z0-9]*(?:-\d+(?:\.\d+)?)?")
 

@@ -15,7 +15,7 @@ REQUIREMENT = re.compile(r"[A-P]\d\d\.FR\.\d{2,3}")
 SOCKET = Outfit(cable="socket", bay_detector=True, signed_meter=True)
 
 
-WHOLE = "EHIJOP"
+WHOLE = "ABCDEFGHIJKNOP"
 """Blocks of which every case has a script."""
 
 
