@@ -256,7 +256,7 @@ def test_what_was_not_asked_for_is_rejected(home: Path) -> None:
 @req("A02.FR.17", "A02.FR.18", "A02.FR.19", "A03.FR.17", "A03.FR.18", "A03.FR.19")
 @pytest.mark.parametrize("power_cut", [False, True])
 def test_a_certificate_that_does_not_come_is_asked_for_again_with_doubled_waits(home: Path, power_cut: bool) -> None:
-    keys = {"SecurityCtrlr.CertSigningWaitMinimum": "30", "SecurityCtrlr.CertSigningRepeatTimes": "2"}
+    keys = {"SecurityCtrlr.CertSigningWaitMinimum": "20", "SecurityCtrlr.CertSigningRepeatTimes": "2"}
     world = prepared(home, **keys)
     csr = asked(world)
     if power_cut:
@@ -268,7 +268,7 @@ def test_a_certificate_that_does_not_come_is_asked_for_again_with_doubled_waits(
     gaps = [round(b - a) for (a, _), (b, _) in pairwise(requests)]
     assert len(requests) == 4
     if not power_cut:
-        assert gaps == [30, 60, 120]
+        assert gaps == [20, 40, 80]
     assert handed(world, signed(csr)) == "Rejected"
 
 
@@ -311,6 +311,13 @@ def test_a_certificate_is_renewed_a_month_before_its_end(home: Path) -> None:
     assert len(heard(world, "SignCertificate")) == 1
     world.runs(minutes=60 * 24 * 6)
     assert len(heard(world, "SignCertificate")) >= 2
+
+
+@req("A03.FR.02")
+def test_how_long_before_its_end_a_certificate_is_renewed_is_what_the_key_says(home: Path) -> None:
+    world = prepared(home, **{"SecurityCtrlr.CertRenewalThreshold": "60"})
+    assert handed(world, signed(asked(world), days=40)) == "Accepted"
+    world.until(lambda: len(heard(world, "SignCertificate")) == 2, within_s=86_500)
 
 
 # ---------------------------------------------------------------------------------------- A04, A05, M05
@@ -369,6 +376,25 @@ def test_from_profile_3_down_to_2_only_where_the_key_says_so(home: Path) -> None
         assert get_variable(world, "SecurityCtrlr.SecurityProfile") == "3"
         assert write(world, 3, url="wss://csms.example/ocpp", profile=2)["status"] == status
         assert order(world, "3,2")[0] == ("RebootRequired" if allowed == "true" else "Rejected")
+
+
+@pytest.mark.parametrize(
+    ("key", "vouched"), [("UseSystemTrustStore", "system_roots"), ("AllowCSMSTLSWildcards", "wildcards")]
+)
+def test_whom_a_station_trusts_is_asked_anew_at_each_attempt(home: Path, key: str, vouched: str) -> None:
+    """A certificate that only a key lets pass: the CSMS is lost, and a person on site brings it back by the key."""
+    world = prepared(home)
+    world.asks_station("config.set", name=f"SecurityCtrlr.{key}", value="false")
+    flaw = Flaw("InvalidCsmsCertificate", "not trusted")
+    world.network.tls = lambda order: order.roots[0] if getattr(order, vouched) else flaw
+    connections = world.csms.connections
+    world.csms.vanishes()
+    world.runs(seconds=5)
+    world.csms.returns()
+    world.runs(minutes=10)
+    assert world.csms.connections == connections
+    world.asks_station("config.set", name=f"SecurityCtrlr.{key}", value="true")
+    world.until(lambda: world.csms.connections > connections, within_s=600)
 
 
 def rotated(home: Path) -> World:

@@ -79,10 +79,24 @@ def test_every_start_is_an_event_and_what_is_not_critical_is_only_logged() -> No
     assert [event["type"] for _, event in heard(world, ACTION)] == ["StartupOfTheDevice", "ResetOrReboot"]
 
 
+def hears_the_time(world: World, ahead_ms: int) -> None:
+    """The CSMS says that it is so many ms later than the clock of the board."""
+    world.csms.answers("Heartbeat", lambda request: {"currentTime": rfc3339(world.clock.utc_ms + ahead_ms)})
+    world.csms_asks("TriggerMessage", {"requestedMessage": "Heartbeat"})
+    world.runs(seconds=10)
+
+
 @req("A04.FR.01")
 def test_a_clock_that_is_set_by_much_is_told() -> None:
     world = idle()
-    world.csms.answers("Heartbeat", lambda request: {"currentTime": rfc3339(world.clock.utc_ms + 3_600_500)})
-    world.csms_asks("TriggerMessage", {"requestedMessage": "Heartbeat"})
-    world.runs(seconds=10)
+    hears_the_time(world, 3_600_500)
     assert [(event["type"], event["techInfo"][:4]) for event in told(world)] == [("SettingSystemTime", "by 3")]
+
+
+@req("A04.FR.01")
+def test_how_much_is_much_for_a_clock_is_what_the_key_says() -> None:
+    world = idle(keys={"ClockCtrlr.TimeAdjustmentReportingThreshold": "7200"})
+    hears_the_time(world, 3_600_500)
+    assert told(world) == []
+    hears_the_time(world, 4 * 3_600_000)
+    assert [event["type"] for event in told(world)] == ["SettingSystemTime"]

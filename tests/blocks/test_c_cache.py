@@ -248,6 +248,20 @@ def test_storage_tells_how_much_is_taken() -> None:
     assert int(get_variable(world, "AuthCacheCtrlr.Storage") or 0) > taken
 
 
+@req("C10.FR.07")
+@pytest.mark.parametrize(("policy", "gone"), [("FIFO", "0"), ("LRU", "1"), ("LFU", "2")])
+def test_in_a_full_cache_the_key_says_who_makes_room(policy: str, gone: str) -> None:
+    """0 came first, 1 has been away the longest, 2 comes the least often; each takes a third of all room."""
+    world = idle(keys={**TRUSTING, "AuthCacheCtrlr.LifeTime": "0", "AuthCacheCtrlr.Policy": policy})
+    says(world, evseId=list(range(1, 12_000)))
+    for card in "012" + "111" + "2" + "00" + "3":
+        assert visit(world, f"0400000{card}")
+    assert asks(world) == 4 and int(get_variable(world, "AuthCacheCtrlr.Storage") or 0) > 150_000
+    world.csms.vanishes()
+    world.runs(seconds=5)
+    assert [card for card in "0123" if not visit(world, f"0400000{card}")] == [gone]
+
+
 # ---------------------------------------------------------------------------------------- switched off, cleared
 
 

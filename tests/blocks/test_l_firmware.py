@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.blocks.stories import CARD, charge, get_variable, idle, set_variable, statuses
+from tests.blocks.stories import CARD, charge, gaps, get_variable, idle, now_s, set_variable, statuses
 from tests.marks import req
 from tests.sim.firmware import Slots, security, told, update
 from tests.sim.jobs import Ends, Says
@@ -152,6 +152,34 @@ def test_as_many_attempts_as_were_asked_for_and_always_one(retries: int | None, 
     fetched = [job for job in world.workers.started if job.kind == "firmware.fetch"]
     assert len(fetched) == tries
     assert trigger(world) == {"status": "DownloadFailed", "requestId": 7}
+
+
+def test_attempts_and_waits_that_the_csms_leaves_to_the_station_are_those_of_its_keys() -> None:
+    world, slots = ready(keys={"FwCtrlr.Retries": "4", "FwCtrlr.RetryInterval": "7"})
+    course, tries = broken(99, 0), list[float]()
+
+    def fetch(data: Mapping[str, Any]) -> Any:
+        tries.append(now_s(world))
+        return course(data)
+
+    slots.fetch = fetch
+    ask(world)
+    world.until(lambda: told(world)[-1:] == ["DownloadFailed"], within_s=200)
+    assert gaps(tries) == [2 + 7] * 4, "each attempt breaks after two seconds"
+
+
+def slow(data: Mapping[str, Any]) -> Iterable[Ends]:
+    """A server that takes 100 s for a file, and who fetches it may give up before."""
+    limit_s = data["within_s"]
+    yield Ends(min(100, limit_s), limit_s > 100, {"error": "it takes too long"})
+
+
+@pytest.mark.parametrize(("limit_s", "end"), [("60", "DownloadFailed"), ("120", "Installed")])
+def test_how_long_an_attempt_may_take_is_what_the_key_says(limit_s: str, end: str) -> None:
+    world, slots = ready(keys={"FwCtrlr.FetchLimit": limit_s})
+    slots.fetch = slow
+    ask(world, retries=0)
+    world.until(lambda: told(world)[-1:] == [end], within_s=200)
 
 
 def test_what_will_never_work_is_not_tried_again() -> None:

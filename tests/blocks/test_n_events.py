@@ -96,6 +96,16 @@ def test_a_value_that_trembles_at_the_threshold_does_not_flood(world: World) -> 
     assert values(world, id) == ["40.1", "39.9"] and events(world, id)[1]["cleared"]
 
 
+@req("N07.FR.02")
+def test_how_far_inside_a_value_has_to_be_is_what_the_key_says() -> None:
+    world = is_warm(idle(keys={**AT_ONCE, "MonitoringCtrlr.Hysteresis": "10"}), 20)
+    id = watch(world, CELSIUS, "UpperThreshold", 40)
+    is_warm(world, 41, 39, 36.5)
+    assert values(world, id) == ["41"]
+    is_warm(world, 35.5)
+    assert values(world, id) == ["41", "35.5"] and events(world, id)[1]["cleared"]
+
+
 def test_an_event_of_one_monitor_comes_every_five_seconds_at_most(world: World) -> None:
     """EventInterval; what was missed in between is told after, by its value of then."""
     upper, delta = watch(world, CELSIUS, "UpperThreshold", 40), watch(world, CELSIUS, "Delta", 1)

@@ -195,6 +195,17 @@ def test_a_wildcard_is_trusted_only_where_the_key_says_so(tmp_path: Path) -> Non
     assert [type(outcome) for outcome in outcomes] == [ssl.SSLError, str, str, str]
 
 
+def test_the_roots_of_the_operating_system_vouch_only_where_the_key_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "system.pem").write_text(root(CA).pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    home = trusting(tmp_path, root("Another"))
+    context = serving(leaf(), tmp_path)
+    told = [dialled(context, home, system_roots=trusts)[0] for trusts in (False, True)]
+    assert [type(event) for event in told] == [LinkDown, LinkUp]
+
+
 def attempt(context: ssl.SSLContext, home: Path, wildcards: bool) -> Any:
     """A handshake in memory, as host one.csms.example: the version, or what was wrong."""
     from agent.core.effects import Connect

@@ -143,6 +143,26 @@ def test_a_small_watt_limit_charges_on_one_phase_instead_of_pausing(watts: float
     one_transaction(world)
 
 
+def test_without_hysteresis_the_least_that_three_phases_need_brings_them_back() -> None:
+    world = charging(keys=SURPLUS | {"PhaseSwitchCtrlr.Hysteresis": "0"})
+    assert sets(world, profile(1_500.0, unit="W")) == "Accepted"
+    switches(world, 1)
+    assert sets(world, profile(4_200.0, unit="W")) == "Accepted"
+    switches(world, 3)
+
+
+def test_the_relay_rests_before_and_after_its_move_as_long_as_the_keys_say() -> None:
+    world = charging(keys={"PhaseSwitchCtrlr.PauseTime": "40", "PhaseSwitchCtrlr.SettleTime": "25"})
+    outlet = world.outlets[1]
+    sets(world, profile(16, phases=1))
+    world.until(lambda: not outlet.closed, within_s=60)
+    opened_ms = world.now_ms
+    world.until(lambda: outlet.selected == 1, within_s=120)
+    moved_ms = world.now_ms
+    world.until(lambda: outlet.closed, within_s=120)
+    assert 40 <= (moved_ms - opened_ms) / 1000 < 50 and 25 <= (world.now_ms - moved_ms) / 1000 < 35
+
+
 def test_never_is_a_pause_as_before() -> None:
     world = charging()
     assert sets(world, profile(4_000.0, unit="W")) == "Accepted"
