@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mode = Literal["open", "cut", "blackhole"]
+Death = Literal["half-open", "reset", "fin", "torn to the agent", "torn to the CSMS"]
+"""Ends of the open connections only: silence for ever, RST, FIN without a word, RST amid a frame that goes that way."""
+TORN_BYTES = 30
+"""Shorter chunks are pings and pongs; the next longer one is torn."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Cutter:
         self._open.set()
         self._pairs: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._stranded: set[asyncio.StreamWriter] = set()
+        self._torn: Death | None = None
 
     async def open(self) -> None:
         """Listen; `listen` tells the real port afterwards."""
@@ -83,6 +89,24 @@ class Cutter:
         """Forward again."""
         self.mode = "open"
         self._open.set()
+
+    def kill(self, death: Death) -> None:
+        """End the connections that are open now; new ones are forwarded at once."""
+        if death == "half-open":
+            self._stranded |= self._writers
+        elif death == "reset":
+            self._reset(self._writers)
+        elif death == "fin":
+            for writer in self._writers:
+                writer.close()
+        else:
+            self._torn = death
+
+    async def vanish(self) -> None:
+        """Listen no more and reset what is open: who knocks is refused by TCP itself. `open` listens again."""
+        assert self._server is not None
+        self._server.close()
+        self._reset(self._writers)
 
     def _reset(self, writers: Iterable[asyncio.StreamWriter]) -> None:
         """End connections with RST instead of FIN."""
@@ -116,17 +140,26 @@ class Cutter:
         far_reader, far_writer = await asyncio.open_connection(self.target.host, self.target.port)
         self._writers.add(far_writer)
         try:
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            up = self._pump(reader, far_writer, "torn to the CSMS")
+            await asyncio.gather(up, self._pump(far_reader, writer, "torn to the agent"))
         finally:
             self._writers.discard(far_writer)
+            self._stranded -= {writer, far_writer}
             far_writer.close()
             writer.close()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, tears: Death) -> None:
         while data := await source.read(65_536):
             await self._open.wait()
+            if sink in self._stranded:
+                continue
+            if self._torn == tears and len(data) > TORN_BYTES:
+                self._torn = None
+                sink.write(data[: len(data) // 2])
+                self._reset(self._writers)
+                return
             sink.write(data)
             await sink.drain()
         await self._open.wait()
-        if sink.can_write_eof():
+        if sink.can_write_eof() and sink not in self._stranded:
             sink.write_eof()

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from hil.bench import Amps3, End, Mood, Outfit, ScenarioFailed, SecureDoor
 from hil.csms import Behaviour, BenchCsms, Frame, Transaction
-from hil.cutter import Address, Cutter
+from hil.cutter import Address, Cutter, Death
 from hil.file_server import FileServer, Taken
 from hil.plan import BenchPlan
 from hil.rig import Rig
@@ -165,6 +165,22 @@ class RealBench:
 
     def restore(self) -> None:
         self._do(self.rig.cutter.restore)
+
+    def kill_link(self, death: Death) -> None:
+        """End the station's connection in that way; it may dial again at once."""
+        self._do(lambda: self.rig.cutter.kill(death))
+
+    def hang_up(self, code: int) -> None:
+        """The CSMS ends the connection with a close frame of that code."""
+        self._await(self.csms.drop(self.plan.network.identity, abruptly=False, code=code))
+
+    def listen(self, wanted: bool = True) -> None:
+        """The CSMS's port is closed, or open again."""
+        self._await(self.rig.cutter.open() if wanted else self.rig.cutter.vanish())
+
+    def lead_to(self, server: Address | None) -> None:
+        """Whoever dials from now on comes to that server; None: to the CSMS of the bench again."""
+        self.rig.cutter.target = server or self.rig.back_door.target
 
     def refuse(self, url: str, refused: bool = True) -> None:
         door = self._door(url)

@@ -130,13 +130,13 @@ class BenchCsms:
             await self._server.wait_closed()
             self._server = None
 
-    async def drop(self, identity: str, abruptly: bool = True) -> None:
-        """End a station's connection: without a word, or with a close frame."""
+    async def drop(self, identity: str, abruptly: bool = True, code: int = 1000) -> None:
+        """End a station's connection: without a word, or with a close frame of that code."""
         session = self._session(identity)
         if abruptly:
             session.socket.transport.abort()
         else:
-            await session.socket.close()
+            await session.socket.close(code)
 
     # ---------------------------------------------------------------------------------------- calls
 
