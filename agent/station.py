@@ -178,6 +178,7 @@ class Station:
         if frame is not None and self.charger.link.is_open:
             text = rpc.encode_error(frame.id, ErrorCode.INTERNAL, "the station cannot store it now")
             self._rpc.remember(frame, text)
+            self._answered_in[cx.step] = frame
             self._say(cx, text)
         if step == self._called_in or self.charger.outbox.is_unrecorded(cx):
             self._rpc.expired(cx.ms, 0)
