@@ -76,13 +76,16 @@ async def _step(bench: Workbench, tap: Tap, amps: float) -> float:
 
 
 async def measure() -> list[Figure]:
-    """80 decreases of 0.1 A at different moments of the poll cycle; increases wait by design."""
+    """80 decreases of 0.1 A at different moments of the poll cycle; increases wait by design.
+
+    The car is a small one: of one that follows so many offers late the agent says that it draws too much.
+    """
     async with workbench(SampledDataCtrlr__TxUpdatedInterval="60") as bench:
         tap = Tap(bench.home / "rs485")
         try:
             bench.point_at(bench.csms.port, rs485=tap.path)
             await bench.boots()
-            await bench.charges(1)
+            await bench.charges(1, amps=6.0)
             samples = []
             for step in range(STEPS):
                 samples.append(await _step(bench, tap, HIGHEST_AMPS - step / 10))

@@ -80,11 +80,11 @@ class Workbench:
         if ticket["state"] == "failed":
             raise RuntimeError(f"{name}: {ticket['error']}")
 
-    async def charges(self, *evses: int) -> None:
-        """Plug a car in and show a card at each EVSE; returns when all of them have reported Charging."""
+    async def charges(self, *evses: int, amps: float = 32.0) -> None:
+        """Plug a car of `amps` in and show a card at each EVSE; returns when all of them have reported Charging."""
         for evse in evses:
             await self.csms.wait_until(partial(self._told, evse))
-            await self.verb("ev/plug", evse=evse)
+            await self.verb("ev/plug", evse=evse, amps=amps)
             await self.verb("token/present", value=CARDS[evse], evses=[evse])
             await self.csms.wait_until(partial(self._charging, evse))
 
