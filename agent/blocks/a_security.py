@@ -31,7 +31,7 @@ class Security(Block):
         asked: Mapping[str, Any],
         cx: Context,
     ) -> None:
-        self.charger.security.told(cx, asked["number"])
+        self.charger.security.owed.told(cx, asked["number"])
 
     @triggers("SignChargingStationCertificate")
     def sign_asked_for(self, request: call.TriggerMessage, cx: Context) -> bool:

@@ -39,7 +39,7 @@ class FirmwareManagement(Block):
         asked: Mapping[str, Any],
         cx: Context,
     ) -> None:
-        self.charger.firmware.statuses.told(cx, asked["number"])
+        self.charger.firmware.statuses.owed.told(cx, asked["number"])
 
     @triggers("FirmwareStatusNotification")
     def trigger(self, request: call.TriggerMessage, cx: Context) -> bool:

@@ -140,12 +140,12 @@ class Firmware(Subject):
 
     def settle(self, cx: Context) -> None:
         """At the end of a step: say what is to be said, and go on when what was waited for is there."""
-        self.statuses.settle(cx)
+        self.statuses.owed.settle(cx)
         if self.state == "idle" and not self._dirty:
             return
         if self.state == "waiting" and not any(self._is_busy(evse) for evse in self._charger.evses.values()):
             self.fire("free", cx)
-        elif self.state == "announcing" and not (self.statuses.owes and self._charger.outbox.online):
+        elif self.state == "announcing" and not (self.statuses.owed and self._charger.outbox.online):
             self.fire("announced", cx)
         elif self.state == "proving" and self._work is None and self._ailment(cx) is None:
             self.fire("healthy", cx)

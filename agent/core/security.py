@@ -9,6 +9,7 @@ from agent.core.context import Context
 from agent.core.effects import LogSecurity
 from agent.core.metering import stamp
 from agent.core.outbox import Outbox
+from agent.core.owed import Owed
 
 TABLE = "security_events"
 ACTION = "SecurityEventNotification"
@@ -52,21 +53,15 @@ class SecurityEvents:
 
     def __init__(self, outbox: Outbox, stored: Mapping[str, Any]) -> None:
         self._outbox = outbox
-        self._waiting: dict[int, dict[str, Any]] = {int(name): dict(stored[name]) for name in sorted(stored, key=int)}
-        self._last = max(self._waiting, default=0)
+        self.owed = Owed(outbox, stored, table=TABLE, action=ACTION, then="security_event", bound=BOUND)
         self._same: set[tuple[str, str]] = set()
         """What has been reported since the last connection: the next attempt fails the same way."""
 
     def report(self, cx: Context, kind: str, info: str, *, lazy: bool = False) -> None:
         """Something happened: it is logged (A04.FR.04), and the CSMS hears of what is critical (A04.FR.01)."""
         cx.do(LogSecurity(kind, info, cx.utc()))
-        if not EVENTS[kind] or not self._outbox.delivers:
-            return
-        self._last += 1
-        self._waiting[self._last] = {"type": kind, "info": info[:INFO_MOST], **stamp(cx, cx.ms)}
-        cx.put(TABLE, str(self._last), self._waiting[self._last], lazy=lazy)
-        while len(self._waiting) > BOUND:
-            self.told(cx, next(iter(self._waiting)))
+        if EVENTS[kind] and self._outbox.delivers:
+            self.owed.add(cx, {"type": kind, "info": info[:INFO_MOST], **stamp(cx, cx.ms)}, lazy=lazy)
 
     def once(self, cx: Context, kind: str, info: str) -> None:
         """Report what may happen again and again, but the same only once until a connection opens (bug 15)."""
@@ -82,14 +77,3 @@ class SecurityEvents:
         """The process has begun; nothing is lost when this is."""
         kind = "StartupOfTheDevice" if reason in POWER_UPS else "ResetOrReboot"
         self.report(cx, kind, f"{reason}", lazy=True)
-
-    def settle(self, cx: Context) -> None:
-        """Tell the oldest, one at a time, while the CSMS listens (A04.FR.02)."""
-        if self._waiting and self._outbox.online and not self._outbox.has_call(ACTION):
-            number, data = next(iter(self._waiting.items()))
-            self._outbox.call(ACTION, data, "security_event", number=number)
-
-    def told(self, cx: Context, number: int) -> None:
-        """The CSMS has it, or wants no part of it."""
-        if self._waiting.pop(number, None) is not None:
-            cx.put(TABLE, str(number), None)

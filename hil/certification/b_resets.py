@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from hil.certification.registry import case
 from hil.certification.states import OTHER_CARD, Lab
@@ -146,29 +145,15 @@ def reserved_stays_so(lab: Lab) -> None:
 def on_idle_with_several_transactions(lab: Lab) -> None:
     cards = dict(zip(lab.bench.outfits(), (CARD, OTHER_CARD), strict=False))
     for evse, card in cards.items():
-        lab.bench.plug(evse)
-        lab.bench.present(card, evse)
-        lab.bench.wait_until(f"current flows at EVSE {evse}", partial(_flows, lab, evse))
+        lab.charges(evse, card)
     before = _reset(lab, "OnIdle", "Scheduled")
     first, last = cards
-    _stop_and_leave(lab, first, cards[first])
+    lab.stops_and_leaves(first, cards[first])
     lab.bench.wait(5)
     lab.check("BootNotifications while a transaction runs", len(lab.bench.calls("BootNotification")), before)
-    _stop_and_leave(lab, last, cards[last])
+    lab.stops_and_leaves(last, cards[last])
     _booted(lab, before, "ScheduledReset")
     _connectors(lab, before, _all(lab, "Available") | {last: ("Available", "Occupied")})
-
-
-def _flows(lab: Lab, evse: int) -> bool:
-    return max(lab.bench.amps(evse)) > 0
-
-
-def _stop_and_leave(lab: Lab, evse: int, card: str) -> None:
-    lab.bench.wait(4)
-    lab.bench.present(card, evse)
-    lab.bench.wait_until("the contactor is open", lambda: not lab.bench.closed(evse))
-    lab.bench.wait_until("the plug is free", lambda: not lab.bench.locked(evse))
-    lab.bench.unplug(evse)
 
 
 # ---------------------------------------------------------------------------------------------- one EVSE

@@ -189,35 +189,19 @@ def cannot_be_cancelled(lab: Lab) -> None:
 # ---------------------------------------------------------------------------------------------- while somebody charges
 
 
-def _comes(lab: Lab, evse: int, card: str) -> None:
-    """A car comes to an EVSE and charges."""
-    lab.bench.plug(evse)
-    lab.bench.present(card, evse)
-    lab.bench.wait_until(f"current flows at EVSE {evse}", lambda: max(lab.bench.amps(evse)) > 0)
-
-
-def _goes(lab: Lab, evse: int, card: str) -> None:
-    """Its driver stops it by the same card and leaves."""
-    lab.bench.wait(4)
-    lab.bench.present(card, evse)
-    lab.bench.wait_until("the contactor is open", lambda: not lab.bench.closed(evse))
-    lab.bench.wait_until("the plug is free", lambda: not lab.bench.locked(evse))
-    lab.bench.unplug(evse)
-
-
 @case("TC_L_14")
 def new_sessions_meanwhile(lab: Lab) -> None:
     lab.write("ChargingStation.AllowNewSessionsPendingFirmwareUpdate", "true")
     _trusts(lab)
-    _comes(lab, lab.evse, CARD)
+    lab.charges(lab.evse, CARD)
     _update(lab, "Accepted", _request(lab))
     before = _statuses(lab, *TO_INSTALL, "InstallScheduled")
     other = next(evse for evse in lab.bench.outfits() if evse != lab.evse)
-    _comes(lab, other, OTHER_CARD)
-    _goes(lab, lab.evse, CARD)
+    lab.charges(other, OTHER_CARD)
+    lab.stops_and_leaves(lab.evse, CARD)
     lab.bench.wait(5)
     lab.check("statuses", len(_told(lab)), before)
-    _goes(lab, other, OTHER_CARD)
+    lab.stops_and_leaves(other, OTHER_CARD)
     _installed(lab, before)
 
 

@@ -216,6 +216,20 @@ class Lab(Talk):
 
     # ------------------------------------------------------------------------------------------ stop
 
+    def charges(self, evse: int, card: str) -> None:
+        """A car comes to any EVSE of the station and charges; how far this session has come is not looked at."""
+        self.bench.plug(evse)
+        self.bench.present(card, evse)
+        self.bench.wait_until(f"current flows at EVSE {evse}", lambda: max(self.bench.amps(evse)) > 0)
+
+    def stops_and_leaves(self, evse: int, card: str) -> None:
+        """The driver of such a car stops it by the same card and leaves."""
+        self.bench.wait(4)
+        self.bench.present(card, evse)
+        self.bench.wait_until("the contactor is open", lambda: not self.bench.closed(evse))
+        self.bench.wait_until("the plug is free", lambda: not self.bench.locked(evse))
+        self.bench.unplug(evse)
+
     def energy_transfer_suspended(self) -> None:
         """The car wants no more energy."""
         if not self.charging:
