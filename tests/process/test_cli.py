@@ -162,7 +162,9 @@ def test_a_bundle_has_everything_of_a_running_charger_and_no_secret(bench: RealB
     """D7; a password that the CSMS plants and the card that charges are nowhere, not in the journal either."""
     planted = "planted-password-000"
     name = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+    links = bench.rig.cutter.connections
     bench.call("SetVariables", {"setVariableData": [{**name, "attributeValue": planted}]})
+    bench.wait_until("a connection rests on it", lambda: bench.rig.cutter.connections > links and bench.connected())
     bench.call("GetLog", {"logType": "SecurityLog", "requestId": 1, "log": {
         "remoteLocation": bench.file_url("missing").replace("//", f"//u:{planted}@", 1)}, "retries": 0})  # fmt: skip
     file = tmp_path / "bundle.tar.gz"
@@ -189,7 +191,8 @@ def test_the_doctor_finds_a_connected_charger_well(bench: RealBench) -> None:
     steps = ("disk", "agent", "store", "hardware", "settings", "clock", "DNS", "TCP", "TLS", "boot")
     assert [line.split()[:2] for line in screen.splitlines()] == [["ok", step] for step in steps]
     assert "the agent is connected and accepted" in screen
-    assert bench.connected() and bench.rig.cutter.connections <= before + 1
+    bench.wait_until("the agent is connected", bench.connected)
+    assert bench.rig.cutter.connections <= before + 1
 
 
 def test_a_transaction_is_listed_and_ended_by_force(bench: RealBench) -> None:
