@@ -74,7 +74,7 @@ class Registers:
     def follow(self, event: Mapping[str, Any]) -> None:
         """Take over what the record of a transaction event says that was told."""
         rows = [row for value in event.get("meter", ()) for row in value.get("values", ())]
-        for measurand, phase, _, text in rows:
+        for measurand, phase, _, text, *_signed in rows:
             quantity = MEASURANDS[measurand].quantity if measurand in MEASURANDS else None
             register = self._registers.get(f"{quantity}@{event['at']}")
             if register is not None and phase is None:

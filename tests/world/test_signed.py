@@ -12,6 +12,7 @@ from tests.blocks.stories import heard, utc_s
 from tests.marks import req
 from tests.sim.hardware import PUBLIC_KEY, ocmf
 from tests.sim.outlet import raw
+from tests.sim.transactions import consecutive
 from tests.sim.world import World
 
 CARD = "04AABBCC"
@@ -100,6 +101,25 @@ def test_begin_value_and_told_key_survive_a_power_cut() -> None:
     both(world)
     assert keys_told(world).count(True) == 1
     world.settles()
+
+
+@req("E04.FR.01", "J02.FR.21")
+def test_signed_values_of_an_outage_survive_a_power_cut_within_it() -> None:
+    """What waits in the journal may be signed, and the station starts all the same."""
+    offline = {"AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"}
+    world = World([SIGNING], keys={**KEYS, **STARTED, **UPDATED, **offline}).runs(seconds=20)
+    world.csms.vanishes()
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=5)
+    world.loses_power().returns_after(seconds=20)
+    world.runs(minutes=3)
+    world.ev(1).presents(CARD)
+    world.csms.returns()
+    world.runs(minutes=2)
+    world.settles()
+    told = world.csms.transaction(1)
+    assert told.seq_numbers == consecutive() and keys_told(world).count(True) == 1
+    assert [context for context, _ in signed(told.events[-1])] == ["Transaction.Begin", "Transaction.End"]
 
 
 @req("E02.FR.14", "E03.FR.10", "J02.FR.21")
