@@ -16,9 +16,9 @@ FILE_TRANSFER_PROTOCOLS = key(
     "OCPPCommCtrlr.FileTransferProtocols",
     MemberList(("FTP", "FTPS", "HTTP", "HTTPS", "SFTP")),
     access=RO,
-    default="FTP,FTPS,HTTP,HTTPS",
+    default="FTP,FTPS,HTTP,HTTPS,SFTP",
     alias16="SupportedFileTransferProtocols",
-    doc="Protocols that firmware downloads and log uploads can use.",
+    doc="Protocols that firmware downloads and log uploads can use; SFTP only with SecurityCtrlr.SftpHostKeys.",
 )
 HEARTBEAT_INTERVAL = key(
     "OCPPCommCtrlr.HeartbeatInterval",

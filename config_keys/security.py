@@ -3,6 +3,8 @@
 from config_keys.key import RO, RW, WO, key
 from config_keys.types import Boolean, Integer, String
 
+_HOST_KEY = r"(?:[A-Za-z0-9.:_-]+=)?SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]"
+
 BASIC_AUTH_PASSWORD = key(
     "SecurityCtrlr.BasicAuthPassword",
     String(max_len=64, min_len=16),
@@ -105,4 +107,15 @@ CERT_RENEWAL_THRESHOLD = key(
     default=30,
     standard=False,
     doc="Days before the end of the station's certificate at which a new one is asked for.",
+)
+SFTP_HOST_KEYS = key(
+    "SecurityCtrlr.SftpHostKeys",
+    String(
+        pattern=f"{_HOST_KEY}(?: *, *{_HOST_KEY})*",
+        form="fingerprints SHA256:... as ssh-keygen -lf prints them, or host=SHA256:..., with commas between",
+    ),
+    access=RW,
+    default="",
+    standard=False,
+    doc="Keys by which SFTP servers are known, each of any server or, as host=key, of one; empty: SFTP is refused.",
 )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse
+from agent.core.file_servers import allowed_url, servers
 from agent.core.firmware_order import End, Order, Progress, Verdict
 from agent.core.firmware_statuses import Statuses
-from agent.core.urls import checked_url
-from config_keys import comm, firmware, physical
+from config_keys import firmware, physical
 from config_keys.values import Refusal
 from state_machines.firmware import AFTER_RESTART, CANCELLABLE, FIRMWARE, STATUSES
 from state_machines.table import Edge, Subject
@@ -74,7 +74,7 @@ class Firmware(Subject):
         """Why the request is refused, without anything being touched."""
         if not self._charger.site.updates:
             return Verdict("Rejected", "UnsupportedRequest", NO_INSTALLER)
-        url = None if order.file else checked_url(order.url, cx.keys[comm.FILE_TRANSFER_PROTOCOLS])
+        url = None if order.file else allowed_url(order.url, cx.keys)
         if isinstance(url, Refusal):
             return Verdict("Rejected", url.reason_code, url.info)
         if (order.certificate is None) != (order.signature is None):
@@ -230,8 +230,8 @@ class Firmware(Subject):
         """One attempt; what an earlier one has brought is not fetched again."""
         assert self.order is not None
         data = {
-            "url": self.order.url, "protocols": sorted(cx.keys[comm.FILE_TRANSFER_PROTOCOLS]),
-            "file": self.order.file, "most": cx.keys[firmware.SIZE_LIMIT], "within_s": cx.keys[firmware.FETCH_LIMIT],
+            "url": self.order.url, "file": self.order.file, "most": cx.keys[firmware.SIZE_LIMIT],
+            "within_s": cx.keys[firmware.FETCH_LIMIT], **servers(cx.keys),
         }  # fmt: skip
         self.fetched = {}
         self._do(cx, "firmware.fetch", data, self._fetched, self._heard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.core import inventory
+from agent.core import file_servers, inventory
 from agent.core.firmware import NO_INSTALLER
 from agent.core.site import Site
 from config_keys import aligned, physical, sampled, tx
@@ -27,7 +27,7 @@ def fit(site: Site, keys: Values) -> list[str]:
         keys.lock(key, reason)
     if not site.updates:
         keys.lock(physical.ALLOW_NEW_SESSIONS_PENDING_FIRMWARE_UPDATE, NO_INSTALLER)
-    return complaints
+    return complaints + file_servers.fit(site, keys)
 
 
 def _leave_out(keys: Values, point: str, possible: bool) -> list[str]:

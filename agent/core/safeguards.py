@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent.core import certificates, password, security, station_certificate, timekeeping
+from agent.core import certificates, file_servers, password, security, station_certificate, timekeeping
 from agent.core.certificates import ROOT, Certificates
 from agent.core.context import Context
 from agent.core.events import LinkDown
@@ -64,6 +64,8 @@ class Safeguards:
         """A variable of SecurityCtrlr has a new value. True when the connection has to be renewed."""
         if key is keys.BASIC_AUTH_PASSWORD:
             return self.password.changed(cx)
+        if key is keys.SFTP_HOST_KEYS:
+            file_servers.follow(cx.keys)
         self.events.report(cx, RECONFIGURED, f"{key.name} = {cx.keys.text(key)}")
         return False
 

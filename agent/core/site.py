@@ -73,6 +73,8 @@ class Site(NamedTuple):
     """A meter measures what the whole station takes from the grid (evse 0)."""
     updates: bool = False
     """There is a way to install firmware."""
+    sftp: bool = False
+    """The library for SFTP is installed."""
 
     def evse(self, evse_id: int) -> EvseSite | None:
         """The EVSE with this id, or None."""

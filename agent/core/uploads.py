@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from agent.core.context import Context
+from agent.core.file_servers import allowed_url, servers
 from agent.core.instant import rfc3339
 from agent.core.jobs import Jobs
 from agent.core.outbox import Outbox
-from agent.core.urls import checked_url
-from config_keys import comm, security
+from config_keys import security
 from config_keys.values import Refusal
 from state_machines.table import Edge, Subject
 from state_machines.upload import UPLOAD
@@ -96,7 +96,7 @@ class Uploads(Subject):
 
     def _refusal(self, cx: Context, wanted: Wanted) -> Refusal | None:
         """N01.FR.05: there is no log of that time, or no place where it could go."""
-        place = checked_url(wanted.url, cx.keys[comm.FILE_TRANSFER_PROTOCOLS])
+        place = allowed_url(wanted.url, cx.keys)
         if isinstance(place, Refusal):
             return place
         oldest, latest, now = wanted.oldest_ms, wanted.latest_ms, cx.utc()
@@ -135,8 +135,7 @@ class Uploads(Subject):
     def start_attempt(self, cx: Context) -> None:
         assert self.current is not None
         told = ("kind", "url", "oldest", "latest", "file")
-        protocols = sorted(cx.keys[comm.FILE_TRANSFER_PROTOCOLS])
-        data = {name: self.current[name] for name in told} | {"protocols": protocols}
+        data = {name: self.current[name] for name in told} | servers(cx.keys)
         self._job = self._jobs.start(cx, WORKER, data, self._ended)
 
     def _ended(self, cx: Context, ok: bool, data: Mapping[str, Any]) -> None:

@@ -63,6 +63,8 @@ def checked_url(url: str, protocols: Iterable[str]) -> Url | Refusal:
         return Refusal("InvalidURL", f"there is no port {port}")
     plain = [decoded(part) if part is not None else None for part in (found["user"], found["password"])]
     host = found["host"].strip("[]")
+    if scheme == "sftp" and ".." in decoded(found["path"] or "/").split("/"):
+        return Refusal("InvalidURL", "no path leads upwards (..)")
     if " " in url or any(_is_rough(part) for part in (url, decoded(found["path"] or "/"), *plain) if part):
         return Refusal("InvalidURL", "blanks have to be encoded, and no name has control characters")
     return Url(scheme, host, port, found["path"] or "/", found["query"] or "", *plain)

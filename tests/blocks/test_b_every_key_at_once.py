@@ -34,7 +34,7 @@ def writable() -> list[Key[object]]:
         EvseSite(2, 32, 3, connectors=(Connector(1, cable="socket"),)),
     )
     network, displays = Network("ws://csms", "id", "password-password"), (DisplaySite("front"),)
-    keys = Charger(Site("v", "m", "s", "1", evses, network, displays, main_meter=True), {}, {}).keys
+    keys = Charger(Site("v", "m", "s", "1", evses, network, displays, main_meter=True, sftp=True), {}, {}).keys
     return [key for key in keys.declared() if keys.is_writable(key) and not key.reboot and keys.places(key)]
 
 

@@ -68,6 +68,7 @@ def test_an_unsigned_update_where_the_site_allows_it() -> None:
     ("request_", "reason"),
     [
         ({"location": "dummy://dummy"}, "InvalidURL"), ({"location": "file:///etc/passwd"}, "InvalidURL"),
+        ({"location": "sftp://files.example/fw.bin"}, "InvalidURL"),
         (UNSIGNED, "MissingParam"), ({"signature": None}, "MissingParam"),
         ({"signingCertificate": None}, "MissingParam"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from agent.core.events import StoreReported
 from agent.core.instant import rfc3339
-from tests.blocks.stories import back_online, heard, idle
+from tests.blocks.stories import back_online, get_variable, heard, idle, set_variable
 from tests.marks import req
 from tests.sim.jobs import Course, Ends
 from tests.sim.transactions import Payload
@@ -16,6 +16,7 @@ from tests.sim.world import World
 
 ACTION, WORKER = "LogStatusNotification", "logs.upload"
 URL = "https://logs.example/incoming/"
+PROTOCOLS = "OCPPCommCtrlr.FileTransferProtocols"
 
 
 def takes(seconds: float, **failed: Any) -> Course:
@@ -115,6 +116,28 @@ def test_what_is_not_there_or_has_no_place_to_go_is_refused() -> None:
         assert answer["statusInfo"]["reasonCode"] in ("NotFound", "InvalidValue", "InvalidURL")
     world.runs(minutes=5)
     assert not told(world) and not attempts(world)
+
+
+@req("N01.FR.05", "B05.FR.10")
+def test_sftp_needs_the_key_of_its_server_and_then_is_one_of_the_protocols() -> None:
+    world = station()
+    name, key = "SecurityCtrlr.SftpHostKeys", f"logs.example=SHA256:{'x' * 42}A"
+    url = "sftp://me:secret@logs.example/in/"
+    refused = get_log(world, url=url)
+    assert refused["status"] == "Rejected" and name in refused["statusInfo"]["additionalInfo"]
+    assert "SFTP" not in str(get_variable(world, PROTOCOLS))
+    assert set_variable(world, name, "any") == "Rejected"
+    assert set_variable(world, name, key) == "Accepted"
+    assert get_variable(world, PROTOCOLS) == "FTP,FTPS,HTTP,HTTPS,SFTP"
+    assert get_log(world, url=url)["status"] == "Accepted"
+    world.runs(minutes=1)
+    assert told(world) == [("Uploading", 1), ("Uploaded", 1)]
+    assert attempts(world)[0]["host_keys"] == key and "SFTP" in attempts(world)[0]["protocols"]
+    world.loses_power().returns_after(seconds=10)
+    world.runs(minutes=1)
+    assert "SFTP" in str(get_variable(world, PROTOCOLS))
+    assert set_variable(world, name, "") == "Accepted"
+    assert "SFTP" not in str(get_variable(world, PROTOCOLS)) and get_log(world, url=url)["status"] == "Rejected"
 
 
 @req("N01.FR.13", "F06.FR.14", "F06.FR.15")

@@ -50,7 +50,8 @@ def _names_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def _everything() -> Charger:
     """A station with all that can be built in."""
     whole = EvseSite(1, 32, 3, connectors=(Connector(1, cable="socket"),), bay_detector=True, signing_meter=True)
-    return Charger(Site("v", "m", "s", "1", (whole,), Network("ws://csms", "id", "password-password")), {}, {})
+    network = Network("ws://csms", "id", "password-password")
+    return Charger(Site("v", "m", "s", "1", (whole,), network, sftp=True), {}, {})
 
 
 @req("B05.FR.10")

@@ -56,7 +56,7 @@ def place(tmp_path: Path) -> Place:
 def wanted(url: str, **fields: Any) -> dict[str, Any]:
     protocols = ["HTTP", "HTTPS", "FTP", "FTPS"]
     return {"kind": "DiagnosticsLog", "url": url, "oldest": None, "latest": None, "file": "log.tar.gz",
-            "protocols": protocols, **fields}  # fmt: skip
+            "protocols": protocols, "host_keys": "", **fields}  # fmt: skip
 
 
 def uploaded(place: Place, url: Callable[[int, int], str], tls: ssl.SSLContext | None = None, **fields: Any) -> Taken:

@@ -108,7 +108,7 @@ class World:
         self.outlets = {i: Outlet(i, spec, self.timeline, self._fork()) for i, spec in enumerate(evses, start=1)}
         profile = NetworkProfile("ws://csms.example/ocpp", "CD-0001", "secret") if network else None
         sites = tuple(outlet.spec.site(evse) for evse, outlet in self.outlets.items())
-        self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays, (), main_meter, updates=True)
+        self.site = Site("Open Chargers", "Twin", "SN1", "1.0", sites, profile, displays, (), main_meter, True, True)
         self.workers = Workers(self.timeline, self.hear)
         self.screens: dict[str, Screen] = {}
         self.csms = Csms(self.timeline, self._fork())
