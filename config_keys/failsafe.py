@@ -22,6 +22,14 @@ def _offline_limit(line: str) -> Key[Number]:
 
 OFFLINE_LIMIT_L1, OFFLINE_LIMIT_L2, OFFLINE_LIMIT_L3 = (_offline_limit(line) for line in ("L1", "L2", "L3"))
 """By phase of the installation (R, S, T). All phases of an EVSE are offered one current: the lowest of its phases."""
+RECOVER_HOLD = key(
+    "FallbackCtrlr.RecoverHold",
+    Integer(min=0, max=3600),
+    access=RW,
+    unit="s",
+    default=0,
+    doc="How long a CSMS that was silent has to be back before its fallback is lifted; 0: at once.",
+)
 PROFILE_EXPIRED_LIMIT = key(
     "FallbackCtrlr.ProfileExpiredLimit",
     AMPS,

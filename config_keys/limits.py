@@ -22,6 +22,23 @@ MAX_PHASE_IMBALANCE = key(
     aliases=("openWB Schieflast", "VDE-AR-N 4100"),
     doc="Most current that cars on fewer than three phases may add to one phase; 0: no bound.",
 )
+
+
+def _circuit(line: str) -> Key[Number]:
+    return key(
+        f"LimitCtrlr.CircuitMaxCurrent[{line}]",
+        AMPS,
+        access=RW,
+        unit="A",
+        default=80,
+        aliases=("circuit breaker", "fuse"),
+        doc=f"Current that all EVSEs together may draw from {line} of the circuit, beside InstallationMaxCurrent.",
+    )
+
+
+CIRCUIT_MAX_CURRENT = tuple(_circuit(line) for line in ("L1", "L2", "L3"))
+"""By phase of the installation (R, S, T)."""
+
 NOTIFY_SPACING = key(
     "LimitCtrlr.NotifySpacing",
     Integer(min=0, max=3600),

@@ -12,8 +12,10 @@ from agent.core.evse import Evse
 from agent.core.failsafe_table import SILENCES, STANDING, Action, Row, row
 from agent.core.limits import Claim
 from agent.core.sharing import Shared
-from config_keys import failsafe, site, tx
+from config_keys import failsafe, limits, site, tx
 from config_keys.key import Key
+
+NEVER_MS = -(1 << 40)
 
 
 class CsmsView(Protocol):
@@ -46,8 +48,13 @@ def cable(cx: Context, evse: Evse) -> Iterable[Claim]:
 
 
 def installation(cx: Context) -> Iterable[Shared]:
-    """What the installation carries, shared by all EVSEs."""
-    yield Shared("installation", float(cx.keys[site.INSTALLATION_MAX_CURRENT]), "LimitCtrlr.InstallationMaxCurrent")
+    """What the installation carries, and its circuit on each phase, shared by all EVSEs (buyers' B6)."""
+    most = float(cx.keys[site.INSTALLATION_MAX_CURRENT])
+    yield Shared("installation", most, "LimitCtrlr.InstallationMaxCurrent")
+    for phase, key in enumerate(limits.CIRCUIT_MAX_CURRENT):
+        amps = float(cx.keys[key])
+        if amps < most:
+            yield Shared("circuit", amps, key.name, phases=frozenset((phase,)))
 
 
 def faults(cx: Context, evse: Evse) -> Iterable[Claim]:
@@ -138,6 +145,8 @@ class CsmsSilent:
 
     def __init__(self, view: CsmsView) -> None:
         self._view = view
+        self._bound_ms = NEVER_MS
+        """When the fallback was last in force because of a silence."""
 
     def claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
         """None when standalone: there is no CSMS to be silent."""
@@ -146,13 +155,28 @@ class CsmsSilent:
             return
         if not view.accepted_once:
             yield self._boot(cx)
-        if view.silent_since_ms is None:
-            return
-        left_ms = view.silent_since_ms + cx.keys[site.OFFLINE_GRACE] * 1000 - cx.ms
+        if self._too_long(cx):
+            self._bound_ms = cx.ms
+            yield from self._fallback(cx, evse)
+        elif self._holds(cx):
+            yield from self._fallback(cx, evse)
+
+    def _too_long(self, cx: Context) -> bool:
+        """Whether it is silent for longer than the grace, or again before it was back for long enough."""
+        since_ms = self._view.silent_since_ms
+        if since_ms is None:
+            return False
+        left_ms = since_ms + cx.keys[site.OFFLINE_GRACE] * 1000 - cx.ms
         if left_ms > 0:
             cx.after("csms.grace", left_ms / 1000)
-            return
-        yield from self._fallback(cx, evse)
+        return left_ms <= 0 or self._holds(cx)
+
+    def _holds(self, cx: Context) -> bool:
+        """Whether it has not been back for FallbackCtrlr.RecoverHold yet; the step in which it has is woken."""
+        until_ms = self._bound_ms + cx.keys[failsafe.RECOVER_HOLD] * 1000
+        if cx.ms < until_ms:
+            cx.timers.set("csms.hold", until_ms)
+        return cx.ms < until_ms
 
     def _boot(self, cx: Context) -> Claim:
         """A resumed transaction waits for the acceptance when the key demands it (B02.FR.03, B03.FR.01)."""

@@ -133,7 +133,8 @@ SILENCES: Mapping[str, Row] = {
                        amps=site.OFFLINE_LIMIT, choice=site.FALLBACK_MODE,
                        choices={"KeepProfile": _FALLBACK, "Reduce": _FALLBACK, "Pause": _PAUSE},
                        by="and the lowest of FallbackCtrlr.OfflineLimit[L1] to [L3] of the phases in use; with "
-                       "KeepProfile only where no charging profile is in force"),
+                       "KeepProfile only where no charging profile is in force; lifted when it is back for "
+                       "FallbackCtrlr.RecoverHold"),
     "profile expired": Row("The time of a transaction's charging profile is over, and no other is in force", _FALLBACK,
                            amps=failsafe.PROFILE_EXPIRED_LIMIT,
                            by="80 A leaves it to the limits of the installation, as OCPP has it (K02.FR.08)"),

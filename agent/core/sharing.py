@@ -35,6 +35,8 @@ class Shared(NamedTuple):
     unit: str = "A"
     loads: tuple[tuple[int, frozenset[int]], ...] | None = None
     """Where only some EVSEs count: these, and the phases of the installation on which they do."""
+    phases: frozenset[int] = ALL
+    """The phases of the installation that a bound in A holds for."""
 
 
 class Taker(NamedTuple):
@@ -104,7 +106,8 @@ def _resources(bound: Shared, takers: Sequence[Taker]) -> list[_Resource]:
     if bound.unit == "W":
         return [_Resource(bound.limit, {t.id: t.watts_per_amp for t in takers if t.id in loads})]
     return [
-        _Resource(bound.limit, {t.id: 1.0 for t in takers if phase in loads.get(t.id, ())}) for phase in sorted(ALL)
+        _Resource(bound.limit, {t.id: 1.0 for t in takers if phase in loads.get(t.id, ())})
+        for phase in sorted(bound.phases)
     ]
 
 

@@ -65,6 +65,13 @@ def test_the_limit_of_an_evse() -> None:
     amps_become(world, 10)
 
 
+@pytest.mark.parametrize("phase", ["L1", "L2", "L3"])
+def test_what_one_phase_of_the_circuit_may_carry(phase: str) -> None:
+    world = charging(keys=QUIET)
+    put(world, **{f"LimitCtrlr__CircuitMaxCurrent__{phase}": "9"})
+    amps_become(world, 9)
+
+
 @pytest.mark.parametrize(("key", "share", "volts"), [("UnderVoltage", "95", 212.0), ("OverVoltage", "110", 256.0)])
 def test_a_voltage_that_is_too_low_or_too_high(key: str, share: str, volts: float) -> None:
     world = charging(keys=QUIET)

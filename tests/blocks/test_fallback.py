@@ -126,6 +126,26 @@ def test_the_reconnect_raises_nothing_before_the_csms_has_answered() -> None:
 
 
 @req("K06.FR.02")
+def test_the_fallback_is_lifted_when_the_csms_has_been_back_for_long_enough() -> None:
+    """FallbackCtrlr.RecoverHold: a link that comes and goes raises nothing."""
+    world = charging(keys={**GRACE, "FallbackCtrlr.RecoverHold": "120"})
+    world.csms.vanishes()
+    world.runs(seconds=70)
+    world.csms.returns()
+    world.until(lambda: world.csms.connection is not None, within_s=1200).runs(seconds=60)
+    assert world.outlets[1].offered == 6 and why(world)["owner"] == "CSMS silent"
+    world.csms.vanishes()
+    world.runs(seconds=55)
+    assert world.outlets[1].offered == 6, "lost again while it was held: the grace does not begin anew"
+    world.csms.returns()
+    world.until(lambda: world.csms.connection is not None, within_s=1200).runs(seconds=100)
+    assert world.outlets[1].offered == 6
+    world.runs(seconds=60)
+    assert world.outlets[1].offered == 32
+    world.settles()
+
+
+@req("K06.FR.02")
 def test_a_new_grace_and_a_new_limit_hold_at_once_even_offline() -> None:
     world = charging(keys=GRACE)
     world.csms.vanishes()

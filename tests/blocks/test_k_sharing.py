@@ -14,6 +14,7 @@ from tests.blocks.stories import (
     idle,
     install,
     profile,
+    set_variable,
     station_maximum,
     trail,
     why,
@@ -73,6 +74,23 @@ def test_single_phase_evses_on_different_phases_do_not_share_a_phase() -> None:
     assert offered(world) == [20, 20]
     world = both(idle(SINGLE, keys={**QUIET, "LimitCtrlr.InstallationMaxCurrent": "20"}), phases=1)
     assert offered(world) == [10, 10]
+
+
+@req("K04.FR.05")
+def test_a_circuit_bounds_each_phase_for_the_evses_that_load_it() -> None:
+    """LimitCtrlr.CircuitMaxCurrent (B6): EVSE 1 loads all phases, EVSE 2 only the second."""
+    keys = {**QUIET, "EVSE.PhaseRotation@2": "SRT", "LimitCtrlr.InstallationMaxCurrent": "80"}
+    world = idle((raw(32), raw(32, phases=1)), keys={**keys, "LimitCtrlr.CircuitMaxCurrent[L2]": "20"})
+    charge(world, 1, phases=3)
+    assert (offered(world)[0], why(world)["owner"]) == (20, "circuit")
+    world.ev(2).plugs_in(phases=1).presents(OTHER)
+    world.runs(seconds=90)
+    assert offered(world) == [10, 10]
+    assert set_variable(world, "LimitCtrlr.CircuitMaxCurrent[L2]", "80") == "Accepted"
+    assert set_variable(world, "LimitCtrlr.CircuitMaxCurrent[L3]", "16") == "Accepted"
+    world.runs(seconds=30)
+    assert offered(world) == [16, 32], "EVSE 2 does not load L3"
+    world.settles()
 
 
 @req("K01.FR.50", "K04.FR.05")
