@@ -29,9 +29,8 @@ from agent.io.control import ControlError, ControlSocket
 from agent.io.jobs import Jobs, Place
 from agent.io.journal import Journal
 from agent.io.link import Link
-from agent.io.logs import NAME, StationLog, note
+from agent.io.logs import note, station_log
 from agent.io.provision import provision
-from agent.io.redaction import Redactor
 from agent.io.runner import EXIT_BUG, Outlets, Runner
 from agent.io.security_log import SecurityLog
 from agent.io.system import VERSION, BootMarker, ServiceManager, lock_state
@@ -169,7 +168,7 @@ class _Agent:
         self._journal = journal
         self._station = station
         self._marker = marker
-        self._log = StationLog(board.state_dir / NAME, clock.mono_ms, Redactor.of(board.state_dir))
+        self._log = station_log(board.state_dir, clock.mono_ms, station.charger.keys)
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
         self._link = Link(self._runner.post, self._watch, board.state_dir)
         self._hardware = LateHardware(board.hardware, self._runner.broke)

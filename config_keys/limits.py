@@ -36,7 +36,7 @@ def _circuit(line: str) -> Key[Number]:
     )
 
 
-CIRCUIT_MAX_CURRENT = tuple(_circuit(line) for line in ("L1", "L2", "L3"))
+CIRCUIT_L1, CIRCUIT_L2, CIRCUIT_L3 = (_circuit(line) for line in ("L1", "L2", "L3"))
 """By phase of the installation (R, S, T)."""
 
 NOTIFY_SPACING = key(

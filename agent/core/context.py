@@ -12,6 +12,7 @@ from agent.core.effects import Answer, Effect, Energise, MakeSafe, Note, Persist
 from agent.core.instant import Instant
 from agent.core.partition import FIRST, OWNED, place
 from agent.core.timers import Timers
+from agent.core.verbosity import is_wanted
 from config_keys.values import Values
 from hal.ports import Command
 
@@ -153,8 +154,9 @@ class Context:
         self._hurried = self._hurried or not lazy
 
     def note(self, topic: str, text: str, level: str = "info") -> None:
-        """A line for the log: what was decided and why."""
-        self.effects.append(Note(level, topic, text))
+        """A line for the log: what was decided and why, unless LogCtrlr.Level leaves it out."""
+        if is_wanted(self.keys, topic, level):
+            self.effects.append(Note(level, topic, text))
 
     def answer(self, ask: int, ok: bool, data: Any) -> None:
         """Answer a person's question."""

@@ -51,7 +51,7 @@ def installation(cx: Context) -> Iterable[Shared]:
     """What the installation carries, and its circuit on each phase, shared by all EVSEs (buyers' B6)."""
     most = float(cx.keys[site.INSTALLATION_MAX_CURRENT])
     yield Shared("installation", most, "LimitCtrlr.InstallationMaxCurrent")
-    for phase, key in enumerate(limits.CIRCUIT_MAX_CURRENT):
+    for phase, key in enumerate((limits.CIRCUIT_L1, limits.CIRCUIT_L2, limits.CIRCUIT_L3)):
         amps = float(cx.keys[key])
         if amps < most:
             yield Shared("circuit", amps, key.name, phases=frozenset((phase,)))

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.io.redaction import Redactor, without_keys, without_secrets
+from agent.io.redaction import PlainTokens, Redactor, without_keys, without_secrets
+from config_keys import log
+from config_keys.values import Values
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 SHOWN_CHARS = 32 * 1024
@@ -108,6 +110,12 @@ class StationLog:
         """Call `listener` with each frame from now on, until the returned function is called."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+
+def station_log(state_dir: Path, mono_ms: Callable[[], int], keys: Values) -> StationLog:
+    """The log below `state_dir`: as large, and with as much of customers, as the settings at the start say."""
+    redactor = Redactor.of(state_dir) if keys[log.REDACT] else PlainTokens()
+    return StationLog(state_dir / NAME, mono_ms, redactor, keys[log.MAX_BYTES])
 
 
 def kept_lines(path: Path, oldest: str = "", latest: str = "~") -> Iterator[str]:

@@ -99,7 +99,7 @@ def _facts() -> Mapping[str, Any]:
         "resume": site.RESUME_TIMEOUT, "stagger": site.STAGGER_RANDOM_RANGE, "ping": comm.WEB_SOCKET_PING_INTERVAL,
         "patience": site.STOP_PATIENCE, "spacing": site.INCREASE_SPACING, "before": tx.TX_BEFORE_ACCEPTED_ENABLED,
         "resumes": site.RESUME_TRANSACTIONS_ON_BOOT, "installation": site.INSTALLATION_MAX_CURRENT,
-        "hold": failsafe.RECOVER_HOLD, "circuit": limits.CIRCUIT_MAX_CURRENT[0],
+        "hold": failsafe.RECOVER_HOLD, "circuit": limits.CIRCUIT_L1,
         "expired": failsafe.PROFILE_EXPIRED_LIMIT, "over_grace": failsafe.OVER_CURRENT_GRACE,
     }  # fmt: skip
     values = {name: key.type.format(key.default) for name, key in keys.items()}

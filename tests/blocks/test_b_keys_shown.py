@@ -126,6 +126,30 @@ def test_a_wait_after_a_power_return() -> None:
     assert world.asks_station("why", evse=1)[0]["owner"] == "power return" and world.outlets[1].amps == 0
 
 
+# ---------------------------------------------------------------------------------------- what is written down
+
+
+@pytest.mark.parametrize(
+    ("subsystem", "topic"),
+    [("Link", "link"), ("Charging", "contactor"), ("Limits", "limit"), ("Hardware", "hardware"),
+     ("Station", "config")],
+)  # fmt: skip
+def test_how_grave_a_decision_has_to_be_to_be_written_down(subsystem: str, topic: str) -> None:
+    """B13 of the buyers' list; what is graver, and every other subsystem, is written down as before."""
+    world = idle(keys=QUIET)
+    put(world, **{f"LogCtrlr__Level__{subsystem}": "Error"})
+    world.notes.clear()
+    charge(world)
+    world.hardware.drivers[1].mute = True
+    world.runs(seconds=20).hardware.drivers[1].mute = False
+    world.runs(seconds=10)
+    world.asks_station("config.set", name="LimitCtrlr.InstallationMaxCurrent", value="10")
+    world.loses_power().returns_after(seconds=10)
+    world.runs(minutes=1)
+    topics = {topic for _, level, topic, _ in world.notes if level in ("debug", "info", "warning")}
+    assert topic not in topics and len({"link", "contactor", "limit", "hardware", "config"} & topics) == 4
+
+
 # ---------------------------------------------------------------------------------------- who may charge
 
 

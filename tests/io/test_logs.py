@@ -9,8 +9,9 @@ from random import Random
 
 import pytest
 
-from agent.io.logs import StationLog, kept_lines, note
+from agent.io.logs import StationLog, kept_lines, note, station_log
 from agent.io.redaction import Redactor
+from config_keys.values import Values
 
 SECRET = "hunter2hunter2hunter2"
 REDACTOR = Redactor(b"salt")
@@ -37,6 +38,22 @@ def test_no_password_reaches_the_file_or_a_listener(tmp_path: Path, frame: str) 
         assert SECRET not in file.read()
     assert SECRET not in json.dumps(heard)
     assert len(heard) == 1
+
+
+@pytest.mark.parametrize("redact", ["true", "false"])
+def test_the_settings_say_how_large_the_log_is_and_whether_it_names_customers(tmp_path: Path, redact: str) -> None:
+    """B13 of the buyers' list: LogCtrlr.MaxBytes and LogCtrlr.Redact; a secret is never written."""
+    keys = Values({1: [1]}, {"LogCtrlr.MaxBytes": "100000", "LogCtrlr.Redact": redact})
+    log = station_log(tmp_path, lambda: 0, keys)
+    log.seen(">", 1, '[2,"1","Authorize",{"idToken":{"idToken":"04AABBCC","type":"ISO14443"}}]')
+    log.seen("<", 1, WITH_SECRETS[0].replace("%s", SECRET))
+    told = json.dumps(log.recent(5))
+    assert ("04AABBCC" in told) == (redact == "false") and SECRET not in told
+    noise = Random(1)
+    for n in range(5000):
+        log.seen(">", 1, f"[2,{n},{noise.randbytes(100).hex()}]")
+    log.flush()
+    assert 0 < sum(file.stat().st_size for file in tmp_path.glob("*.gz")) < 200_000
 
 
 def test_a_frame_about_passwords_keeps_everything_else(tmp_path: Path) -> None:
