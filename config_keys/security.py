@@ -1,7 +1,7 @@
 """SecurityCtrlr: identity, password and certificates."""
 
 from config_keys.key import RO, RW, WO, key
-from config_keys.types import Boolean, Integer, String
+from config_keys.types import Boolean, Integer, OptionList, String
 
 _HOST_KEY = r"(?:[A-Za-z0-9.:_-]+=)?SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]"
 
@@ -99,6 +99,14 @@ USE_SYSTEM_TRUST_STORE = key(
     default=False,
     standard=False,
     doc="Trust the root certificates of the operating system for the CSMS, beside the installed ones.",
+)
+REVOCATION_CHECK = key(
+    "SecurityCtrlr.RevocationCheck",
+    OptionList(("Off", "Soft", "Hard")),
+    access=RW,
+    default="Soft",
+    standard=False,
+    doc="Ask if the CSMS's certificate was revoked (OCSP, CRL). Without an answer: Soft connects, Hard refuses.",
 )
 CERT_RENEWAL_THRESHOLD = key(
     "SecurityCtrlr.CertRenewalThreshold",

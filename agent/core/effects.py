@@ -93,6 +93,8 @@ class Connect(NamedTuple):
     system_roots: bool = False
     """The operating system's roots count, too."""
     wildcards: bool = False
+    revocation: str = "Off"
+    """What SecurityCtrlr.RevocationCheck says."""
     certificate: str = ""
     """The station's certificate of security profile 3, by the name the store gave it."""
     floor_ms: int = 0

@@ -216,6 +216,7 @@ def order(
         roots=(ROOT, FALLBACK_ROOT) if good else (ROOT,),
         system_roots=cx.keys[security.USE_SYSTEM_TRUST_STORE],
         wildcards=cx.keys[security.ALLOW_CSMS_TLS_WILDCARDS],
+        revocation=cx.keys[security.REVOCATION_CHECK],
         certificate="" if basic else safeguards.certificate.of(with_old=with_old),
         floor_ms=cx.clock.floor_ms,
         utc_ms=cx.utc(),

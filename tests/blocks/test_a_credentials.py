@@ -397,6 +397,21 @@ def test_whom_a_station_trusts_is_asked_anew_at_each_attempt(home: Path, key: st
     world.until(lambda: world.csms.connections > connections, within_s=600)
 
 
+def test_whether_a_revoked_csms_is_looked_for_is_asked_anew_at_each_attempt(home: Path) -> None:
+    """A responder that is down: who insists on its answer is offline until a person on site lets it connect."""
+    world = prepared(home, **{"SecurityCtrlr.RevocationCheck": "Hard"})
+    flaw = Flaw("InvalidCsmsCertificate", "nobody tells whether it was revoked")
+    world.network.tls = lambda order: flaw if order.revocation == "Hard" else order.roots[0]
+    connections = world.csms.connections
+    world.csms.vanishes()
+    world.runs(seconds=5)
+    world.csms.returns()
+    world.runs(minutes=10)
+    assert world.csms.connections == connections
+    world.asks_station("config.set", name="SecurityCtrlr.RevocationCheck", value="Soft")
+    world.until(lambda: world.csms.connections > connections, within_s=600)
+
+
 def rotated(home: Path) -> World:
     """A station whose root was replaced by one that it has signed."""
     world = store_behind(secure(**{"SecurityCtrlr.AdditionalRootCertificateCheck": "true"}), home)
