@@ -242,7 +242,8 @@ class Devices:
                 cx.note("meter", complaint, "warning")
 
     def _signed(self, cx: Context, event: ports.MeterSigned) -> None:
-        self._charger.sampling.signed(cx, self._charger.evses[event.evse], event)
+        told = self._charger.registers.signed(cx, event)
+        self._charger.sampling.signed(cx, self._charger.evses[event.evse], told)
 
     def _bay(self, cx: Context, event: ports.BayChanged) -> None:
         evse = self._charger.evses[event.evse]

@@ -9,10 +9,12 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.metering import MEASURANDS
-from hal.ports import Quantity, Reading
+from hal.ports import MeterSigned, Quantity, Reading
 
 TABLE = "meters"
 KEPT: tuple[Quantity, ...] = ("energy_import_wh", "energy_export_wh")
+SIGNED_APART_WH = 10
+"""So much less than the last reading may be signed without the counter having gone back: it is rounded otherwise."""
 STEP_WH = 1000
 """A register is written anew after so much energy at the latest; events of transactions write it anyway."""
 
@@ -41,6 +43,14 @@ class Registers:
             if (raw := values.get((quantity, 0))) is not None:
                 values[quantity, 0] = raw + self._offset(cx, reading, quantity, raw)
         return reading._replace(values=values)
+
+    def signed(self, cx: Context, event: MeterSigned) -> MeterSigned:
+        """What was signed, told in the register that goes on; the container keeps the meter's own figure."""
+        register = self._registers.get(f"{KEPT[0]}@{event.evse}")
+        if register is not None and event.energy_wh >= register.last - SIGNED_APART_WH:
+            return event._replace(energy_wh=event.energy_wh + register.offset)
+        plain = Reading(event.evse, event.mono_ms, {})
+        return event._replace(energy_wh=event.energy_wh + self._offset(cx, plain, KEPT[0], event.energy_wh))
 
     def _offset(self, cx: Context, reading: Reading, quantity: str, raw: Decimal) -> Decimal:
         name = f"{quantity}@{reading.evse}"

@@ -35,6 +35,10 @@ PROBE_WITHIN_S = 240.0
 LEAST_AMPS = 5.9
 UPDATES = 0.25
 """The share of stories with a firmware update."""
+SIGNED = 0.25
+"""The share of stories in which the meters sign."""
+BEGUN_BY_SIGNING = 0.3
+"""The share of these in which the signed begin value starts the transaction."""
 UPDATE_MOST_MIN = 30
 """How long a firmware update may take once nobody charges any more: it may be taken back."""
 SITES: tuple[tuple[OutletSpec, ...], ...] = (
@@ -200,6 +204,7 @@ def _plan(
     scenes: Iterable[Scene], *, on_file: bool,
 ) -> Plan:  # fmt: skip
     scenes = [*scenes, *_updates(seed, hours * 3600)]
+    site, keys = _signed(seed, site, keys)
     kept = sorted((scene for scene in scenes if scene.at_s < hours * 3600), key=lambda scene: scene.at_s)
     return Plan(seed, site, keys, hours, tuple(kept), on_file=on_file)
 
@@ -211,6 +216,24 @@ def _updates(seed: int, until_s: float) -> list[Scene]:
         return []
     update = VERBS["csms updates the firmware"]
     return [Scene(rng.uniform(60, until_s - 300), update.name, update.drawn(rng, ()))]
+
+
+def _signed(
+    seed: int, site: tuple[OutletSpec, ...], keys: dict[str, str]
+) -> tuple[tuple[OutletSpec, ...], dict[str, str]]:
+    """In some stories the meters sign; drawn apart from all else."""
+    rng = Random(f"signed {seed}")
+    if rng.random() > SIGNED:
+        return site, keys
+    signing = {
+        "SampledDataCtrlr.SignReadings": "true",
+        "SampledDataCtrlr.SignStartedReadings": rng.choice(("true", "false")),
+        "SampledDataCtrlr.SignUpdatedReadings": rng.choice(("true", "false")),
+        "OCPPCommCtrlr.PublicKeyWithSignedMeterValue": rng.choice(("Never", "OncePerTransaction", "EveryMeterValue")),
+    }
+    if rng.random() < BEGUN_BY_SIGNING:
+        signing["TxCtrlr.TxStartPoint"] = "DataSigned"
+    return tuple(replace(spec, signs=True) for spec in site), {**keys, **signing}
 
 
 def _busy(rng: Random, site: tuple[OutletSpec, ...], from_s: float, until_s: float, every_s: float) -> list[Scene]:

@@ -122,6 +122,23 @@ def test_signed_values_of_an_outage_survive_a_power_cut_within_it() -> None:
     assert [context for context, _ in signed(told.events[-1])] == ["Transaction.Begin", "Transaction.End"]
 
 
+@req("J02.FR.16", "J02.FR.21")
+def test_a_signed_reading_is_told_in_the_register_that_goes_on_when_the_meter_was_swapped() -> None:
+    world = World([SIGNING], keys={**KEYS, **STARTED}).runs(seconds=20)
+    world.outlets[1].register.is_swapped(7.0, world.now_ms)
+    world.runs(seconds=10)
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=10)
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    world.settles()
+    ended = world.csms.transaction(1).events[-1]
+    samples = [s for value in ended["meterValue"] for s in value["sampledValue"]]
+    begun = {s["value"] for s in samples if s["context"] == "Transaction.Begin"}
+    assert len(begun) == 1 and min(begun) > 1000
+    assert '"RV":7' in data(signed(ended)[0][1]).replace(" ", "")
+
+
 @req("E02.FR.14", "E03.FR.10", "J02.FR.21")
 def test_signed_updates_follow_their_samples() -> None:
     world = session(UPDATED)
