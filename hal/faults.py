@@ -53,6 +53,8 @@ FAULTS: dict[str, Fault] = {
                   "Check the lock actuator and its power."),
     "proximity": Fault("ProximityFault", 23, "The cable is not recognised.",
                        "Check the proximity resistor of cable and socket."),
+    "tamper": Fault("Tamper", None, "",
+                    "The enclosure was opened: ask who did it, look for what was changed, close it."),
     "power_loss": Fault("PowerLoss", 15, "Power failure.", "Check the supply."),
     "board_internal": Fault("BoardInternal", None, _CALL, "Replace the board."),
     "device_error": Fault("DeviceError", None, _CALL,

@@ -45,7 +45,7 @@ L1, L2, L3, NEUTRAL = 1, 2, 4, 8
 FAULT_BITS: tuple[str, ...] = (
     "diode", "pilot", "residual_current", "residual_selftest", "over_current", "over_voltage",
     "under_voltage", "over_temperature", "contactor_welded", "contactor_failed", "lock", "ground",
-    "power_loss", "board_internal", "proximity", "contactor_dropped",
+    "power_loss", "board_internal", "proximity", "contactor_dropped", "tamper",
 )  # fmt: skip
 """Fault bit number -> code of hal.faults.FAULTS. The emergency stop is a flag, not a fault bit."""
 

@@ -324,11 +324,11 @@ class Charger:
         elif then == "status" and not refused:
             self.availability.void((context["place"][0], context["place"][1]))
         elif then == "security_event" and refused:
-            self.security.owed.told(cx, context["number"])
+            self.security.owed.refused(cx, context["number"])
         elif then == "log_status":
             self.uploads.unanswered(cx, context["number"], refused=refused)
         elif then == "firmware_status" and refused:
-            self.firmware.statuses.owed.told(cx, context["number"])
+            self.firmware.statuses.owed.refused(cx, context["number"])
         elif then == "sign_certificate":
             self.safeguards.certificate.void(cx, refused=refused)
         elif then == "page":

@@ -98,6 +98,8 @@ STANDING: Mapping[str, Row] = {
     "over_temperature": Row("A sensor's maximum is reached", _TRIP, _HEAT, CRITICAL),
     "emergency_stop": Row("Emergency stop pressed", _TRIP, (hardware.EMERGENCY_STOP_ACTIVE,), CRITICAL,
                           stopped="EmergencyStop"),
+    "tamper": Row("The enclosure is open (security event TamperDetectionActivated)", _NONE, (physical.EVSE_PROBLEM,),
+                  CRITICAL),
     # ---- the station's own parts
     "contactor_welded": Row("Feedback still closed after it was opened", _TRIP, _WELD, DANGER, "service", "Other"),
     "contactor_failed": Row("Permitted, asked for, and not closed", _TRIP, _CONTACTOR, HARDWARE, "unplug"),

@@ -18,6 +18,8 @@ from state_machines.reasons import Cause
 if TYPE_CHECKING:
     from agent.core.charger import Charger
 
+TAMPER = "tamper"
+"""The code of an enclosure that was opened: a security event, beside what the failsafe table has for it."""
 POWER_DEVICES = ("controller", "board")
 MEASURAND_KEYS = (
     sampled.TX_STARTED_MEASURANDS, sampled.TX_UPDATED_MEASURANDS, sampled.TX_ENDED_MEASURANDS,
@@ -307,6 +309,9 @@ class Devices:
 
     def _fault(self, cx: Context, event: ports.FaultRaised) -> None:
         evse = self._charger.evses.get(event.evse)
+        if event.code == TAMPER and (evse is None or TAMPER not in evse.faults):
+            where = "the station" if evse is None else f"EVSE {evse.id}"
+            self._charger.security.report(cx, "TamperDetectionActivated", f"{where} {event.detail}".strip())
         if evse is None and self._charger.main_meter is not None:
             self._charger.main_meter.heard(cx, event.code, event.detail, stands=True)
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.outbox import Outbox
+from config_keys import comm
 
 
 class Owed:
@@ -20,6 +21,7 @@ class Owed:
         self._table, self._action, self._then, self._bound = table, action, then, bound
         self._waiting: dict[int, dict[str, Any]] = {int(name): dict(stored[name]) for name in sorted(stored, key=int)}
         self._last = max(self._waiting, default=0)
+        self._tries = 0
 
     def __bool__(self) -> bool:
         """The CSMS has not heard everything yet."""
@@ -35,11 +37,21 @@ class Owed:
 
     def settle(self, cx: Context) -> None:
         """At the end of a step: say the oldest, while the CSMS listens."""
-        if self._waiting and self._outbox.online and not self._outbox.has_call(self._action):
+        rests = cx.timers.at(self._table) is not None
+        if self._waiting and self._outbox.online and not rests and not self._outbox.has_call(self._action):
             number, data = next(iter(self._waiting.items()))
             self._outbox.call(self._action, data, self._then, number=number)
 
+    def refused(self, cx: Context, number: int) -> None:
+        """A CALLERROR: said again after a rest, as often as a TransactionEvent is; never when the CSMS knows none."""
+        self._tries += 1
+        if self._action in self._outbox.declined or self._tries >= cx.keys[comm.MESSAGE_ATTEMPTS]:
+            self.told(cx, number)
+        else:
+            cx.after(self._table, cx.keys[comm.MESSAGE_ATTEMPT_INTERVAL] * self._tries)
+
     def told(self, cx: Context, number: int) -> None:
         """The CSMS has it, or wants no part of it."""
+        self._tries = 0
         if self._waiting.pop(number, None) is not None:
             cx.put(self._table, str(number), None)

@@ -17,7 +17,7 @@ from hil.instruments.pilot import Duty, Mains, PilotState, duty_of_amps, state_o
 BIT = {code: bit for bit, code in enumerate(frames.FAULT_BITS)}
 LATCHING = {0, 2, 3, 8, 9, 15}
 CONTACTOR_BITS = {8, 9, 15}
-HARMLESS = {7, 10, 12}
+HARMLESS = {7, 10, 12, 16}
 """Fault bits that do not drop the permission."""
 
 WIRING_FAULTS = ("relay_stuck", "relay_silent", "second_welded", "second_stuck")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.core.events import FrameReceived, StoreReported
 from agent.core.instant import rfc3339
+from hal.ports import FaultRaised
 from tests.blocks.stories import back_online, heard, idle, set_variable
 from tests.marks import req
 from tests.sim.transactions import Payload
@@ -52,13 +53,43 @@ def test_an_event_made_offline_survives_a_power_cut() -> None:
     assert event["type"] == "StoreDamaged" and event["timestamp"] == made
 
 
-def test_a_csms_that_wants_no_security_events_is_not_asked_for_ever() -> None:
+def test_a_csms_that_knows_no_security_events_is_told_once() -> None:
+    world = idle()
+    world.runs(seconds=5)
+    world.csms.fails(ACTION, times=1, code="NotImplemented")
+    world.hear(StoreReported("full", ""))
+    world.runs(minutes=10)
+    assert len(told(world)) == 1
+
+
+@req("A04.FR.02")
+def test_an_event_that_the_csms_could_not_take_is_told_again_and_not_for_ever() -> None:
     world = idle()
     world.runs(seconds=5)
     world.csms.fails(ACTION, times=1)
     world.hear(StoreReported("full", ""))
-    world.runs(minutes=2)
-    assert len(told(world)) == 1
+    world.runs(minutes=10)
+    assert [event["type"] for event in told(world)] == ["MemoryExhaustion"] * 2
+    world.csms.fails(ACTION, times=100)
+    world.hear(FaultRaised(1, "tamper", "bit 16"))
+    world.runs(minutes=30)
+    assert len(told(world)) == 2 + 3, "as often as MessageAttempts says"
+
+
+@req("A04.FR.01")
+def test_an_opened_enclosure_is_a_security_event_and_charging_goes_on() -> None:
+    world = idle()
+    world.ev(1).plugs_in().presents("04AABBCC")
+    world.runs(minutes=1)
+    world.outlets[1].breaks("tamper")
+    world.runs(minutes=5)
+    assert [event["type"] for event in told(world)] == ["TamperDetectionActivated"]
+    assert world.outlets[1].amps > 0 and world.csms.last_status[1, 1] == "Occupied"
+    world.outlets[1].recovers("tamper")
+    world.runs(seconds=30)
+    world.outlets[1].breaks("tamper")
+    world.runs(seconds=30)
+    assert len(told(world)) == 2, "each opening is one"
 
 
 @req("A04.FR.04", "A04.FR.01")
