@@ -86,7 +86,7 @@ def _run(board: Board) -> int:
     clock = SystemClock()
     lock = None
     try:
-        board.state_dir.mkdir(parents=True, exist_ok=True)
+        board.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = lock_state(board.state_dir)
         if lock is None:
             note("error", "start", f"another chargerd uses {board.state_dir}")

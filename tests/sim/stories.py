@@ -32,6 +32,8 @@ OVERNIGHT = 0.3
 LIFE_SAMPLES = ("30", "300", "900", "900")
 """TxUpdatedInterval of the long lives: a night of samples shows nothing that an hour of them does not."""
 PROBE_WITHIN_S = 240.0
+REDIAL_MOST_S = 1_200.0
+"""The longest wait for another attempt to connect, and the attempt."""
 LEAST_AMPS = 5.9
 UPDATES = 0.25
 """The share of stories with a firmware update."""
@@ -141,6 +143,7 @@ class Story:
         """Everything is well again, so everybody can charge: nothing is stuck for ever."""
         world = self.world
         self._after_updates()
+        world.until(lambda: world.csms.connection is not None, within_s=REDIAL_MOST_S, what="the link is back")
         for purpose in (asks.MAX, asks.DEFAULT):
             asks.csms_clears_limits(world, purpose)
         world.hear(LimitReleased("EMS", 0))
