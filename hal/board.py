@@ -10,34 +10,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 from hal import frames
+from hal.board_reports import Reports
 from hal.config import BoardRef
 from hal.device import Clock, Faults, Presence
 from hal.frames import FAULT_BITS, Frame, Ordered, tenths
 from hal.line import Line
 from hal.ports import (
     Applied,
-    CableRated,
     Capabilities,
-    ContactorReported,
     DeviceBooted,
     Emit,
-    LockReported,
     Nameplate,
     Offer,
     Permit,
-    PhasesReported,
-    Pilot,
-    PilotChanged,
     PowerCommand,
     Refused,
     ResetFault,
     SetFailsafe,
     SetLock,
     SetPhases,
-    TemperatureMeasured,
     Withdraw,
 )
 
@@ -45,8 +38,6 @@ AGAIN_S = 0.1
 """Without an Ack the same frame goes out again after this."""
 ATTEMPTS = 4
 LEAST_AMPS = 6
-TOLD_TENTHS_C = 10
-"""A temperature is told again when it moved by so much."""
 LONGEST_FALLBACK_MS = 5000
 """A board with a longer heartbeat timeout is no independent layer (invariant 3)."""
 
@@ -99,9 +90,7 @@ class Board:
         self._missed: dict[str, PowerCommand] = {}
         """Those of them that the board has not acknowledged yet."""
         self._latest: frames.State | None = None
-        self._state: frames.State | None = None
-        """The newest report, and the one that was told."""
-        self._celsius: dict[int, int] = {}
+        self._reports = Reports(nameplate, self._faults, emit)
 
     @property
     def feed_every_s(self) -> float:
@@ -137,6 +126,7 @@ class Board:
     def permit(self, command: Permit) -> None:
         if self._presence.alive and self._greeted:
             self._unwish("power")
+            self._reports.permitted = command.connector
             self._order(command)
         else:
             self._refuse(command, "the board is silent or not greeted yet")
@@ -231,7 +221,8 @@ class Board:
         step = self._newest_step = max(command.step, self._newest_step)
         match command:
             case Permit():
-                return frames.Permit(step, _tenths(command.amps), command.phases)
+                connector = command.connector if len(self._nameplate.connectors) > 1 else 0
+                return frames.Permit(step, _tenths(command.amps), command.phases, connector)
             case Offer():
                 return frames.Offer(step, _tenths(command.amps))
             case Withdraw():
@@ -258,7 +249,7 @@ class Board:
             self._returning = False
             self._presence.announce()
             if self._latest is not None:
-                self._take_state(self._latest)
+                self._reports.take(self._latest)
 
     def _send(self) -> None:
         order = self._flying
@@ -310,7 +301,7 @@ class Board:
     def _answer(self, command: PowerCommand, ack: frames.Ack, held: bool) -> None:
         if ack.result != frames.OK or not held:
             said = f"the board holds {ack.offered_tenths / 10} A"
-            self._refuse(command, said if not held else _name(frames.RESULTS, ack.result))
+            self._refuse(command, said if not held else frames.name_of(frames.RESULTS, ack.result))
             return
         offers = isinstance(command, Permit | Offer | Withdraw)
         amps = ack.offered_tenths / 10 if offers else getattr(command, "amps", None)
@@ -320,7 +311,8 @@ class Board:
         """The board is not there: wishes are kept, everything else is refused."""
         orders = [o for o in (self._flying, *self._queue) if o is not None]
         self._flying, self._queue, self._returning = None, [], False
-        self._latest = self._state = None
+        self._latest = None
+        self._reports.forget()
         self._stop_timer()
         for order in orders:
             if not self._among(order.command, self._missed):
@@ -358,13 +350,14 @@ class Board:
             if not self._greeted:
                 self._welcome(boot)
         elif self._greeted:
-            self._lost(_name(frames.RESET_REASONS, boot.reset))
+            self._lost(frames.name_of(frames.RESET_REASONS, boot.reset))
             self._hello()
 
     def _welcome(self, boot: frames.Boot) -> None:
         """Hello was answered: tell what the board is, and write what must be in it."""
         self._greeted = True
         self._newest_step = 0
+        self._reports.connectors = boot.connectors
         needed = frames.HAS_MIRROR | frames.OPENS_ALONE
         independent = boot.capabilities & needed == needed and 0 < boot.timeout_ms <= LONGEST_FALLBACK_MS
         self._emit(
@@ -411,50 +404,7 @@ class Board:
                 if not self._presence.alive and not self._returning:
                     self._return(list(self._missed.values()))
                 if self._presence.alive:
-                    self._take_state(state)
-
-    def _take_state(self, state: frames.State) -> None:
-        """Tell what changed against the last report, everything after the first."""
-        old, self._state = self._state, state
-        evse, connector = self.evse, self._nameplate.connectors[0]
-
-        def changed(*names: str) -> bool:
-            return old is None or any(getattr(old, n) != getattr(state, n) for n in names)
-
-        if changed("faults", "flags"):
-            self._tell_faults(state)
-        if old is None or (old.flags ^ state.flags) & (frames.ONE_PHASE | frames.PHASES_UNKNOWN):
-            self._emit(PhasesReported(evse, self._selected(state)))
-        if changed("contacts"):
-            phases = (state.contacts & (frames.L1 | frames.L2 | frames.L3)).bit_count()
-            self._emit(ContactorReported(evse, state.contacts != 0, phases))
-        if changed("proximity"):
-            known = state.proximity not in (0, 255)
-            self._emit(CableRated(evse, connector, float(state.proximity) if known else None))
-        if old is None or (old.flags ^ state.flags) & frames.LOCKED:
-            self._emit(LockReported(evse, connector, bool(state.flags & frames.LOCKED)))
-        if changed("pilot"):
-            self._emit(PilotChanged(evse, cast("Pilot", state.pilot), connector))
-        for place, tenths_c in state.temperatures:
-            self._take_temperature(place, tenths_c)
-
-    def _selected(self, state: frames.State) -> int:
-        """Where the phase relay is: 1 or 3, or 0 when its feedback does not tell."""
-        if state.flags & frames.PHASES_UNKNOWN:
-            return 0
-        return 1 if state.flags & frames.ONE_PHASE else self._nameplate.phases
-
-    def _tell_faults(self, state: frames.State) -> None:
-        for bit, code in enumerate(FAULT_BITS):
-            self._faults.tell(code, bool(state.faults >> bit & 1), f"bit {bit}")
-        self._faults.tell("emergency_stop", bool(state.flags & frames.EMERGENCY_STOP))
-        self._faults.tell("heartbeat_lost", bool(state.flags & frames.HEARTBEAT_LOST))
-
-    def _take_temperature(self, place: int, tenths_c: int) -> None:
-        known = self._celsius.get(place)
-        if known is None or abs(tenths_c - known) >= TOLD_TENTHS_C:
-            self._celsius[place] = tenths_c
-            self._emit(TemperatureMeasured(self.evse, _name(frames.PLACES, place), tenths_c / 10))
+                    self._reports.take(state)
 
     def _refuse(self, command: PowerCommand, reason: str) -> None:
         """Nobody waits for what the guard did by itself at the start (step 0)."""
@@ -469,14 +419,9 @@ class Board:
 
 def _place(command: PowerCommand) -> tuple[str, int]:
     """Commands of one place supersede each other in the queue."""
-    return type(command).__name__, getattr(command, "connector", 0)
+    return type(command).__name__, command.connector if isinstance(command, SetLock) else 0
 
 
 def _tenths(amps: float) -> int:
     """Below 6 A there is only a pause."""
     return tenths(amps) if amps >= LEAST_AMPS else 0
-
-
-def _name(names: tuple[str, ...], index: int) -> str:
-    """The name of a code; a newer board may know more than we do."""
-    return names[index] if index < len(names) else f"code {index}"

@@ -67,6 +67,8 @@ FAULTS: dict[str, Fault] = {
                           "Check the board's supply and serial line."),
     "controller_silent": Fault("CommunicationFault", None, _CALL,
                                "Check the controller's supply, bus wiring, termination and unit id."),
+    "connectors_differ": Fault("ConnectorsDiffer", None, _CALL,
+                               "The board has other connectors than board.toml: correct the file or fit the board."),
     "meter_silent": Fault("MeterSilent", None, "The meter does not answer.",
                           "Check the meter's bus wiring, baud rate and unit id."),
     "meter_implausible": Fault("MeterImplausible", None, "The meter has a fault.",

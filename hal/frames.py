@@ -10,7 +10,7 @@ import math
 import struct
 from binascii import crc_hqx
 from dataclasses import dataclass, fields
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 VERSION = 1
 """Protocol version in Hello and Boot; it changes only when an older peer would misunderstand us."""
@@ -51,6 +51,11 @@ FAULT_BITS: tuple[str, ...] = (
 
 RESET_REASONS = ("power", "watchdog", "brownout", "software", "pin", "unknown")
 PLACES = ("socket", "cable", "pcb", "ambient", "psu")
+
+
+def name_of(names: tuple[str, ...], index: int) -> str:
+    """The name of a code; a newer board may know more than we do."""
+    return names[index] if index < len(names) else f"code {index}"
 
 
 class FrameError(ValueError):
@@ -98,7 +103,7 @@ class Heartbeat(_Fixed):
 
 
 @dataclass(frozen=True, slots=True)
-class Permit(_Fixed):
+class Permit:
     """The board may close in pilot C (or D with ventilation) and offers `tenths` on `phases` phases."""
 
     KIND: ClassVar[int] = 0x10
@@ -106,6 +111,16 @@ class Permit(_Fixed):
     step: int
     tenths: int
     phases: int
+    connector: int = 0
+    """Which gets the power path; 0: not said (a board with one connector), which is the first."""
+
+    def payload(self) -> bytes:
+        fixed = self.FORM.pack(self.step, self.tenths, self.phases)
+        return fixed + (bytes((self.connector,)) if self.connector else b"")
+
+    @classmethod
+    def parse(cls, body: bytes) -> Message:
+        return cls(*cls.FORM.unpack_from(body), *body[cls.FORM.size : cls.FORM.size + 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,17 +222,37 @@ class Boot:
     serial: str = ""
     firmware: str = ""
     hardware: str = ""
+    connectors: int = 1
+    """How many there are; one needs no word."""
 
     def payload(self) -> bytes:
         fixed = self.FORM.pack(
             self.version, self.reset, self.max_tenths, self.phases, self.capabilities, self.timeout_ms
         )
         texts = (self.vendor, self.model, self.serial, self.firmware, self.hardware)
-        return fixed + b"".join(_text(t[:32]) for t in texts)
+        several = bytes((self.connectors,)) if self.connectors > 1 else b""
+        return fixed + b"".join(_text(t[:32]) for t in texts) + several
 
     @classmethod
     def parse(cls, body: bytes) -> Message:
-        return cls(*cls.FORM.unpack_from(body), *_texts(body, cls.FORM.size, 5))
+        texts = _texts(body, cls.FORM.size, 5)
+        end = cls.FORM.size + sum(1 + len(text) for text in texts)
+        return cls(*cls.FORM.unpack_from(body), *texts, *body[end : end + 1])
+
+
+class Plug(NamedTuple):
+    """One connector in a State report of a board that has several."""
+
+    connector: int
+    pilot: str
+    """A to F."""
+    proximity: int
+    """As in State."""
+    flags: int
+    """PLUG_PRESENT and LOCKED."""
+
+
+_PLUG = struct.Struct("<BBBB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,24 +278,34 @@ class State:
     """Newest step seen since Hello."""
     temperatures: tuple[tuple[int, int], ...] = ()
     """(index in PLACES, tenths of a degree); an absent or broken sensor is left out."""
+    active: int = 1
+    """The connector that has the power path: the pilot's duty, the offer and the contacts are there."""
+    several: tuple[Plug, ...] = ()
+    """All connectors where there are several; pilot, proximity and plug flags above are the first one's, too."""
+
+    @property
+    def plugs(self) -> tuple[Plug, ...]:
+        """Every connector, also the only one."""
+        return self.several or (Plug(1, self.pilot, self.proximity, self.flags & (PLUG_PRESENT | LOCKED)),)
 
     def payload(self) -> bytes:
         fixed = self.FORM.pack(
             ord(self.pilot), self.duty, self.offered_tenths, self.contacts, self.flags, self.proximity,
             self.residual_ma, self.faults, self.seen, self.step, len(self.temperatures),
         )  # fmt: skip
-        return fixed + b"".join(struct.pack("<Bh", *t) for t in self.temperatures)
+        places = b"".join(struct.pack("<Bh", *t) for t in self.temperatures)
+        plugs = b"".join(_PLUG.pack(p.connector, ord(p.pilot), p.proximity, p.flags) for p in self.several)
+        return fixed + places + (bytes((self.active, len(self.several))) + plugs if plugs else b"")
 
     @classmethod
     def parse(cls, body: bytes) -> Message:
         code, *values, count = cls.FORM.unpack_from(body)
-        if chr(code) not in "ABCDEF":
-            raise FrameError(f"pilot {code:#x} is none of A to F")
-        places = [struct.unpack_from("<Bh", body, cls.FORM.size + 3 * i) for i in range(count)]
+        end = cls.FORM.size + 3 * count
+        places = [struct.unpack_from("<Bh", body, at) for at in range(cls.FORM.size, end, 3)]
         duty, offered, contacts, flags, proximity, residual, faults, seen, step = values
         return cls(
-            chr(code), duty, offered, contacts, flags, proximity, residual, faults, seen, step,
-            tuple((place, tenths_c) for place, tenths_c in places),
+            _pilot(code), duty, offered, contacts, flags, proximity, residual, faults, seen, step,
+            tuple((place, tenths_c) for place, tenths_c in places), *_plugs(body[end:]),
         )  # fmt: skip
 
 
@@ -375,6 +420,21 @@ def _interpret(body: bytes) -> Frame:
         return Frame(seq, kind, type_.parse(body[3:]))
     except (FrameError, struct.error, UnicodeDecodeError, IndexError):
         return Frame(seq, kind, None, MALFORMED)
+
+
+def _pilot(code: int) -> str:
+    if chr(code) not in "ABCDEF":
+        raise FrameError(f"pilot {code:#x} is none of A to F")
+    return chr(code)
+
+
+def _plugs(body: bytes) -> tuple[int, tuple[Plug, ...]]:
+    """The active connector and all of them; a board with one says nothing of them."""
+    if len(body) < 2:
+        return 1, ()
+    active, count = body[:2]
+    found = [_PLUG.unpack_from(body, 2 + _PLUG.size * i) for i in range(count)]
+    return active, tuple(Plug(number, _pilot(code), amps, flags) for number, code, amps, flags in found)
 
 
 def _text(text: str) -> bytes:

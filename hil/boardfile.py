@@ -52,11 +52,6 @@ def _bus(plan: BenchPlan, name: str, ports: Mapping[str, str | tuple[str, int]])
 
 
 def _evse(evse: EvsePlan, ports: Mapping[str, str | tuple[str, int]]) -> list[str]:
-    socket = evse.board is not None and evse.board.socket
-    connector = {
-        "id": 1, "type": "sType2" if socket else "cType2", "cable": "socket" if socket else "fixed",
-        "max_amps": 32,
-    }  # fmt: skip
     device: dict[str, Any]
     if evse.controller is not None:
         place = {"bus": evse.controller.wire, "unit": evse.controller.unit}
@@ -66,8 +61,13 @@ def _evse(evse: EvsePlan, ports: Mapping[str, str | tuple[str, int]]) -> list[st
     meter = {"profile": evse.meter.profile, "bus": evse.meter.wire, "unit": evse.meter.unit, "signs": evse.meter.signs}
     return _table(
         "[evse]", id=evse.id, max_amps=evse.max_amps, phases=evse.phases, volts=230, **device,
-        connectors=[connector], meter=meter,
+        connectors=[_connector(id, socket) for id, socket in enumerate(evse.sockets, start=1)], meter=meter,
     )  # fmt: skip
+
+
+def _connector(id: int, socket: bool) -> dict[str, Any]:
+    kind, cable = ("sType2", "socket") if socket else ("cType2", "fixed")
+    return {"id": id, "type": kind, "cable": cable, "max_amps": 32}
 
 
 def _table(header: str, /, **values: Any) -> list[str]:

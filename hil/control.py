@@ -97,7 +97,7 @@ class Ticket:
 def _plug(rig: Rig, args: Args) -> None:
     car = dict(args.get("car", {}))
     car |= {name: args[key] for key, name in (("amps", "max_amps"), ("phases", "phases")) if key in args}
-    rig.plug(args["evse"], **car)
+    rig.plug(args["evse"], args.get("connector", 1), **car)
 
 
 def _present(rig: Rig, args: Args) -> None:
@@ -110,13 +110,15 @@ def verbs_for(rig: Rig) -> dict[str, Verb]:
     device = {"device": needed(choice(*rig.devices()))}
     reader = choice(*rig.readers) if rig.readers else choice("")
     fault = {"evse": evse, "code": Field("the code of a fault", lambda v: isinstance(v, str), required=True)}
-    plug = {"evse": evse, "amps": number(0, 80), "phases": choice(1, 2, 3), "car": CAR_FIELDS}
+    connectors = sorted({number for outlet in rig.outlets.values() for number in outlet.cars})
+    car = {"evse": evse, "connector": choice(*connectors)}
+    plug = {**car, "amps": number(0, 80), "phases": choice(1, 2, 3), "car": CAR_FIELDS}
     token = {"value": UID, "type": choice("ISO14443", "ISO15693"), "evses": EVSES, "reader": reader}
     return {
         "ev/plug": Verb(plug, _plug),
-        "ev/unplug": Verb({"evse": evse}, lambda r, a: r.unplug(a["evse"])),
-        "ev/pause": Verb({"evse": evse}, lambda r, a: r.pause(a["evse"])),
-        "ev/resume": Verb({"evse": evse}, lambda r, a: r.pause(a["evse"], False)),
+        "ev/unplug": Verb(car, lambda r, a: r.unplug(a["evse"], a.get("connector"))),
+        "ev/pause": Verb(car, lambda r, a: r.pause(a["evse"], True, a.get("connector"))),
+        "ev/resume": Verb(car, lambda r, a: r.pause(a["evse"], False, a.get("connector"))),
         "token/present": Verb(token, _present),
         "fault/raise": Verb(fault, lambda r, a: r.raise_fault(a["evse"], a["code"])),
         "fault/clear": Verb(fault, lambda r, a: r.raise_fault(a["evse"], a["code"], False)),

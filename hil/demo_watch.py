@@ -142,7 +142,7 @@ class Watch:
             outlet = self.bench.rig.outlet(plan.id)
             yield OutletView(
                 plan.id, plan.controller is not None, plan.max_amps, outlet.stage.pilot,
-                outlet.stage.contactor.closed, outlet.car.amps, outlet.car.plugged,
+                outlet.stage.contactor.closed, outlet.amps, outlet.car.plugged,
             )  # fmt: skip
 
     def _listen(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,10 +18,15 @@ class Stage(Protocol):
 
     contactor: Contactor
     duty: Duty
-    pilot: PilotState
     powered: bool
     selected_phases: int
+    connector: int
+    """Which connector has the power path."""
 
+    @property
+    def connectors(self) -> Collection[int]: ...
+    @property
+    def pilot(self) -> PilotState: ...
     @property
     def faults_known(self) -> tuple[str, ...]: ...
     @property
@@ -30,12 +36,14 @@ class Stage(Protocol):
     @property
     def offered_amps(self) -> float: ...
 
-    def step(self, now: float, car: Car, mains: Mains, amps: Phases3, dt: float) -> None: ...
+    def duty_at(self, connector: int) -> Duty: ...
+    def step(self, now: float, cars: Mapping[int, Car], mains: Mains, amps: Phases3, dt: float) -> None: ...
     def power(self, on: bool) -> None: ...
     def raise_fault(self, code: str) -> None: ...
     def clear_fault(self, code: str) -> None: ...
 
 
+DEAD: Live = (False, False, False)
 CAR_FAULTS = ("ev_ignores_limit", "ev_keeps_s2_closed", "ev_diode", "ev_pilot_short")
 METER_FAULTS = ("meter_jump", "meter_rollover", "meter_nan")
 
@@ -64,33 +72,58 @@ class Outlet:
     evse: int
     stage: Stage
     meter: EnergyMeter
-    car: Car = field(default_factory=Car)
     mains: Mains = field(default_factory=Mains)
     energy_wh: float = 0.0
     """What really flowed since the bench started."""
+    cars: dict[int, Car] = field(init=False)
+    """By connector."""
+
+    def __post_init__(self) -> None:
+        self.cars = {connector: Car() for connector in self.stage.connectors}
+
+    @property
+    def connector(self) -> int:
+        """Where the power path is; while nobody is plugged in there, the first where somebody is."""
+        here = self.stage.connector
+        plugged = [number for number, car in self.cars.items() if car.plugged]
+        return here if here in plugged or not plugged else plugged[0]
+
+    @property
+    def car(self) -> Car:
+        """The one at that connector."""
+        return self.cars[self.connector]
 
     def step(self, now: float, dt: float) -> Sample:
         """Stage first, then the car on what the stage left live, then the meter on what the car draws."""
         mains = self.mains if self.stage.powered else NO_MAINS
-        self.stage.step(now, self.car, mains, self.car.amps, dt)
+        self.stage.step(now, self.cars, mains, self.amps, dt)
         live = self._live(mains)
-        duty = self.stage.duty if self.stage.powered else None
-        self.car.step(now, dt, duty, live, mains.volts)
-        self.meter.measure(dt, mains, self.car.amps)
-        watts = sum(a * v for a, v in zip(self.car.amps, mains.volts, strict=True)) * self.meter.power_factor
+        for connector, car in self.cars.items():
+            duty = self.stage.duty_at(connector) if self.stage.powered else None
+            car.step(now, dt, duty, live if connector == self.stage.connector else DEAD, mains.volts)
+        self.meter.measure(dt, mains, self.amps)
+        watts = sum(a * v for a, v in zip(self.amps, mains.volts, strict=True)) * self.meter.power_factor
         self.energy_wh += watts * dt / 3600
         return self.sample(now)
 
-    def unplug(self, keeps_cable: bool = False) -> None:
-        """The car leaves; a cable of its own may stay in the socket."""
-        self.car.unplug()
+    @property
+    def amps(self) -> Phases3:
+        """What flows into the car that has the power path; nothing flows into another."""
+        return self.cars[self.stage.connector].amps
+
+    def unplug(self, keeps_cable: bool = False, connector: int | None = None) -> None:
+        """The car leaves (None: `connector`); a cable of its own may stay in the socket."""
+        number = connector or self.connector
+        self.cars[number].unplug()
         if isinstance(self.stage, RawBoard):
-            self.stage.cable_left = keeps_cable and self.stage.make.socket
+            plug = self.stage.connectors[number]
+            plug.cable_left = keeps_cable and plug.make.socket
 
     @property
-    def locked(self) -> bool:
-        """The plug is retained in the socket."""
-        return isinstance(self.stage, RawBoard) and self.stage.locked
+    def locks(self) -> set[int]:
+        """Connectors whose plug is retained in the socket."""
+        plugs = self.stage.connectors.values() if isinstance(self.stage, RawBoard) else ()
+        return {plug.number for plug in plugs if plug.locked}
 
     def _live(self, mains: Mains) -> Live:
         one, two, three = self.stage.contactor.live
@@ -101,7 +134,7 @@ class Outlet:
         stage = self.stage
         return Sample(
             now, self.evse, stage.pilot, stage.duty, stage.commanded_amps, stage.offered_amps,
-            stage.contactor.live, self.car.amps, self.energy_wh, stage.selected_phases,
+            stage.contactor.live, self.amps, self.energy_wh, stage.selected_phases,
         )  # fmt: skip
 
     @property
@@ -157,6 +190,7 @@ class Outlet:
         sample = self.sample(now)
         return {
             "evse": self.evse,
+            "connector": self.stage.connector,
             "pilot": sample.pilot,
             "duty": sample.duty,
             "commanded_amps": sample.commanded,
@@ -168,8 +202,14 @@ class Outlet:
             "meter": {"serial": self.meter.serial, "import_wh": round(self.meter.total_wh, 3)},
             "faults": sorted(self.stage.faults),
             "faults_known": list(self.faults_known),
-            "car": {
-                "plugged": self.car.plugged, "paused": self.car.paused, "s2_closed": self.car.s2_closed,
-                "full": self.car.full, "max_amps": self.car.model.max_amps, "phases": self.car.model.phases,
-            },
-        }  # fmt: skip
+            "locked": sorted(self.locks),
+            "car": _described(self.car),
+            "cars": {str(connector): _described(car) for connector, car in self.cars.items()},
+        }
+
+
+def _described(car: Car) -> dict[str, Any]:
+    return {
+        "plugged": car.plugged, "paused": car.paused, "s2_closed": car.s2_closed,
+        "full": car.full, "max_amps": car.model.max_amps, "phases": car.model.phases,
+    }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from hil.cutter import Address
 from hil.instruments.board import BoardMake
+from hil.instruments.connector import ConnectorMake
 from hil.instruments.contactor import WIRINGS, Wiring
 from hil.instruments.ev import CarModel
 from hil.wire import SerialFormat
@@ -80,6 +81,11 @@ class EvsePlan:
     board_baud: int = 115_200
     car: Mapping[str, Any] = field(default_factory=dict)
     """Fields of hil.instruments.ev.CarModel that differ from its defaults, for the cars that come here."""
+
+    @property
+    def sockets(self) -> tuple[bool, ...]:
+        """Of each connector, whether it is a socket; a smart controller has a fixed cable."""
+        return (False,) if self.board is None else tuple(connector.socket for connector in self.board.connectors)
 
 
 @dataclass(frozen=True)
@@ -253,14 +259,21 @@ def _meter(table: Table, wires: set[str]) -> MeterPlan:
 
 def _board(table: Table, max_amps: float, phases: int) -> tuple[BoardMake, int]:
     baud = table.take("baud", int, 115_200)
+    several = table.tables("connectors")
     make = BoardMake(
-        max_amps=max_amps, phases=phases, socket=table.take("socket", bool, True), 
-        cable_amps=table.take("cable_amps", int, 32), ventilation=table.take("ventilation", bool, False),
+        max_amps=max_amps, phases=phases, connectors=tuple(_connector(part) for part in several or [table]),
+        ventilation=table.take("ventilation", bool, False),
         serial=table.take("serial", str, "RB-0001"),
         wiring=cast("Wiring", table.one_of("wiring", WIRINGS, "simultaneous")),
     )  # fmt: skip
-    table.done()
+    for part in (*several, table):
+        part.done()
     return make, baud
+
+
+def _connector(table: Table) -> ConnectorMake:
+    """A table of its own; a board with one connector says it in its own table."""
+    return ConnectorMake(table.take("socket", bool, True), table.take("cable_amps", int, 32))
 
 
 def _reader(table: Table, evses: set[int]) -> ReaderPlan:

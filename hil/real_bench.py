@@ -125,18 +125,19 @@ class RealBench:
     # ------------------------------------------------------------------------------------------ doing
 
     def plug(
-        self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True, greedy: bool = False
-    ) -> None:
+        self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True, greedy: bool = False,
+        connector: int = 1,
+    ) -> None:  # fmt: skip
         def arrive() -> None:
-            self.rig.plug(evse, max_amps=amps, phases=phases, ignores_limit=greedy)
-            self.rig.pause(evse, not wants)
+            self.rig.plug(evse, connector, max_amps=amps, phases=phases, ignores_limit=greedy)
+            self.rig.pause(evse, not wants, connector)
 
         self._do(arrive)
 
-    def unplug(self, evse: int, end: End = "both") -> None:
+    def unplug(self, evse: int, end: End = "both", connector: int | None = None) -> None:
         if end == "station" and self.locked(evse):
             raise ScenarioFailed(f"the plug of EVSE {evse} is locked")
-        self._do(lambda: self.rig.unplug(evse, keeps_cable=end == "car"))
+        self._do(lambda: self.rig.unplug(evse, connector, keeps_cable=end == "car"))
 
     def park(self, evse: int, there: bool = True) -> None:
         """No bay of this bench has a detector."""
@@ -278,13 +279,14 @@ class RealBench:
         return self.plan.network.identity in self.csms.identities
 
     def locked(self, evse: int) -> bool:
-        return self.rig.outlet(evse).locked
+        outlet = self.rig.outlet(evse)
+        return outlet.connector in outlet.locks
 
     def now(self) -> float:
         return time.monotonic()
 
     def amps(self, evse: int) -> Amps3:
-        return self.rig.outlet(evse).car.amps
+        return self.rig.outlet(evse).amps
 
     def peak_amps(self, evse: int, since: float) -> float:
         samples: list[float] = []
@@ -347,7 +349,7 @@ def outfits(plan: BenchPlan) -> dict[int, Outfit]:
     """What the bench file puts at each EVSE."""
     return {
         evse.id: Outfit(
-            cable="socket" if evse.board is not None and evse.board.socket else "fixed",
+            cable="socket" if evse.sockets[0] else "fixed",
             phases=evse.phases,
             signed_meter=evse.meter.signs,
             own_reader=any(reader.evses == (evse.id,) for reader in plan.readers),

@@ -15,7 +15,7 @@ from hil.boardfile import DISPLAY, render
 from hil.cutter import Address, Cutter
 from hil.firmware import RELEASES, place, this_tree
 from hil.instruments.board import RawBoard
-from hil.instruments.ev import CarModel
+from hil.instruments.ev import Car, CarModel
 from hil.instruments.meter import EastronSdm630, EnergyMeter
 from hil.instruments.pilot import NO_MAINS, Mains
 from hil.instruments.reader import RfidReader
@@ -160,7 +160,7 @@ class Rig:
     def _measure_all(self, dt: float) -> None:
         """What all cars draw passes the main meter."""
         if self.main_meter is not None:
-            one, two, three = (sum(phase) for phase in zip(*(o.car.amps for o in self.outlets.values()), strict=True))
+            one, two, three = (sum(phase) for phase in zip(*(o.amps for o in self.outlets.values()), strict=True))
             self.main_meter.measure(dt, Mains() if self.powered else NO_MAINS, (one, two, three))
 
     def _supervise(self, now: float) -> None:
@@ -190,20 +190,32 @@ class Rig:
             raise Unknown(f"no EVSE {evse}; there are {sorted(self.outlets)}")
         return self.outlets[evse]
 
-    def plug(self, evse: int, **car: Any) -> None:
-        """A car arrives: fields of CarModel that differ from those of the bench file."""
+    def plug(self, evse: int, connector: int = 1, **car: Any) -> None:
+        """A car arrives at a connector: fields of CarModel that differ from those of the bench file."""
         plan = next((plan for plan in self.plan.evses if plan.id == evse), None)
         if plan is None:
             raise Unknown(f"no EVSE {evse}; there are {sorted(self.outlets)}")
-        self.outlets[evse].car.plug(CarModel(**{**plan.car, **car}))
+        self._car(evse, connector).plug(CarModel(**{**plan.car, **car}))
 
-    def unplug(self, evse: int, *, keeps_cable: bool = False) -> None:
-        """The plug is pulled; with `keeps_cable` only at the car, and the cable stays in the socket."""
-        self.outlet(evse).unplug(keeps_cable)
+    def unplug(self, evse: int, connector: int | None = None, *, keeps_cable: bool = False) -> None:
+        """The plug is pulled; with `keeps_cable` only at the car, and the cable stays in the socket.
 
-    def pause(self, evse: int, paused: bool = True) -> None:
+        Without `connector`, here and below, it is the car that has the power path, or else the first that is there.
+        """
+        self._car(evse, connector)
+        self.outlets[evse].unplug(keeps_cable, connector)
+
+    def _car(self, evse: int, connector: int | None) -> Car:
+        outlet = self.outlet(evse)
+        if connector is None:
+            return outlet.car
+        if connector not in outlet.cars:
+            raise Unknown(f"no connector {connector} at EVSE {evse}; there are {sorted(outlet.cars)}")
+        return outlet.cars[connector]
+
+    def pause(self, evse: int, paused: bool = True, connector: int | None = None) -> None:
         """The car stops wanting energy, or wants it again."""
-        self.outlet(evse).car.paused = paused
+        self._car(evse, connector).paused = paused
 
     def present(self, uid: str, evse: int | None = None, reader: str | None = None) -> None:
         """Hold a card to the named reader, to the one that serves `evse`, or to the first."""

@@ -115,6 +115,7 @@ STANDING: Mapping[str, Row] = {
     "lease_lapsed": Row("The control loop stood still", _TRIP, _DEVICE, SYSTEM, grace=3.0),
     "readback_mismatch": Row("The device does not keep what is written", _TRIP, _DEVICE, CRITICAL),
     "not_independent": Row("Nothing below us opens the contactor without us", _TRIP, _DEVICE, HARDWARE, "service"),
+    "connectors_differ": Row("The board's connectors are not those of board.toml", _TRIP, _DEVICE, HARDWARE),
     "meter_silent": Row("The meter does not answer", _FALLBACK, _METER, CRITICAL, stopped="Other",
                         grace=site.METER_SILENT_GRACE, amps=site.METER_LOST_LIMIT,
                         choice=failsafe.METER_LOST_ACTION,

@@ -187,6 +187,8 @@ def _evse(table: Table, buses: set[str]) -> tuple[EvseSite, EvseConfig]:
     board = _board_ref(table) if kind != "smart" else None
     if kind == "smart" and controller is None:
         table.missing("controller", 'kind "smart" needs controller = {profile = ..., bus = ..., unit = ...}')
+    if kind == "smart" and len(connectors) > 1:
+        table.complain(f'connectors: found {len(connectors)}, expected 1: a controller of kind "smart" has no more')
     if kind == "raw" and board is None:
         table.missing("board", 'kind "raw" needs board = {port = ...}')
     meter = _device(table, "meter", buses)

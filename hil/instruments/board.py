@@ -6,13 +6,14 @@ It owns pilot, contactor, protection and heartbeat. Only the frame codec is shar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from hal import frames
+from hil.instruments.connector import Connector, ConnectorMake
 from hil.instruments.contactor import Contactor, Wiring
 from hil.instruments.ev import Car, Phases3
-from hil.instruments.pilot import Duty, Mains, PilotState, duty_of_amps, state_of
+from hil.instruments.pilot import Duty, Mains, PilotState, duty_of_amps
 
 BIT = {code: bit for bit, code in enumerate(frames.FAULT_BITS)}
 LATCHING = {0, 2, 3, 8, 9, 15}
@@ -43,10 +44,8 @@ class BoardMake:
 
     max_amps: float = 32.0
     phases: int = 3
-    socket: bool = True
-    """A socket: lock and proximity pilot; otherwise a fixed cable with neither."""
-    cable_amps: int = 32
-    """Rating of the plugged cable by its proximity resistor."""
+    connectors: tuple[ConnectorMake, ...] = (ConnectorMake(),)
+    """1, 2, ... on one power path."""
     ventilation: bool = False
     wiring: Wiring = "simultaneous"
     vendor: str = "Bench"
@@ -59,7 +58,7 @@ class BoardMake:
         """Bits of the Boot report."""
         always = frames.HAS_RESIDUAL | frames.HAS_MIRROR | frames.OPENS_ALONE
         always |= frames.CAN_SWITCH_PHASES if self.phases == 3 else 0
-        return always | (frames.CAN_LOCK | frames.HAS_PROXIMITY if self.socket else 0)
+        return always | (frames.CAN_LOCK | frames.HAS_PROXIMITY if any(c.socket for c in self.connectors) else 0)
 
 
 class RawBoard:
@@ -77,14 +76,14 @@ class RawBoard:
         self.powered = True
         self.residual_ma = 1
         self.causes: set[str] = set()
-        self.locked = False
-        self.cable_left = False
-        """The car's end was pulled; the cable still sits in the socket."""
+        self.connectors = {n: Connector(n, made) for n, made in enumerate(self.make.connectors, start=1)}
+        self.connector = 1
+        """Which has the power path. The selector is bistable, too."""
         self.selected_phases = self.make.phases
         """Where the phase relay is. It survives a reset: the relay is bistable."""
         self.relay_moves = 0
         self.boots = 0
-        self._mains, self._plugged, self._diode_ok = Mains(), False, True
+        self._mains, self._diode_ok = Mains(), True
         self._reset("power")
 
     def _reset(self, reason: str) -> None:
@@ -100,7 +99,8 @@ class RawBoard:
         self.latched: set[int] = set()
         self.step_no = self._lapse_step = self._seen = 0
         self.duty: Duty = 100.0
-        self.pilot: PilotState = "A"
+        for connector in self.connectors.values():
+            connector.pilot = "A"
         self._last: tuple[int, int, bytes] | None = None
         self._decoder = frames.Decoder()
         self._beat = self._booted = now
@@ -156,10 +156,22 @@ class RawBoard:
         return {frames.FAULT_BITS[bit] for bit in self._bits()} | (self.causes & {"emergency_stop"})
 
     @property
+    def pilot(self) -> PilotState:
+        """Of the connector that has the power path."""
+        return self.connectors[self.connector].pilot
+
+    def duty_at(self, connector: int) -> Duty:
+        """What drives a connector's pilot wire: without the power path nothing is ever offered."""
+        return self.duty if connector == self.connector else self._drive_of(0.0)
+
+    def _drive_of(self, amps: float) -> Duty:
+        return {0: duty_of_amps(amps), 1: None, 2: 0.0}[self.mode]
+
+    @property
     def limit_tenths(self) -> int:
         """The lowest of rating and cable."""
-        rating = frames.tenths(self.make.max_amps)
-        return min(rating, self.make.cable_amps * 10) if self.make.socket and self._plugged else rating
+        rating, cable = frames.tenths(self.make.max_amps), self.connectors[self.connector].cable_tenths
+        return rating if cable is None else min(rating, cable)
 
     @property
     def offered_tenths(self) -> int:
@@ -177,14 +189,15 @@ class RawBoard:
         """What the host permits now."""
         return self.offer_tenths / 10 if self.permitted else 0.0
 
-    def step(self, now: float, car: Car, mains: Mains, amps: Phases3, dt: float) -> None:
+    def step(self, now: float, cars: Mapping[int, Car], mains: Mains, amps: Phases3, dt: float) -> None:
         """Sense, protect, switch, report: what the firmware does every few milliseconds."""
-        self.cable_left = self.cable_left and not car.plugged
-        self._mains, self._plugged, self._diode_ok = mains, car.plugged or self.cable_left, car.diode_ok
+        for number, connector in self.connectors.items():
+            connector.look(cars[number])
+        self._mains, self._diode_ok = mains, cars[self.connector].diode_ok
         if not self.powered:
             return
         self._watch_heartbeat(now)
-        self._sense(car)
+        self._sense(cars)
         self._watch_mirrors(now)
         self._protect()
         self._switch(now)
@@ -204,9 +217,10 @@ class RawBoard:
         else:
             self._drop_permission()
 
-    def _sense(self, car: Car) -> None:
-        self.duty = {0: duty_of_amps(self.offered_amps), 1: None, 2: 0.0}[self.mode]
-        self.pilot = state_of(car.load, self.duty)
+    def _sense(self, cars: Mapping[int, Car]) -> None:
+        self.duty = self._drive_of(self.offered_amps)
+        for number, connector in self.connectors.items():
+            connector.sense(cars[number], self.duty_at(number))
         if self.pilot == "A":
             self._drop_permission()
 
@@ -281,11 +295,11 @@ class RawBoard:
 
     def state(self) -> frames.State:
         """The whole state."""
-        flags = sum(
+        plugs = tuple(connector.report for connector in self.connectors.values())
+        flags = plugs[0].flags + sum(
             flag
             for flag, is_set in (
-                (frames.HEARTBEAT_LOST, self.lapsed), (frames.PLUG_PRESENT, self._plugged),
-                (frames.LOCKED, self.locked), (frames.EMERGENCY_STOP, "emergency_stop" in self.causes),
+                (frames.HEARTBEAT_LOST, self.lapsed), (frames.EMERGENCY_STOP, "emergency_stop" in self.causes),
                 (frames.PERMITTED, self.permitted), (frames.PILOT_OFF, self.mode != 0),
                 (frames.ONE_PHASE, self.selected_phases == 1 and self.make.phases == 3),
                 (frames.PHASES_UNKNOWN, self._relay is not None or "relay_silent" in self.causes),
@@ -293,13 +307,12 @@ class RawBoard:
             if is_set
         )  # fmt: skip
         duty = 10_000 if self.duty is None else round(self.duty * 100)
-        proximity = (self.make.cable_amps if self._plugged else 0) if self.make.socket else 255
         hot = 950 if "over_temperature" in self.causes else 314
         contacts = sum(1 << i for i, pole in enumerate(self.contactor.poles) if pole)
         faults = sum(1 << bit for bit in self._bits())
         return frames.State(
-            self.pilot, duty, self.offered_tenths, contacts, flags, proximity, self.residual_ma, faults,
-            self._seen, self.step_no, ((0, hot), (2, 355)),
+            plugs[0].pilot, duty, self.offered_tenths, contacts, flags, plugs[0].proximity, self.residual_ma, faults,
+            self._seen, self.step_no, ((0, hot), (2, 355)), self.connector, plugs if len(plugs) > 1 else (),
         )  # fmt: skip
 
     def _report(self, now: float) -> None:
@@ -319,6 +332,7 @@ class RawBoard:
         boot = frames.Boot(
             frames.VERSION, self._reason, frames.tenths(make.max_amps), make.phases, make.capabilities,
             self.timeout_ms, make.vendor, make.model, make.serial, make.firmware, "bench",
+            len(make.connectors),
         )  # fmt: skip
         self.send(frames.encode(boot))
 
@@ -396,8 +410,8 @@ class RawBoard:
                 return self._select(phases)
             case frames.Pilot(mode=mode):
                 return self._drive(mode)
-            case frames.Lock(locked=locked):
-                return self._lock(bool(locked))
+            case frames.Lock(connector=connector, locked=locked):
+                return self._lock(connector, bool(locked))
             case frames.Reset(bit=bit):
                 return self._clear(bit)
         return frames.OK
@@ -415,10 +429,22 @@ class RawBoard:
                 return frames.OUT_OF_RANGE
             if self._tripped():
                 return frames.FAULT_LATCHED
+            if result := self._lead_to(message.connector or 1):
+                return result
             self.permitted = True
         self.armed = self.armed or permit or message.tenths > 0
         if self.permitted:
             self.offer_tenths = message.tenths
+        return frames.OK
+
+    def _lead_to(self, connector: int) -> int:
+        """The power path, and the pilot's drive with it, go to a connector; never while anything may be closed."""
+        if connector not in self.connectors:
+            return frames.OUT_OF_RANGE
+        if connector != self.connector:
+            if self.contactor.coil or any(self.contactor.poles):
+                return frames.CONTACTS_CLOSED
+            self.connector, self._c_since = connector, None
         return frames.OK
 
     def _select(self, phases: int) -> int:
@@ -441,13 +467,16 @@ class RawBoard:
         self.mode = mode
         return frames.OK
 
-    def _lock(self, locked: bool) -> int:
-        if not self.make.socket:
+    def _lock(self, number: int, locked: bool) -> int:
+        connector = self.connectors.get(number)
+        if connector is None:
+            return frames.OUT_OF_RANGE
+        if not connector.make.socket:
             return frames.NOT_CAPABLE
-        if not locked and any(self.contactor.poles):
+        if not locked and number == self.connector and any(self.contactor.poles):
             return frames.CONTACTS_CLOSED
         if not self.causes & {"lock", "lock_sticks"}:
-            self.locked = locked
+            connector.locked = locked
         return frames.OK
 
     def _clear(self, bit: int) -> int:

@@ -7,7 +7,7 @@ charges with the failsafe current until the next telegram. Settings are at their
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hil.instruments.contactor import Contactor
 from hil.instruments.ev import Car, Phases3
@@ -54,6 +54,8 @@ class HeidelbergEnergyControl:
     faults_known: tuple[str, ...] = FAULTS
     takes = TAKES
     power_on = POWER_ON
+    connectors = (1,)
+    connector: int = 1
 
     def __init__(self, clock: Callable[[], float], max_amps: int = 16) -> None:
         self._clock = clock
@@ -96,12 +98,17 @@ class HeidelbergEnergyControl:
         amps = min(self.commanded_amps, self.max_amps, MIN_AMPS if "over_temperature" in self.faults else 80)
         return amps if amps >= MIN_AMPS else 0.0
 
-    def step(self, now: float, car: Car, mains: Mains, amps: Phases3, dt: float) -> None:
+    def duty_at(self, connector: int) -> Duty:
+        """Of its only connector."""
+        return self.duty
+
+    def step(self, now: float, cars: Mapping[int, Car], mains: Mains, amps: Phases3, dt: float) -> None:
         """Sense the car, move duty cycle and contactor."""
         self._mains, self._amps = mains, amps
         if not self.powered:
             return
         self.apparent_vah += sum(v * a for v, a in zip(mains.volts, amps, strict=True)) * dt / 3600
+        car = cars[self.connector]
         self._self_check(car)
         self.duty = 0.0 if self.holding[REMOTE_LOCK] == 0 else duty_of_amps(self.offered_amps)
         self.pilot = state_of(car.load, self.duty)
@@ -222,9 +229,9 @@ class AmperfiedConnect(HeidelbergEnergyControl):
         super().clear_fault(code)
         self.relay_faults = self.relay_faults - {code}
 
-    def step(self, now: float, car: Car, mains: Mains, amps: Phases3, dt: float) -> None:
+    def step(self, now: float, cars: Mapping[int, Car], mains: Mains, amps: Phases3, dt: float) -> None:
         """The relay follows its register while nothing is closed."""
-        super().step(now, car, mains, amps, dt)
+        super().step(now, cars, mains, amps, dt)
         idle = self.powered and not any(self.contactor.poles) and "relay_stuck" not in self.relay_faults
         if not idle or self.selected_phases == self.holding[PHASES]:
             self._relay_since = None

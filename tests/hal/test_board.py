@@ -53,6 +53,7 @@ class FakeBoard:
         self.pty = Pty(path, self._bytes)
         self.state = IDLE
         self.capabilities = ALL
+        self.connectors = 1
         self.mute = False
         self.loses: list[type[frames.Message]] = []
         """Frames of these types are not heard, once each."""
@@ -79,7 +80,9 @@ class FakeBoard:
 
     def boots(self, reset: int = 0) -> None:
         self.say(
-            frames.Boot(1, reset, 320, 3, self.capabilities, 3000, "ACME", "CB-1", "SN42", "1.0", "B")
+            frames.Boot(
+                1, reset, 320, 3, self.capabilities, 3000, "ACME", "CB-1", "SN42", "1.0", "B", self.connectors
+            )
         )
 
     def _bytes(self, data: bytes) -> None:
@@ -125,12 +128,11 @@ class FakeBoard:
 class Scene:
     """The driver, the board and what was told."""
 
-    def __init__(self, tmp_path: Path, pace: Pace) -> None:
+    def __init__(self, tmp_path: Path, pace: Pace, connectors: tuple[int, ...]) -> None:
         self.board = FakeBoard(tmp_path / "ttyS2")
         self.told = Told()
-        self.stage = Board(
-            Nameplate(2, 32.0, 3), BoardRef(self.board.pty.path), self.told.append, mono_ms, pace
-        )
+        plate = Nameplate(2, 32.0, 3, connectors=connectors)
+        self.stage = Board(plate, BoardRef(self.board.pty.path), self.told.append, mono_ms, pace)
 
     async def hears(self, *events: HardwareEvent) -> None:
         try:
@@ -144,9 +146,10 @@ def story(
     tell: Callable[[Scene], Awaitable[None]],
     before: Callable[[Scene], None] = lambda s: None,
     pace: Pace = FAST,
+    connectors: tuple[int, ...] = (1,),
 ) -> None:
     async def whole() -> None:
-        scene = Scene(tmp_path, pace)
+        scene = Scene(tmp_path, pace, connectors)
         before(scene)
         scene.stage.withdraw(Withdraw(2, 0, "start"))
         task = asyncio.create_task(scene.stage.run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from hypothesis import strategies as st
 from hal import frames
 from hal.frames import Decoder, Frame, Message, encode
 
+TWO = frames.State(
+    "A", 2667, 160, 0x0F, 0x10, 0, 1, 0, 2, 7, ((0, 314),), 2,
+    (frames.Plug(1, "A", 0, 0), frames.Plug(2, "C", 32, frames.PLUG_PRESENT | frames.LOCKED)),
+)  # fmt: skip
+"""A car charges at connector 2 of two."""
 GOLDEN: list[tuple[Message, int]] = [
     (frames.Hello(1, 3000), 1),
     (frames.Heartbeat(), 0),
@@ -26,6 +32,10 @@ GOLDEN: list[tuple[Message, int]] = [
     (frames.Boot(1, 0, 320, 3, 0x3F, 3000, "ACME", "CB-1", "SN42", "1.0", "B"), 0),
     (frames.State("C", 2667, 160, 0x0F, 0x16, 32, 1, 0, 2, 7, ((0, 314), (2, -55))), 0),
     (frames.Ack(2, 0x10, 0, 160, 7), 0),
+    (frames.Permit(7, 160, 3, 2), 2),
+    (frames.Lock(12, 2, 1), 7),
+    (frames.Boot(1, 0, 320, 3, 0x3F, 3000, "ACME", "CB-1", "SN42", "1.0", "B", 2), 0),
+    (TWO, 0),
 ]
 SPECIFICATION = Path(frames.__file__).with_name("board-protocol.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (\w+)[^|]* \| (\d+) \| `((?:[0-9a-f]{2} ?)+)` \|$", SPECIFICATION, re.MULTILINE)
@@ -109,11 +119,36 @@ def test_unknown_types_and_short_payloads_are_named_so_that_they_can_be_answered
     assert Decoder().feed(wire) == [Frame(6, 0x10, None, frames.MALFORMED)]
 
 
+def heard(kind: int, payload: bytes) -> Frame:
+    """What is heard of a frame with that payload."""
+    body = bytes((kind, 3, len(payload))) + payload
+    return Decoder().feed(frames.cobs(body + frames.crc16(body).to_bytes(2, "little")) + b"\0")[0]
+
+
+def test_a_board_with_one_connector_says_nothing_of_connectors() -> None:
+    """Version 1 as it was: what is new stands at the end, where an older peer does not look."""
+    before = frames.State("C", 2667, 160, 0x0F, 0x16, 32, 1, 0, 2, 7, ((0, 314),))
+    assert before.plugs == (frames.Plug(1, "C", 32, 0x06),) and before.active == 1
+    assert TWO.payload()[: len(before.payload())] == replace(TWO, several=()).payload()
+    one, many = frames.Permit(7, 160, 3), frames.Permit(7, 160, 3, 1)
+    assert many.payload() == one.payload() + b"\x01"
+    boot = frames.Boot(1, 0, 320, 3, 0x3F, 3000, "ACME")
+    assert replace(boot, connectors=2).payload() == boot.payload() + b"\x02"
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 7])
+def test_a_list_of_connectors_that_is_cut_is_malformed(cut: int) -> None:
+    assert heard(0x82, TWO.payload()[:-cut]) == Frame(3, 0x82, None, frames.MALFORMED)
+
+
+def test_a_connector_without_a_known_pilot_is_malformed() -> None:
+    strange = replace(TWO, several=(frames.Plug(1, "G", 0, 0), frames.Plug(2, "C", 0, 0)))
+    assert heard(0x82, strange.payload()) == Frame(3, 0x82, None, frames.MALFORMED)
+
+
 def test_a_longer_payload_of_a_newer_peer_is_understood() -> None:
-    payload = frames.Offer(8, 100).payload() + b"new"
-    body = bytes((0x11, 3, len(payload))) + payload
-    wire = frames.cobs(body + frames.crc16(body).to_bytes(2, "little")) + b"\0"
-    assert Decoder().feed(wire) == [Frame(3, 0x11, frames.Offer(8, 100))]
+    for message in (frames.Offer(8, 100), frames.Permit(7, 160, 3, 2), TWO):
+        assert heard(message.KIND, message.payload() + b"new") == Frame(3, message.KIND, message)
 
 
 @given(st.floats(0, 80))

@@ -6,9 +6,12 @@ import pytest
 
 from hal import frames
 from hil.instruments.board import BoardMake
+from hil.instruments.connector import ConnectorMake
 from hil.instruments.contactor import WIRINGS, Wiring
 from hil.instruments.ev import CarModel
 from tests.hil.bench_world import BoardWorld
+
+CABLE = ConnectorMake(socket=False)
 
 
 def bit(code: str) -> int:
@@ -25,7 +28,7 @@ def test_boot_is_repeated_until_hello_and_says_what_the_board_can() -> None:
     world.runs(2)
     assert len(world.boots) == 5
     assert len(world.states) >= 2, "State at once and every second"
-    assert BoardMake(socket=False).capabilities & (frames.CAN_LOCK | frames.HAS_PROXIMITY) == 0
+    assert BoardMake(connectors=(CABLE,)).capabilities & (frames.CAN_LOCK | frames.HAS_PROXIMITY) == 0
 
 
 def test_before_hello_everything_but_withdraw_is_refused() -> None:
@@ -49,7 +52,7 @@ def test_a_session_and_its_reports() -> None:
 
 
 def test_offer_decreases_and_what_is_asked_too_much_is_clamped() -> None:
-    world = BoardWorld(BoardMake(cable_amps=20))
+    world = BoardWorld(BoardMake(connectors=(ConnectorMake(cable_amps=20),)))
     world.charges(16)
     assert world.sends(frames.Offer(8, 320)) == frames.OK
     assert world.acks[-1].offered_tenths == 200
@@ -72,14 +75,15 @@ def test_older_steps_are_refused_but_withdraw_is_always_done() -> None:
 def test_a_repeated_frame_is_acknowledged_again_but_not_executed_again() -> None:
     world = BoardWorld()
     world.greets()
-    lock = frames.encode(frames.Lock(1, 1, 1), 44)
-    world.board.receive(lock)
+    frame = frames.encode(frames.Lock(1, 1, 1), 44)
+    world.board.receive(frame)
     first = world.acks[-1]
-    assert world.board.locked
-    world.board.locked = False
-    world.board.receive(lock)
+    lock = world.board.connectors[1]
+    assert lock.locked
+    lock.locked = False
+    world.board.receive(frame)
     assert world.acks[-1] == first
-    assert not world.board.locked
+    assert not lock.locked
 
 
 @pytest.mark.parametrize("cause", ["residual_current", "emergency_stop", "diode", "pilot", "ground", "board_internal"])
@@ -290,3 +294,52 @@ def test_a_reset_drops_everything_and_reports_the_reason() -> None:
     assert not world.board.contactor.closed
     assert frames.RESET_REASONS[world.boots[-1].reset] == "watchdog"
     assert world.sends(frames.Permit(9, 160, 3)) == frames.NO_HELLO
+
+
+TWO = BoardMake(connectors=(CABLE, ConnectorMake(cable_amps=20)))
+"""A fixed cable and a socket on one power path."""
+
+
+def test_a_board_with_two_connectors_lists_both_and_obeys_for_the_named_one() -> None:
+    world = BoardWorld(TWO)
+    world.greets()
+    world.outlet.cars[2].plug(CarModel())
+    world.runs(0.1)
+    assert world.boots[-1].connectors == 2
+    assert world.states[-1].pilot == "A" and world.states[-1].proximity == 255
+    assert world.states[-1].plugs == (frames.Plug(1, "A", 255, 0), frames.Plug(2, "B", 20, frames.PLUG_PRESENT))
+    assert world.sends(frames.Lock(1, 1, 1)) == frames.NOT_CAPABLE
+    assert world.sends(frames.Lock(1, 3, 1)) == frames.OUT_OF_RANGE
+    assert world.sends(frames.Lock(1, 2, 1)) == frames.OK
+    assert world.sends(frames.Permit(1, 320, 3, 3)) == frames.OUT_OF_RANGE
+    assert world.sends(frames.Permit(2, 320, 3, 2)) == frames.OK
+    assert world.acks[-1].offered_tenths == 200, "what its cable carries"
+    world.runs_until(lambda: world.amps[0] > 15.9, 10)
+    state = world.states[-1]
+    assert (state.active, state.contacts, state.offered_tenths) == (2, 0x0F, 200)
+    assert state.plugs == (frames.Plug(1, "A", 255, 0), frames.Plug(2, "C", 20, frames.PLUG_PRESENT | frames.LOCKED))
+    assert world.sends(frames.Lock(3, 2, 0)) == frames.CONTACTS_CLOSED
+    assert world.outlet.locks == {2}
+
+
+def test_a_second_car_waits_and_nothing_is_permitted_there_when_the_first_has_left() -> None:
+    world = BoardWorld(TWO)
+    world.charges(16)
+    world.outlet.cars[2].plug(CarModel())
+    world.runs(5)
+    assert world.states[-1].plugs[1].pilot == "B" and world.outlet.cars[2].amps == (0, 0, 0)
+    assert world.sends(frames.Permit(8, 160, 3, 2)) == frames.CONTACTS_CLOSED
+    assert world.sends(frames.Lock(9, 2, 1)) == world.sends(frames.Lock(9, 2, 0)) == frames.OK, "nobody charges there"
+    world.outlet.cars[2].unplug()
+    world.runs(1)
+    assert world.states[-1].flags & frames.PERMITTED and world.outlet.amps[0] > 15.9, "the one in use does not notice"
+    world.outlet.cars[2].plug(CarModel())
+    world.outlet.cars[1].unplug()
+    world.runs(3)
+    state = world.states[-1]
+    assert (state.active, state.contacts, state.flags & frames.PERMITTED) == (1, 0, 0)
+    assert world.sends(frames.Permit(10, 160, 3, 2)) == frames.OK
+    world.runs_until(lambda: world.outlet.cars[2].amps[0] > 15.9, 10)
+    world.greets()
+    world.runs(0.2)
+    assert world.states[-1].active == 2 and not world.states[-1].contacts

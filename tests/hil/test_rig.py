@@ -134,7 +134,7 @@ def test_verbs_answer_at_once_and_run_in_order(tmp_path: Path) -> None:
         ("/ev/plug", {"evse": 1, "phases": 4}, "expected one of 1, 2, 3"),
         ("/ev/plug", {"evse": 1, "delay_s": -1}, "expected a number from 0 to 3600"),
         ("/ev/plug", {"evse": 1, "car": {"colour": "red"}}, "expected an object with some of max_amps"),
-        ("/ev/plug", {"evse": 1, "colour": "red"}, "unknown 'colour', expected evse, amps"),
+        ("/ev/plug", {"evse": 1, "colour": "red"}, "unknown 'colour', expected evse, connector, amps"),
         ("/token/present", {"value": "hello"}, "expected a UID"),
         ("/fault/raise", {"evse": 1, "code": "gremlin"}, "expected one of contactor_welded"),
         ("/device/mute", {"device": "toaster"}, "expected one of 'board2'"),

@@ -167,6 +167,9 @@ MISTAKES = [
     ("max_amps = 16", "max_amps = 5", "[[evse]] 1: max_amps: found 5 (number), expected a number from 6"),
     ("phases = 1", "phases = 2", "[[evse]] 2: phases: found 2, expected 1 or 3"),
     ("connectors = [{id = 1", "connectors = [{id = 2", "connectors: found ids [2], expected 1, 2, ..."),
+    (
+        "max_amps = 20}]", 'max_amps = 20}, {id = 2}]', "1: connectors: found 2, expected 1: a controller of kind",
+    ),
     ('cable = "socket"', 'cable = "none"', "[[evse]] 1.connectors 1: cable: found 'none' (text)"),
     ('cable = "socket"', 'cabel = "socket"', "[[evse]] 1.connectors 1: cabel is not known; did you"),
     ('controller = {profile = "heidelberg-ec", bus = "rs485", unit = 1}', "", "controller is missing"),

@@ -26,7 +26,7 @@ def switching(directory: Path) -> BenchPlan:
     smart, raw = made.evses
     assert smart.controller is not None and raw.board is not None
     controller = ControllerPlan(smart.controller.wire, smart.controller.unit, "amperfied-connect")
-    board = BoardMake(max_amps=raw.max_amps, phases=3, cable_amps=32, wiring="mutual")
+    board = BoardMake(max_amps=raw.max_amps, phases=3, wiring="mutual")
     return replace(made, evses=(replace(smart, controller=controller), replace(raw, board=board)))
 
 
