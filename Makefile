@@ -16,7 +16,7 @@ demo: $(VENV)
 	  $(if $(CARDS),--cards '$(CARDS)')
 
 test: $(VENV) $(NODE) tools
-	$(BIN)/pytest -n 4 --dist loadfile --passed $(PASSED)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --passed $(PASSED)
 
 # What the documents claim was in a test that has passed, in the last `make test`.
 PASSED := build/passed.json

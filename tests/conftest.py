@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: long runs, only in `make soak`")
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Ids travel with the report of a test, from the worker that has run it."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Ids travel with the report of a test, from the worker that has run it; the order is that of `_mixed`."""
+    items[:] = _mixed(items)
     for item in items:
         ids = sorted({id_ for mark in item.iter_markers("req") for id_ in mark.args})
         if ids:
             item.user_properties.append(("req", ids))
+
+
+WAIT = {"process", "hil", "io", "interop"}
+"""Folders whose tests wait for real processes more than they compute."""
+
+
+def _mixed(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Files that wait and files that compute in turn, so that workers of both kinds share the machine's cores."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waits = [found for path, found in files.items() if path.parent.name in WAIT]
+    computes = [found for path, found in files.items() if path.parent.name not in WAIT]
+    waits.sort(key=lambda found: found[0].path.parent.name != "process")
+    return [item for turn in zip_longest(waits, computes, fillvalue=()) for found in turn for item in found]
 
 
 class Passed:
