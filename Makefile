@@ -56,7 +56,7 @@ tools:
 
 $(VENV): pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench,test]' --config-settings editable_mode=compat
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench,sftp,test]' --config-settings editable_mode=compat
 	touch $@
 
 $(NODE): tests/interop/package-lock.json

@@ -1,8 +1,8 @@
-"""Servers that take files, over HTTP and FTP, in a good or one of many bad moods, and give some over HTTP.
+"""Servers that take files, over HTTP, FTP and SFTP, in a good or one of many bad moods, and give some over HTTP.
 
 For benches on loopback only.
 
-The mood is the first part of an HTTP path, or the name of the FTP user.
+The mood is the first part of an HTTP path, or the name of the FTP or SFTP user.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncssh import SSHAcceptor
+
+    from hil.sftp_server import Door
 
 BODY_MOST = 64 * 1024 * 1024
 GIVEN_IN = 20
@@ -36,7 +42,7 @@ class FileServer:
         self.taken: list[Taken] = []
         self.offered: dict[str, tuple[bytes, float]] = {}
         """What can be fetched, by path, and for how many seconds it is on its way."""
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | SSHAcceptor] = []
         self._clients: set[asyncio.Task[None]] = set()
 
     async def open_http(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> int:
@@ -46,6 +52,15 @@ class FileServer:
     async def open_ftp(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> int:
         """Serve FTP, with AUTH TLS where there is `tls`; returns the port."""
         return await self._open(lambda reader, writer: _FtpSession(self, (reader, writer), tls).run(), host, None)
+
+    async def open_sftp(self, door: Door, host: str = "127.0.0.1") -> int:
+        """Serve SFTP to whom this door lets in; returns the port."""
+        from hil.sftp_moods import Incoming
+        from hil.sftp_server import open_sftp
+
+        server = await open_sftp(lambda user: Incoming(self.taken, user), door, host)
+        self._servers.append(server)
+        return server.get_port()
 
     async def _open(
         self,

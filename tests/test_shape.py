@@ -71,6 +71,7 @@ ZONES = (
     Zone("agent/io/pki.py", IO, ("cryptography",), None),
     Zone("agent/io/credentials.py", IO, ("cryptography",), None),
     Zone("agent/io/signatures.py", IO, ("cryptography",), None),
+    Zone("agent/io/sftp.py", IO, ("asyncssh",), None),
     Zone("agent/io/*", (*IO, "hal.config"), (), None),
     Zone("agent/*", PRODUCT, (), None),
 )

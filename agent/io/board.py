@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
@@ -80,7 +81,7 @@ def load_board(file: Path, firmware: str) -> Board:
         file,
         _site(station, firmware, tuple(site for site, _ in evses), _network(network) if network else None)._replace(
             displays=tuple(site for site, _ in displays), own=own, main_meter=main_meter is not None,
-            updates=installer is not None,
+            updates=installer is not None, sftp=find_spec("asyncssh") is not None,
         ),
         HardwareConfig(
             tuple(buses), tuple(config for _, config in evses), readers, profiles, tuple(c for _, c in displays),

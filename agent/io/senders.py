@@ -1,4 +1,4 @@
-"""Bringing some bytes to a server (N01): HTTP(S) by PUT or POST, FTP(S). Loaded for an upload only.
+"""Bringing some bytes to a server (N01): HTTP(S) by PUT or POST, FTP(S), SFTP. Loaded for an upload only.
 
 Nothing of the server is believed: every wait, every line and the whole attempt are bounded, no redirect is followed,
 and a data connection of FTP goes to the server that was asked.
@@ -14,11 +14,13 @@ import os
 import secrets
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
+from agent.core.file_servers import host_keys
 from agent.core.urls import PORTS, Url
 from agent.io.jobs import JobFailed
 
@@ -30,12 +32,22 @@ SAFE = "/%:=&?+,;@!$'()*~-._"
 CSMS_ROOTS = ("CSMSRootCertificate", "CSMSRootCertificate.fallback")
 
 
-async def send(url: Url, name: str, content: bytes, trust: ssl.SSLContext) -> None:
+class Trust(NamedTuple):
+    """Whom a server is known by: who vouches for its certificate, or its SSH key."""
+
+    tls: ssl.SSLContext
+    host_keys: str
+    """SecurityCtrlr.SftpHostKeys."""
+
+
+async def send(url: Url, name: str, content: bytes, trust: Trust) -> None:
     """Bring `content` to the place, as `name` where the place is a directory. Raises JobFailed with a status."""
-    sender = _ftp if url.scheme.startswith("ftp") else _http
     try:
         async with asyncio.timeout(WHOLE_S):
-            await sender(url, name, content, trust)
+            if url.scheme == "sftp":
+                await _sftp(url, name, content, host_keys(trust.host_keys, url.host))
+            else:
+                await (_ftp if url.scheme.startswith("ftp") else _http)(url, name, content, trust.tls)
     except TimeoutError:
         raise _failed(f"{url.text}: the server has stalled") from None
     except ssl.SSLCertVerificationError as error:
@@ -171,13 +183,13 @@ async def _ftp(url: Url, name: str, content: bytes, trust: ssl.SSLContext) -> No
     finally:
         if not work.done():
             work.add_done_callback(lambda done: done.exception())
-        _hang_up(client)
+        _hang_up(client.sock)
 
 
-def _hang_up(client: _Ftp) -> None:
-    if client.sock is not None:
+def _hang_up(line: socket.socket | None) -> None:
+    if line is not None:
         with suppress(OSError):
-            client.sock.shutdown(socket.SHUT_RDWR)
+            line.shutdown(socket.SHUT_RDWR)
 
 
 def _store(client: _Ftp, url: Url, name: str, content: bytes) -> None:
@@ -207,3 +219,29 @@ def _ftp_status(error: ftplib.Error) -> str:
     if code in ("500", "502", "504", "534"):
         return "NotSupportedOperation"
     return "BadMessage" if isinstance(error, ftplib.error_proto) else "UploadFailure"
+
+
+# ------------------------------------------------------------------------------------------------ SFTP
+
+
+async def _sftp(url: Url, name: str, content: bytes, keys: Set[str]) -> None:
+    """In a thread of its own, since the library takes long to load; hung up when nobody waits any more."""
+    line = await asyncio.to_thread(socket.create_connection, (url.host, url.port), IDLE_S)
+    work = asyncio.get_running_loop().run_in_executor(None, _put, line, url, name, content, keys)
+    try:
+        await asyncio.shield(work)
+    finally:
+        if not work.done():
+            work.add_done_callback(lambda done: done.exception())
+        _hang_up(line)
+
+
+def _put(line: socket.socket, url: Url, name: str, content: bytes, keys: Set[str]) -> None:
+    from agent.io import sftp
+
+    path = os.path.join(*_place(sftp.place(url), name))
+    try:
+        with line:
+            sftp.speak(line, url, keys, IDLE_S, lambda server: server.write(path, content))
+    except sftp.SftpError as error:
+        raise _failed(f"{url.text}: {error}", error.status) from error

@@ -1,4 +1,4 @@
-"""Fetches a firmware file over HTTP(S) or FTP(S), or from this board, into the state directory (L01, L02).
+"""Fetches a firmware file over HTTP(S), FTP(S) or SFTP, or from this board, into the state directory (L01, L02).
 
 Its name there is ours; nothing of a URL ever becomes a path here. A file that broke off is gone on with when the
 server says that it is still the same one. The libraries block, so each attempt has a thread of its own, and hanging
@@ -21,11 +21,12 @@ import stat
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 
+from agent.core.file_servers import host_keys
 from agent.core.urls import Url, checked_url
 from agent.io.jobs import Data, JobFailed, Place, Tell
 from agent.io.senders import trusted
@@ -52,7 +53,7 @@ def home(state_dir: Path) -> Path:
 
 
 async def fetch(place: Place, data: Data, tell: Tell) -> Data:
-    """firmware.fetch: url (or file), protocols, most, within_s -> bytes.
+    """firmware.fetch: url (or file), protocols, host_keys, most, within_s -> bytes.
 
     JobFailed with `final` when another attempt would end the same way.
     """
@@ -102,8 +103,11 @@ def _run(attempt: Attempt, data: Data) -> Data:
         url = checked_url(data["url"], data["protocols"])
         if isinstance(url, Refusal):
             raise JobFailed(url.info, final=True)
-        get = _http if url.scheme.startswith("http") else _ftp
-        get(attempt, url, data["protocols"])
+        if url.scheme == "sftp":
+            _sftp(attempt, url, host_keys(data["host_keys"], url.host))
+        else:
+            get = _http if url.scheme.startswith("http") else _ftp
+            get(attempt, url, data["protocols"])
         return {"bytes": attempt.finish()}
     except WENT_WRONG as error:
         raise JobFailed(_words(error)) from None
@@ -339,6 +343,30 @@ def _modified(server: ftplib.FTP, name: str) -> str:
     with contextlib.suppress(ftplib.Error):
         return server.voidcmd(f"MDTM {name}")
     return ""
+
+
+# -------------------------------------------------------------------------------------------- SFTP
+
+
+def _sftp(attempt: Attempt, url: Url, keys: Set[str]) -> None:
+    """From where the last attempt broke off when size and time of the file are as they were."""
+    from agent.io import sftp
+
+    async def take(server: sftp.Session) -> None:
+        path = sftp.place(url)
+        of, version = await server.about(path)
+        have, before = attempt.known(url.text)
+        have = have if before == version and of is not None and have <= of else 0
+        attempt.begin(url.text, version, of, have)
+        try:
+            async for chunk in server.read(path, have):
+                attempt.add(chunk)
+        finally:
+            attempt.close()
+
+    with socket.create_connection((url.host, url.port), timeout=STALL_S) as line:
+        attempt.uses(line)
+        sftp.speak(line, url, keys, STALL_S, take)
 
 
 # -------------------------------------------------------------------------------------------- this board

@@ -7,7 +7,7 @@ import asyncio
 from agent.core.urls import checked_url
 from agent.io.bundle import gathered, security
 from agent.io.jobs import Data, JobFailed, Place, Tell
-from agent.io.senders import send, trusted
+from agent.io.senders import Trust, send, trusted
 from config_keys.values import Refusal
 
 
@@ -21,6 +21,6 @@ async def upload(place: Place, data: Data, tell: Tell) -> Data:
         content = await asyncio.to_thread(security, place, *window)
     else:
         content = await gathered(place, *window)
-    trust = await asyncio.to_thread(trusted, place.state_dir)
-    await send(url, data["file"], content, trust)
+    tls = await asyncio.to_thread(trusted, place.state_dir)
+    await send(url, data["file"], content, Trust(tls, data["host_keys"]))
     return {"bytes": len(content)}
