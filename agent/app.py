@@ -170,7 +170,7 @@ class _Agent:
         self._marker = marker
         self._log = station_log(board.state_dir, clock.mono_ms, station.charger.keys)
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
-        self._link = Link(self._runner.post, self._watch, board.state_dir)
+        self._link = Link(self._runner.post, self._watch, board.state_dir, self._note)
         self._hardware = LateHardware(board.hardware, self._runner.broke)
         self._control = ControlSocket(
             board.control_socket, self._runner.post, {**self._hardware.verbs(), "bundle": self._bundle}, self._log

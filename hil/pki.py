@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.ocsp import OCSPRequestBuilder
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 HASHES = {"SHA256": SHA256(), "SHA384": SHA384(), "SHA512": SHA512()}
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -56,9 +56,12 @@ def root(name: str = "Root", days: float = 365, since: float = -1, ca: bool | No
 
 def issue(
     name: str, issuer: Made | None, *, days: float = 365, since: float = -1, ca: bool | None = True, kind: str = "ec",
-    hosts: Sequence[str] = (),
+    hosts: Sequence[str] = (), ocsp: str = "", crl: str = "", answers: bool = False,
 ) -> Made:  # fmt: skip
-    """A certificate by an issuer, or by itself. `kind` is ec, rsa or weak (RSA 1024); `hosts` are names beside CN."""
+    """A certificate by an issuer, or by itself. `kind` is ec, rsa or weak (RSA 1024); `hosts` are names beside CN.
+
+    `ocsp` and `crl` are the addresses where its issuer tells of revocations; with `answers` it may do so itself.
+    """
     key: Key
     if kind == "ec":
         key = ec.generate_private_key(ec.SECP256R1())
@@ -81,7 +84,21 @@ def issue(
     if hosts:
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
+    for extension in _revocation(ocsp, crl, answers):
+        builder = builder.add_extension(extension, critical=False)
     return Made(builder.sign(signer, SHA256()), key)
+
+
+def _revocation(ocsp: str, crl: str, answers: bool) -> Iterator[x509.ExtensionType]:
+    if ocsp:
+        place = x509.UniformResourceIdentifier(ocsp)
+        yield x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)])
+    if crl:
+        yield x509.CRLDistributionPoints(
+            [x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)]
+        )
+    if answers:
+        yield x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
 
 
 def sign(

@@ -72,6 +72,8 @@ ZONES = (
     Zone("agent/io/credentials.py", IO, ("cryptography",), None),
     Zone("agent/io/signatures.py", IO, ("cryptography",), None),
     Zone("agent/io/sftp.py", IO, ("asyncssh",), None),
+    Zone("agent/io/inquiry.py", IO, ("cryptography",), None),
+    Zone("agent/io/status_proofs.py", IO, ("cryptography",), None),
     Zone("agent/io/*", (*IO, "hal.config"), (), None),
     Zone("agent/*", PRODUCT, (), None),
 )

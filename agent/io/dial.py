@@ -10,7 +10,8 @@ import socket
 import ssl
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from agent.core.effects import Connect
 from agent.io import tls
+from agent.io.revocation import Records
 
 MAX_FRAME_BYTES = 256 * 1024
 
@@ -60,10 +62,12 @@ class _Dial(connect):
 
 
 class Dialled(NamedTuple):
-    """An open connection, and the set of roots that has vouched for the CSMS; empty without TLS."""
+    """An open connection, the set of roots that has vouched for the CSMS (empty without TLS), and what is known of
+    revocations where they are looked for."""
 
     websocket: ClientConnection
     root: str
+    records: Records | None
 
 
 async def dial(
@@ -78,15 +82,15 @@ async def dial(
         raise Refusal(f"security profile {order.security_profile} needs a wss:// URL")
     if order.security_profile > 2 and not order.certificate:
         raise Refusal("security profile 3 needs a certificate of the station, and none is installed")
+    timing = {"ping_interval": ping_s or None, "ping_timeout": pong_wait_s, "open_timeout": open_timeout_s,
+              "close_timeout": close_timeout_s}  # fmt: skip
     untried = tls.root_sets(order, home) if secure else [""]
+    records = tls.records(order, home) if secure else None
     while True:
         root = untried.pop(0)
         try:
-            context = tls.context(order, home, root) if secure else None
-            websocket = await _open(
-                order, context, ping_interval=ping_s or None, ping_timeout=pong_wait_s, open_timeout=open_timeout_s,
-                close_timeout=close_timeout_s,
-            )  # fmt: skip
+            attempt = partial(_attempt, order, home, root, records, timing)
+            websocket = await (records.settle(attempt) if records is not None else attempt())
         except (ssl.SSLCertVerificationError, tls.Untrusted):
             if not untried:
                 raise
@@ -95,11 +99,14 @@ async def dial(
     if websocket.subprotocol is None:
         await websocket.close(1002, "no subprotocol")
         raise Refusal(f"server chose no subprotocol; offered {', '.join(order.subprotocols)}")
-    return Dialled(websocket, root)
+    return Dialled(websocket, root, records)
 
 
-async def _open(order: Connect, context: tls.Context | None, **timing: Any) -> ClientConnection:
-    """One attempt. Raises what TLS said, where the websocket only knows that it has ended."""
+async def _attempt(
+    order: Connect, home: Path, root: str, records: Records | None, timing: Mapping[str, Any]
+) -> ClientConnection:
+    """Raises what TLS said, where the websocket only knows that it has ended."""
+    context = tls.context(order, home, root, records) if root else None
     try:
         return await _Dial(
             address(order.url, order.identity),

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from urllib.parse import urlsplit
 from agent.core.effects import Connect
 from agent.core.instant import parse_rfc3339
 from agent.io import dial, tls
+from agent.io.revocation import Records
 
 WITHIN_S, BOOT_WITHIN_S = 8.0, 20.0
 CLOCK_OFF_S = 300.0
@@ -147,14 +149,21 @@ class _Walk:
         raise self._untrusted(error)
 
     async def _handshake(self, roots: str) -> str:
-        context = tls.context(self._order, self._home, roots)
+        records = tls.records(self._order, self._home)
+        attempt = partial(self._shake_hands, roots, records)
+        told = await (records.settle(attempt) if records is not None else attempt())
+        known = records.words() if records is not None else "revocation is not looked for (RevocationCheck is Off)"
+        return f"{told}, by a root of {roots}; {known}"
+
+    async def _shake_hands(self, roots: str, records: Records | None) -> str:
+        context = tls.context(self._order, self._home, roots, records)
         async with asyncio.timeout(WITHIN_S):
             _, writer = await asyncio.open_connection(
                 self._host, self._port, ssl=context, server_hostname=self._host
             )
         told = tls.described(writer.transport)
         writer.close()
-        return f"{told}, by a root of {roots}"
+        return told
 
     def _untrusted(self, error: BaseException | None) -> Trouble:
         assert error is not None
@@ -241,7 +250,8 @@ class _Walk:
 
 ADVICE = {
     tls.CSMS: "install the root of the CSMS (InstallCertificate, or a file below certificates/CSMSRootCertificate), or "
-    "have the operator renew a certificate that has expired or names another host",
+    "have the operator renew a certificate that has expired, was revoked or names another host; where nobody tells "
+    "whether it was revoked, see that this board reaches the address (SecurityCtrlr.RevocationCheck)",
     tls.VERSION: "the operator of the CSMS has to offer TLS 1.2 or newer",
     tls.SUITE: "the operator of the CSMS has to offer a suite with forward secrecy (ECDHE with AES-GCM)",
     tls.STATION: "the CSMS wants a certificate of this station that it can check: install one, or use another security "

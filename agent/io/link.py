@@ -15,6 +15,7 @@ from agent.core.effects import Connect, Disconnect, Say, SetPing
 from agent.core.events import Event, FrameReceived, LinkDown, LinkUp
 from agent.io import tls
 from agent.io.dial import ClientConnection, ConnectionClosed, dial, flaw_of, reason_of, status_of
+from agent.io.revocation import Judgement, Records
 
 OUTGOING_MOST = 1024
 """Frames that wait for a CSMS that reads too slowly; one more and the connection is given up."""
@@ -33,6 +34,7 @@ class Link:
         emit: Callable[[Event], None],
         watch: Watch,
         home: Path,
+        note: Callable[[str, str, str], None] = lambda level, topic, text: None,
         *,
         open_timeout_s: float = 20.0,
         close_timeout_s: float = 3.0,
@@ -42,6 +44,7 @@ class Link:
         self.watch = watch
         self.home = home
         """Where the certificates are."""
+        self.note = note
         self.open_timeout_s = open_timeout_s
         self.close_timeout_s = close_timeout_s
         self.pong_wait_s = pong_wait_s
@@ -83,6 +86,7 @@ class _Wire:
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(OUTGOING_MOST)
         self._socket: ClientConnection | None = None
         self._ending = ""
+        self._flaw = ""
         self.task = asyncio.get_running_loop().create_task(self._talk())
         self.task.add_done_callback(self._ended)
 
@@ -122,13 +126,13 @@ class _Wire:
         error = None if task.cancelled() else task.exception()
         reason = reason_of(error, self._link.open_timeout_s) if error else "agent stops"
         status = status_of(error) if error else None
-        flaw = flaw_of(error) if error and self._socket is None else ""
+        flaw = flaw_of(error) if error and self._socket is None else self._flaw
         self._link.ended(self._order.connection, self._ending or reason, status, flaw)
 
     async def _talk(self) -> None:
         """Dial and exchange frames; raises what ended it."""
         link, dialled_ping_s = self._link, self._ping_s
-        websocket, root = await dial(
+        websocket, root, records = await dial(
             self._order,
             link.home,
             ping_s=dialled_ping_s,
@@ -142,10 +146,25 @@ class _Wire:
         link.emit(LinkUp(self._order.connection, websocket.subprotocol or "", tls.described(websocket.transport), root))
         writer = asyncio.create_task(self._write(websocket))
         writer.add_done_callback(self._writer_ended)
+        guard = asyncio.create_task(self._guard(records)) if records is not None else None
         try:
             await self._read(websocket, writer)
         finally:
             writer.cancel()
+            if guard is not None:
+                guard.cancel()
+
+    async def _guard(self, records: Records) -> None:
+        """Beside an open connection: it ends when the certificate of the CSMS turns out to be revoked."""
+
+        def note(judged: Judgement) -> None:
+            if judged.doubt:
+                level = "warning" if judged.in_vain else "info"
+                self._link.note(level, "link", f"certificate of the CSMS: {judged.doubt}")
+
+        error = tls.Untrusted(await records.until_wrong(note))
+        self._flaw, self._ending = tls.CSMS, reason_of(error, self._link.open_timeout_s)
+        self.task.cancel()
 
     async def _read(self, websocket: ClientConnection, writer: asyncio.Task[None]) -> None:
         connection = self._order.connection

@@ -1,8 +1,9 @@
 """TLS as OCPP wants it (A00, security profiles 2 and 3): what is offered, what is trusted, and why it came to nothing.
 
 All checks are OpenSSL's own: versions, suites, the chain (RFC 5280), the name, the strength of keys (112 bits). What
-it does not know is added behind its handshake, before anything is sent: names with a wildcard, and the dates of a
-certificate while the system's clock is known to be wrong. `cryptography` is not needed for any of it.
+it does not know is added behind its handshake, before anything is sent: names with a wildcard, the dates of a
+certificate while the system's clock is known to be wrong, and what is known of revocations (agent/io/revocation.py).
+`cryptography` is not needed for any of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.core.effects import Connect
+from agent.io.revocation import OFF, Records, Shown
 
 SUITES = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -47,6 +49,8 @@ CERTIFICATE_WORDS: Mapping[int, str] = {
 """X509_V_ERR_* and what each means to people."""
 
 
+DER = 2
+"""ENCODING_DER of `_ssl`."""
 EXPIRED = 10
 """X509_V_ERR_CERT_HAS_EXPIRED."""
 
@@ -82,6 +86,14 @@ class _Session(ssl.SSLObject):
         certificate: Any = self.getpeercert()
         if wrong := self.context.rules.wrong(certificate, self.server_hostname or ""):
             raise Untrusted(wrong)
+        if self.context.records is not None and (wrong := self.context.records.judge(self._chain()).wrong):
+            raise Untrusted(wrong)
+
+    def _chain(self) -> list[Shown]:
+        """The verified chain, the trusted end included. Python has had it since 3.10, and a name for it since 3.13."""
+        session: Any = self
+        found = session._sslobj.get_verified_chain()
+        return [Shown(shown.public_bytes(DER), shown.get_info()) for shown in found]
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """TLS 1.3 refuses a client's certificate behind the handshake, where the websocket hears of an end only."""
@@ -120,6 +132,8 @@ class Context(ssl.SSLContext):
     """The context of one attempt: it carries our rules to the handshake, and back what ended the session."""
 
     rules: _Rules
+    records: Records | None = None
+    """What is known of revocations, where it is looked for."""
     alert: ssl.SSLError | None = None
     sslobject_class = _Session
 
@@ -137,7 +151,20 @@ def root_sets(order: Connect, home: Path) -> list[str]:
     return [first, *(kind for kind in others if any((home / "certificates" / kind).glob("*.pem")))]
 
 
-def context(order: Connect, home: Path, roots: str) -> Context:
+def records(order: Connect, home: Path) -> Records | None:
+    """What is known of revocations, for an order that looks for them."""
+    if order.revocation == OFF:
+        return None
+
+    def clock() -> tuple[float, bool]:
+        now = time.time()
+        is_wrong = now * 1000 < order.floor_ms
+        return (order.utc_ms or order.floor_ms) / 1000 if is_wrong else now, is_wrong
+
+    return Records(home, order.revocation, clock)
+
+
+def context(order: Connect, home: Path, roots: str, known: Records | None) -> Context:
     """The client's side for `order`, with this set of the certificates below `home` as roots.
 
     Raises Unprepared, and OSError for files that cannot be read.
@@ -147,6 +174,7 @@ def context(order: Connect, home: Path, roots: str) -> Context:
     made.set_ciphers(SUITES)
     made.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    made.records = known
     made.rules = _Rules(order, round(time.time() * 1000))
     if made.rules.clock_is_wrong:
         made.verify_flags |= NO_CHECK_TIME

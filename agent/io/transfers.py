@@ -249,7 +249,7 @@ def _http(attempt: Attempt, url: Url, protocols: Any) -> None:
             if answer.status not in MOVED:
                 _take(attempt, source, answer, have)
                 return
-            url = _moved(url, answer.getheader("Location") or "", protocols)
+            url = moved(url, answer.getheader("Location") or "", protocols)
     raise JobFailed(f"more than {REDIRECTS_MOST} redirects", final=True)
 
 
@@ -269,7 +269,7 @@ def _headers(url: Url, have: int, version: str) -> dict[str, str]:
     return headers
 
 
-def _moved(url: Url, where: str, protocols: Any) -> Url:
+def moved(url: Url, where: str, protocols: Any) -> Url:
     """Where a redirect leads: never to another scheme, but from http to https. JobFailed otherwise."""
     if where.startswith("/") and not where.startswith("//"):
         return url._replace(path=where.partition("?")[0], query="".join(where.partition("?")[1:]))

@@ -20,7 +20,7 @@ async def connect(place: Place, data: Mapping[str, Any], tell: Callable[[Mapping
     order = Connect(**data)
     began = time.monotonic()
     try:
-        websocket, _ = await dial(
+        websocket, *_ = await dial(
             order, place.state_dir, ping_s=0, pong_wait_s=OPEN_WITHIN_S, open_timeout_s=OPEN_WITHIN_S,
             close_timeout_s=CLOSE_WITHIN_S,
         )  # fmt: skip

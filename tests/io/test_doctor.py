@@ -20,6 +20,7 @@ from agent.io import doctor
 from agent.io.doctor import Finding, examine
 from hil.csms import BenchCsms
 from hil.pki import root
+from hil.responder import Responder
 from tests.cli.test_chargerd import BOARD
 from tests.io.test_link import csms
 from tests.io.test_tls import CA, leaf, serving, trusting
@@ -142,6 +143,32 @@ def test_no_root_and_a_wrong_root(tmp_path: Path) -> None:
     context = serving(leaf(), tmp_path)
     assert "no root certificate" in failed(secured(tmp_path, context)).found
     assert "no installed root" in failed(secured(trusting(tmp_path, root("Stranger")), context)).found
+
+
+def test_whether_the_certificate_was_revoked(tmp_path: Path) -> None:
+    """Whom the station has asked is told, and a revoked one is the finding; Off says so."""
+
+    async def run() -> list[list[Finding]]:
+        responder = Responder()
+        await responder.open()
+        ocsp, _ = responder.speaks_for(root(CA))
+        made = responder.knows(leaf(ocsp=ocsp), root(CA))
+        async with csms(ssl=serving(made, trusting(tmp_path, root(CA)))) as server:
+            url = f"wss://localhost:{server.port}/ocpp"
+            found = []
+            for mode in ("Soft", "Off", "Hard"):
+                wishes = order(server.port, url=url, security_profile=2, revocation=mode)
+                found.append(await examine(wishes, tmp_path, STATION, talks=False))
+                responder.revokes(made)
+                (tmp_path / "revocation.json").unlink(missing_ok=True)
+        await responder.close()
+        return found
+
+    good, off, revoked = asyncio.run(run())
+    assert "not revoked (says http://127.0.0.1:" in good[-1].found and good[-1].ok
+    assert "not looked for" in off[-1].found and off[-1].ok
+    finding = failed(revoked)
+    assert finding.step == "TLS" and "it was revoked on" in finding.found and "renew" in finding.advice
 
 
 @asynccontextmanager

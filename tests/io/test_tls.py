@@ -213,7 +213,7 @@ def attempt(context: ssl.SSLContext, home: Path, wildcards: bool) -> Any:
 
     order = Connect(1, "wss://one.csms.example/", "CD-0001", None, wildcards=wildcards, security_profile=2)
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = tls.context(order, home, ROOT).wrap_bio(back, there, server_hostname="one.csms.example")
+    client = tls.context(order, home, ROOT, None).wrap_bio(back, there, server_hostname="one.csms.example")
     server = context.wrap_bio(there, back, server_side=True)
     for _ in range(4):
         for side in (client, server):
