@@ -172,7 +172,7 @@ def _as_it_is(options: argparse.Namespace, data: Any) -> Any:
 
 
 def _args(options: argparse.Namespace) -> dict[str, Any]:
-    own = ("json", "socket", "verb", "screen", "read", "write", "instead", "code", "backend", "local", "other", "board")
+    own = ("json", "socket", "verb", "screen", "read", "write", "instead", "code", "backend", "local", "board")
     return {name: value for name, value in vars(options).items() if name not in own and value is not None}
 
 

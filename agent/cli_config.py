@@ -32,7 +32,7 @@ def add(config: Any, verb: Verb) -> None:
 
 def _diff(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("local", nargs="?", metavar="FILE", help="an export to compare with; - for standard input")
-    parser.set_defaults(read=_read_other, write=_compare)
+    parser.set_defaults(read=_read_other)
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
@@ -55,22 +55,9 @@ def _read_file(options: argparse.Namespace) -> None:
 
 
 def _read_other(options: argparse.Namespace) -> None:
-    """A file to compare with is compared here: the agent is only asked for what it has."""
+    """The agent compares: it knows the old names, and values that are written differently and mean the same."""
     if options.local:
-        options.other = _keys_of(_contents(options.local), options.local)
-        options.verb = "config.export"
-
-
-def _compare(options: argparse.Namespace, data: Any) -> Any:
-    if not options.local:
-        return data
-    ours = data["keys"]
-    names = sorted({*ours, *options.other})
-    return [
-        {"name": name, "value": ours.get(name), "file": options.other.get(name)}
-        for name in names
-        if ours.get(name) != options.other.get(name)
-    ]
+        _read_file(options)
 
 
 def _save(options: argparse.Namespace, data: Any) -> Any:
@@ -91,13 +78,3 @@ def _contents(name: str) -> str:
         raise Failure(USAGE, f"{name}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Failure(USAGE, f"{name}: no text") from None
-
-
-def _keys_of(text: str, name: str) -> dict[str, Any]:
-    try:
-        keys = json.loads(text)["keys"]
-    except (ValueError, LookupError, TypeError):
-        raise Failure(USAGE, f"{name}: no export of chargerctl config export") from None
-    if not isinstance(keys, dict):
-        raise Failure(USAGE, f"{name}: no export of chargerctl config export")
-    return keys

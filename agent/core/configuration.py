@@ -51,12 +51,32 @@ class Configuration:
         return [*self._variables.rows(cx, str(args.get("search") or ""))]
 
     def diff(self, cx: Context, args: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What differs from the factory's values and the presets of board.toml."""
+        """What differs from the factory's values and the presets of board.toml, or from an export (`file`)."""
+        if "file" in args:
+            return self._diff_to(_entries(_text(args, "file")))
         return [
             {"name": format_name(*slot), "value": self._keys.text(*slot), "factory": self._keys.factory_text(*slot)}
             for slot in self._settable()
             if self._keys.text(*slot) != self._keys.factory_text(*slot)
         ]
+
+    def _diff_to(self, told: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Whatever names and spellings of values the export has; None stands for what one side does not have."""
+        wishes, unknown = self._find(told)
+        file = {wish.slot: wish.text for wish in wishes.values()}
+        ours = [slot for slot in self._settable() if slot[0] not in OF_ONE_STATION or slot in file]
+        slots = [*ours, *(slot for slot in file if slot not in ours)]
+        rows = [
+            {"name": format_name(*slot), "value": self._keys.text(*slot), "file": file.get(slot)}
+            for slot in slots if slot not in file or self._differs(slot, file[slot])
+        ]  # fmt: skip
+        return rows + [{"name": name, "value": None, "file": told[name]} for name in unknown]
+
+    def _differs(self, slot: Slot, text: str) -> bool:
+        try:
+            return self._is_news(Wish(slot, text))
+        except ValueError:
+            return True
 
     def export(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         """Every setting that another charger can take over; no secret, no name of this station."""

@@ -55,6 +55,23 @@ def test_the_difference_is_what_somebody_changed() -> None:
 
 
 @pytest.mark.parametrize("by_old_names", [False, True])
+def test_an_export_is_compared_by_meaning_not_by_spelling(by_old_names: bool) -> None:
+    world = twin()
+    export = world.asks_station("config.export", names_1_6=by_old_names)
+    assert world.asks_station("config.diff", file=json.dumps(export)) == []
+    world.asks_station("config.set", name=INTERVAL, value="30")
+    export["keys"] |= {LIMIT: export["keys"][LIMIT] + ".0", "No.Such": "1", "ChargingStation.Model": "x"}
+    del export["keys"]["LimitCtrlr.EvseMaxCurrent@2"]
+    found = world.asks_station("config.diff", file=json.dumps(export))
+    assert [(row["name"], row["value"], row["file"]) for row in found] == [
+        (INTERVAL, "30", "60"), ("LimitCtrlr.EvseMaxCurrent@2", "80", None),
+        ("ChargingStation.Model", "Twin", "x"), ("No.Such", None, "1"),
+    ]  # fmt: skip
+    with pytest.raises(AssertionError, match="expected an export"):
+        world.asks_station("config.diff", file="{}")
+
+
+@pytest.mark.parametrize("by_old_names", [False, True])
 def test_an_export_makes_another_charger_the_same(by_old_names: bool) -> None:
     one, other = twin(), twin(seed=2, keys={INTERVAL: "45"})
     one.asks_station("config.set", name=INTERVAL, value="30")

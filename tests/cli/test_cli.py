@@ -132,10 +132,11 @@ def test_a_file_is_compared_with_what_is_in_force(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "config.json"
-    file.write_text(json.dumps({**EXPORT, "keys": {"A.B": "2", "C.D": "", "E.F": "3"}}))
-    with answering(path, {"ok": True, "data": EXPORT}) as agent:
+    file.write_text(json.dumps(EXPORT))
+    rows = [{"name": "A.B", "value": "1", "file": "2"}, {"name": "E.F", "value": None, "file": "3"}]
+    with answering(path, {"ok": True, "data": rows}) as agent:
         assert cli.main(["config", "diff", str(file)]) == 0
-        assert agent.requests[0] == {"verb": "config.export", "args": {}}
+        assert agent.requests[0] == {"verb": "config.diff", "args": {"file": file.read_text()}}
     assert capsys.readouterr().out.splitlines() == ["NAME  IN FORCE  FILE", "A.B   1         2", "E.F   (none)    3"]
 
 

@@ -90,6 +90,9 @@ def test_config_is_exported_compared_and_taken_over_again(bench: RealBench, tmp_
     limit, file = "FallbackCtrlr.OfflineLimit", tmp_path / "config.json"
     assert "settings written" in text(bench, "config", "export", str(file), "--1.6-names")
     assert "MeterValueSampleInterval" in file.read_text()
+    text(bench, "config", "set", limit, "8")
+    assert [row["name"] for row in data(bench, "config", "diff", str(file))] == [limit], "by 1.6 names"
+    text(bench, "config", "set", limit, "6")
     text(bench, "config", "export", str(file))
     text(bench, "config", "set", limit, "8")
     assert [row["name"] for row in data(bench, "config", "diff", str(file))] == [limit]
