@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import threading
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from agent.io import senders, transfers
 from agent.io.jobs import JobFailed, Place
 from agent.io.uploads import upload
 from hil.file_server import FileServer, Taken
-from hil.sftp_server import HOME, Door, Folder, open_sftp
+from hil.sftp_server import HOME, Door
 from tests.io.file_servers import Manners
+from tests.io.sftp_servers import Offered, serving
 from tests.marks import req
 
 CONTENT = bytes(range(256)) * 1000
@@ -26,62 +28,12 @@ PASSWORD = "s ecret"
 STRANGER = f"SHA256:{'x' * 42}A"
 
 
-class Offered(Folder):
-    """One file, given with these manners."""
-
-    def __init__(self, manners: Manners) -> None:
-        self._manners = manners
-        self._sent = 0
-
-    async def about(self, path: str) -> tuple[int, int]:
-        if self._manners.status != 200:
-            raise asyncssh.SFTPNoSuchFile("no such file")
-        return len(self._manners.content) + self._manners.lies, len(self._manners.tag)
-
-    async def opened(self, path: str) -> None:
-        self._manners.asked.append(path)
-
-    async def read(self, path: str, at: int, most: int) -> bytes:
-        if not self._sent:
-            self._manners.asked.append(str(at))
-        manners = self._manners
-        if manners.cuts and self._sent >= manners.cuts[0]:
-            return await self._breaks_off()
-        most = min(most, manners.cuts[0] - self._sent if manners.cuts else 20_000)
-        chunk = bytes(20_000) if manners.endless else manners.content[at : at + most]
-        self._sent += len(chunk)
-        return chunk
-
-    async def _breaks_off(self) -> bytes:
-        if self._manners.stalls:
-            self._manners.stalled.set()
-            await asyncio.Event().wait()
-        self._manners.cuts.pop(0)
-        self.hang_up()
-        return b""
-
-
 @contextlib.contextmanager
 def offering(door: Door, **given: Any) -> Iterator[tuple[str, Manners]]:
-    """A server on a loop and thread of its own; the URL of its file."""
-    manners, ready, over = Manners(**{"content": CONTENT, **given}), threading.Event(), asyncio.Event()
-    loop, ports = asyncio.new_event_loop(), []
-
-    async def serve() -> None:
-        async with await open_sftp(lambda user: Offered(manners), door) as server:
-            ports.append(server.get_port())
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert ready.wait(20)
-    try:
-        yield f"sftp://me:s%20ecret@127.0.0.1:{ports[0]}/dir/fw.bin", manners
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(20)
-        loop.close()
+    """The URL of a file that is given with these manners."""
+    manners = Manners(**{"content": CONTENT, **given})
+    with serving(lambda user: Offered(manners), door) as port:
+        yield f"sftp://me:s%20ecret@127.0.0.1:{port}/dir/fw.bin", manners
 
 
 @pytest.fixture(scope="module")
@@ -306,3 +258,9 @@ def test_a_log_goes_to_no_stranger(tmp_path: Path, door: Door) -> None:
     with pytest.raises(JobFailed, match="none of SecurityCtrlr"):
         sent(door, tmp_path, lambda port: f"sftp://me:s%20ecret@127.0.0.1:{port}/", STRANGER)
     assert door.told == []
+
+
+def test_the_library_is_loaded_by_nothing_but_a_transfer() -> None:
+    script = "import sys, agent.app, agent.io.transfers, agent.io.uploads; print('asyncssh' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"

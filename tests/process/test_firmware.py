@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tarfile
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hil.file_server import Taken
 from hil.firmware import RELEASES, agent_release, signature, this_tree
 from hil.pki import issue, root
 from hil.real_bench import RealBench
+from hil.sftp_moods import Incoming
+from hil.sftp_server import Door
+from tests.io.sftp_servers import serving
 from tests.marks import req
 from tests.process.benches import ask, chargerctl, plan
 
@@ -127,3 +134,35 @@ def test_a_person_does_the_same_with_a_file_and_goes_back(bench: RealBench, tmp_
     answer = chargerctl(bench.rig, "fw", "rollback", "--json")
     assert json.loads(answer.stdout) == {"status": "Accepted"}
     bench.wait_until("the old one", lambda: (state(bench)["state"], current(bench)) == ("idle", "0.7.0"), LONG_S)
+
+
+def test_a_log_goes_to_an_sftp_server_once_its_key_is_told(bench: RealBench) -> None:
+    door, taken = Door("s ecret"), list[Taken]()
+
+    def get_log(port: int) -> str:
+        log = {"remoteLocation": f"sftp://me:s%20ecret@127.0.0.1:{port}/in/"}
+        return str(bench.call("GetLog", {"logType": "DiagnosticsLog", "requestId": 9, "log": log})["status"])
+
+    with serving(lambda user: Incoming(taken, user), door) as port:
+        assert get_log(port) == "Rejected" and door.told == []
+        variable = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "SftpHostKeys"}}
+        wanted = {"setVariableData": [{**variable, "attributeValue": f"127.0.0.1={door.fingerprint}"}]}
+        assert bench.call("SetVariables", wanted)["setVariableResult"][0]["attributeStatus"] == "Accepted"
+        assert get_log(port) == "Accepted"
+        bench.wait_until("Uploaded", lambda: "Uploaded" in log_statuses(bench), LONG_S)
+    [file] = taken
+    assert file.path.startswith("/in/") and door.told == ["me", "s ecret"]
+    lines = log_of(file.content)
+    assert "sftp://***@127.0.0.1" in lines and "ecret@" not in lines
+
+
+def log_of(bundle: bytes) -> str:
+    """The station's log in a bundle."""
+    with tarfile.open(fileobj=BytesIO(bundle)) as tar:
+        member = tar.extractfile("chargerd/station.jsonl.gz")
+        assert member is not None
+        return gzip.decompress(member.read()).decode()
+
+
+def log_statuses(bench: RealBench) -> list[str]:
+    return [frame.payload["status"] for frame in bench.calls("LogStatusNotification")]
