@@ -223,6 +223,7 @@ class Charger:
         ended = [evse for evse in self.evses.values() if self.transactions.settle(cx, evse)]
         if ended:
             for evse in self.evses.values():
+                self.devices.use_waiting(cx, evse)
                 self.authorizer.settle(cx, evse)
             self.energy.decide(cx)
         for evse in self.evses.values():

@@ -93,7 +93,7 @@ class Devices:
 
     def settle(self, cx: Context, evse: Evse) -> None:
         """Keep the device's own failsafe current at what a live authorised transaction deserves, else 0 A."""
-        self._use_waiting(cx, evse)
+        self.use_waiting(cx, evse)
         self._end_for_good(cx, evse)
         if evse.capabilities is None:
             return
@@ -156,8 +156,11 @@ class Devices:
             self._plugged(cx, evse)
         self._follow(cx, evse, event.pilot)
 
-    def _use_waiting(self, cx: Context, evse: Evse) -> None:
-        """Nobody uses the EVSE any more, and a car is plugged into another of its connectors: it is next."""
+    def use_waiting(self, cx: Context, evse: Evse) -> None:
+        """Nobody uses the EVSE any more, and a car is plugged into another of its connectors: it is next.
+
+        Before whoever was accepted meanwhile is granted the EVSE: he means that car.
+        """
         ending = evse.tx is not None and (evse.tx.ending is not None or evse.tx.recovered_by_ms is not None)
         if evse.connected or evse.session.state != "idle" or evse.contactor.may_carry or ending:
             return

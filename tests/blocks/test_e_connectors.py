@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hal.ports import TokenPresented
 from tests.blocks.stories import CARD, OTHER, QUIET, first, heard, idle, last, trail
 from tests.marks import req
 from tests.sim.outlet import OutletSpec
@@ -67,6 +68,21 @@ def test_a_second_car_waits_and_is_next() -> None:
     world.runs(minutes=1)
     assert world.outlets[1].connector == 2 and world.outlets[1].amps > 6
     world.ev(1).unplugs(2)
+    world.settles()
+
+
+@req("E01.FR.14", "C01.FR.02")
+def test_a_card_shown_while_the_last_session_still_ends_is_for_the_car_that_waits() -> None:
+    """The next driver does not wait for the last reading of the one before him."""
+    world = uses(twin(), 2, cable_amps=32)
+    world.ev(1).plugs_in(connector=1)
+    world.runs(seconds=10)
+    world.csms_asks("RequestStopTransaction", {"transactionId": world.csms.transaction(1).id})
+    world.until(lambda: not world.outlets[1].closed, within_s=10).outlets[1].unplug(2)
+    world.runs(ms=50).hear(TokenPresented("reader1", OTHER, "ISO14443", (1,)))
+    world.until(lambda: world.outlets[1].connector == 1 and world.outlets[1].amps > 6, within_s=60)
+    world.runs(seconds=10)
+    assert first(world.csms.transaction(2))["evse"] == {"id": 1, "connectorId": 1}
     world.settles()
 
 
