@@ -19,7 +19,7 @@ from agent.io.jobs import JobFailed, Place
 from agent.io.uploads import upload
 from hil.file_server import FileServer, Taken
 from hil.sftp_server import HOME, Door
-from tests.io.file_servers import Manners
+from tests.io.file_servers import Manners, served
 from tests.io.sftp_servers import Offered, serving
 from tests.marks import req
 
@@ -127,6 +127,21 @@ def test_a_server_that_says_nothing_at_all(tmp_path: Path, monkeypatch: pytest.M
         url = f"sftp://me:x@127.0.0.1:{mute.getsockname()[1]}/fw"
         assert "silent" in failure(tmp_path, url, STRANGER)["error"]
     assert "refused" in failure(tmp_path, url, STRANGER)["error"]
+
+
+@pytest.mark.parametrize(
+    "says", [b"HTTP/1.1 400 no\r\n\r\n", b"SSH-2.0-x\r\n" + bytes(1 << 16), b"SSH-1.5-old\r\n", b"x" * 100]
+)
+def test_a_server_that_speaks_something_else_without_end(
+    says: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def babble(connection: socket.socket, manners: Manners) -> None:
+        while True:
+            connection.sendall(says)
+
+    monkeypatch.setattr(transfers, "STALL_S", 5.0)
+    with served(babble, Manners()) as port:
+        assert "final" not in failure(tmp_path, f"sftp://me:x@127.0.0.1:{port}/fw", STRANGER)
 
 
 def test_a_cancelled_job_hangs_up(tmp_path: Path, door: Door) -> None:
@@ -247,7 +262,8 @@ def test_a_log_is_stored_in_a_folder_or_under_a_name(path: str, at: str, tmp_pat
 def test_what_goes_wrong_is_told(
     user: str, path: str, status: str, error: str, tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(senders, "IDLE_S", 2.0)
+    if user.startswith("stalls"):
+        monkeypatch.setattr(senders, "IDLE_S", 2.0)
     with pytest.raises(JobFailed, match=error) as failed:
         sent(door, tmp_path, lambda port: f"sftp://{user}@127.0.0.1:{port}{path}")
     assert failed.value.data["status"] == status
