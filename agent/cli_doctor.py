@@ -83,7 +83,7 @@ def _at_home(status: Mapping[str, Any], state_dir: Path) -> Iterator[Finding]:
     yield Finding("agent", True, runs)
     advice = "" if store == "ok" else "the log says what happened to it: chargerctl bundle, part station.jsonl.gz"
     yield Finding("store", store == "ok", store, advice)
-    faults = [f"EVSE {fault['evse']}: {fault['code']} {fault['detail']}".strip() for fault in status["faults"]]
+    faults = [screens.fault(fault) for fault in status["faults"]]
     advice = "look up the codes in docs/fault-codes.md; chargerctl bus health tells of the buses" if faults else ""
     yield Finding("hardware", not faults, "; ".join(faults) or "no fault stands", advice)
 

@@ -30,7 +30,7 @@ def status(data: Mapping[str, Any]) -> str:
     if link["state"] != "standalone":
         lines.append(_row("Boot", f"{_tone(data['registration'])}, {_queue(data['queue'])}"))
     lines.append(_row("Store", _tone(data["store"])))
-    lines.append(_row("Faults", _paint("; ".join(map(_fault, data["faults"])), BAD) or "none"))
+    lines.append(_row("Faults", _paint("; ".join(map(fault, data["faults"])), BAD) or "none"))
     for evse in data["evses"]:
         lines += ["", *_evse(evse)]
     return "\n".join(lines)
@@ -132,7 +132,7 @@ def meters(data: Any) -> str:
 
 def faults(data: Iterable[Mapping[str, Any]]) -> str:
     """One line per fault."""
-    return "\n".join(_paint(_fault(fault), BAD) for fault in data) or "no faults"
+    return "\n".join(_paint(fault(one), BAD) for one in data) or "no faults"
 
 
 def pairs(data: Mapping[str, Any]) -> str:
@@ -249,9 +249,11 @@ def _queue(queue: Mapping[str, Any]) -> str:
     return f"{queue['events']} events waiting{aside}"
 
 
-def _fault(fault: Mapping[str, Any]) -> str:
-    detail = f" ({fault['detail']})" if fault.get("detail") else ""
-    return f"EVSE {fault['evse']}: {fault['code']}{detail}"
+def fault(one: Mapping[str, Any]) -> str:
+    """A fault in one line."""
+    detail = f" ({one['detail']})" if one.get("detail") else ""
+    where = f"EVSE {one['evse']}" if one["evse"] else "station"
+    return f"{where}: {one['code']}{detail}"
 
 
 def _claim(claim: Mapping[str, Any]) -> str:

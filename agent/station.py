@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SUBPROTOCOL = "ocpp2.0.1"
 ANSWERS_KEPT = 64
 """Answered CALLs remembered until their batch is on flash: a store answers within a few steps."""
+CANNOT_STORE = "the station cannot store it now"
 Handler = Callable[..., Any]
 READS = frozenset(("GetVariables", "GetCompositeSchedule", "GetTransactionStatus", "GetLocalListVersion"))
 """CALLs that change nothing: no facts have to be followed after them."""
@@ -72,6 +73,8 @@ class Station:
         self._rpc = rpc.Session()
         self._answered_in: dict[int, rpc.Call] = {}
         """Step: the CALL that it answered."""
+        self._asked_in: dict[int, int] = {}
+        """Step: the person's question that it heard."""
         self._owed: dict[str, int] = {}
         """CALLs whose answer comes later: id and fingerprint."""
         self._called_in = 0
@@ -142,6 +145,8 @@ class Station:
             case events.StoreReported():
                 self.charger.store_reported(cx, event.state, event.detail)
             case events.Asked():
+                self._asked_in[cx.step] = event.ask
+                _bound(self._asked_in)
                 self._operator.ask(cx, event)
             case events.JobTold():
                 self.charger.jobs.told(cx, event)
@@ -173,10 +178,13 @@ class Station:
             self._owed.clear()
 
     def _unsaid(self, cx: Context, step: int) -> None:
-        """What `step` had to say was dropped with its batch: the peer gets another answer, our CALL goes again."""
+        """What `step` had to say was dropped with its batch: who asked gets another answer, our CALL goes again."""
+        asked = self._asked_in.pop(step, None)
+        if asked is not None:
+            cx.answer(asked, False, {"error": CANNOT_STORE})
         frame = self._answered_in.pop(step, None)
         if frame is not None and self.charger.link.is_open:
-            text = rpc.encode_error(frame.id, ErrorCode.INTERNAL, "the station cannot store it now")
+            text = rpc.encode_error(frame.id, ErrorCode.INTERNAL, CANNOT_STORE)
             self._rpc.remember(frame, text)
             self._answered_in[cx.step] = frame
             self._say(cx, text)
@@ -226,8 +234,7 @@ class Station:
             text = rpc.encode_result(frame.id, codec.to_wire(result))
         self._rpc.remember(frame, text)
         self._answered_in[cx.step] = rpc.Call(frame.id, frame.action, {}, frame.fingerprint)
-        while len(self._answered_in) > ANSWERS_KEPT:
-            del self._answered_in[next(iter(self._answered_in))]
+        _bound(self._answered_in)
         self._news = frame.action not in READS or self.charger.silent_since_ms is not None
         self.charger.heard(cx)
         return text
@@ -334,3 +341,9 @@ class Station:
     def _say(self, cx: Context, text: str, rests_on: int = 0) -> None:
         cx.do(Say(self.charger.link.connection, text, rests_on))
         self.charger.said(cx)
+
+
+def _bound(kept: dict[int, Any]) -> None:
+    """The oldest go."""
+    while len(kept) > ANSWERS_KEPT:
+        del kept[next(iter(kept))]

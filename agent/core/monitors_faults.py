@@ -58,7 +58,7 @@ class Faults:
 
     def settle(self, cx: Context, online: bool) -> None:
         """At the end of a step."""
-        now = self._standing()
+        now = self.standing()
         if now.keys() != self._seen:
             self._remember(cx, now)
         if self._before and cx.ms >= self._until_ms:
@@ -86,7 +86,8 @@ class Faults:
 
     # ------------------------------------------------------------------------------------------ what stands
 
-    def _standing(self) -> dict[Place, str]:
+    def standing(self) -> dict[Place, str]:
+        """What is wrong now, with the vendor's own detail."""
         evses = self._charger.evses.values()
         found = {(evse.id, code): detail for evse in evses for code, detail in evse.standing().items()}
         if self._charger.devices.silent_readers:

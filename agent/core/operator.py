@@ -15,7 +15,7 @@ from agent.core.network_profiles import Entry
 from agent.core.operator_firmware import FirmwareVerbs, Wait
 from agent.core.operator_limits import LimitVerbs
 from agent.core.recorder import explain
-from agent.core.status import begin_wh, describe, faults, main_meter, meter, transaction
+from agent.core.status import begin_wh, describe, faults, main_meter, meter, obstacle, transaction
 from config_keys import comm
 from state_machines.reasons import Cause
 
@@ -98,7 +98,10 @@ class Operator:
         evses = [self._evse(args)] if args.get("evse") is not None else list(self._charger.evses.values())
         if args.get("at") is not None:
             return [self._recorded(cx, evse, self._moment(cx, self._text(args, "at"))) for evse in evses]
-        return [explain(cx, evse, self._charger.limits.judge(cx, evse)) for evse in evses]
+        return [
+            explain(cx, evse, self._charger.limits.judge(cx, evse)) | {"obstacle": obstacle(self._charger, cx, evse)}
+            for evse in evses
+        ]
 
     def _moment(self, cx: Context, text: str) -> int:
         """Monotonic ms of a moment of this boot, told in UTC."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent.core.context import Context
-from agent.core.evse import Evse
+from agent.core.evse import TOO_SOON, Evse
 from agent.core.instant import rfc3339
 from agent.core.main_meter import MainMeter
 from agent.core.plugs import Plug
@@ -14,6 +14,8 @@ from hal.ports import Reading
 
 if TYPE_CHECKING:
     from agent.core.charger import Charger
+
+UNRECORDED = "the store takes nothing, and nothing is energised that is not recorded"
 
 
 def describe(charger: Charger, cx: Context) -> dict[str, Any]:
@@ -48,15 +50,21 @@ def describe(charger: Charger, cx: Context) -> dict[str, Any]:
 
 
 def faults(charger: Charger) -> list[dict[str, Any]]:
-    """Every fault that stands, per EVSE."""
-    found = []
-    for evse in charger.evses.values():
-        codes = dict(evse.faults)
-        if evse.contactor.latched:
-            codes[evse.contactor.latched] = "latched"
-        codes.update({f"{device}_silent": "" for device in sorted(evse.silent)})
-        found += [{"evse": evse.id, "code": code, "detail": detail} for code, detail in codes.items()]
-    return found
+    """Every fault that stands, by the codes of docs/fault-codes.md; those of the station itself are at EVSE 0."""
+    standing = charger.monitoring.faults.standing()
+    return [{"evse": evse, "code": code, "detail": detail} for (evse, code), detail in standing.items()]
+
+
+def obstacle(charger: Charger, cx: Context, evse: Evse) -> str | None:
+    """What keeps an EVSE from power, in plain words; a full flash shows itself as nothing else than waiting."""
+    found = evse.obstacle(cx)
+    held = found in (None, TOO_SOON) and not charger.can_store and evse.contactor.state != "closed"
+    return UNRECORDED if held else found
+
+
+def _waits_for(charger: Charger, cx: Context, evse: Evse) -> str | None:
+    found = obstacle(charger, cx, evse)
+    return found if found == UNRECORDED else evse.waits_for
 
 
 def _evse(charger: Charger, cx: Context, evse: Evse) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def _evse(charger: Charger, cx: Context, evse: Evse) -> dict[str, Any]:
         "contactor": evse.contactor.state,
         "session": evse.session.state,
         "authorised": evse.authorization is not None,
-        "obstacle": evse.waits_for if evse.session.state == "ready" else None,
+        "obstacle": _waits_for(charger, cx, evse) if evse.session.state == "ready" else None,
         "limit": None if verdict is None else {"amps": verdict.amps, "owner": verdict.owner},
         "commanded_amps": evse.commanded_amps,
         "applied_amps": evse.applied_amps,

@@ -119,7 +119,7 @@ class Tariffs(Owned):
 
     def lines(self, cx: Context, places: list[Evse]) -> tuple[str, ...]:
         """What stays on a display for its EVSEs; with several, each line names its own."""
-        found = [(evse, line) for evse in places for line in self._lines(cx, evse)]
+        found = [(evse, line) for evse in places for line in self._lines(cx, evse) if line]
         return tuple(line if len(places) == 1 else f"{evse.id}: {line}" for evse, line in found)
 
     def _driver(self, evse: Evse) -> _Driver | None:

@@ -71,6 +71,8 @@ def test_what_could_not_be_kept_does_not_hold_now_and_not_after_a_reboot() -> No
         world.csms.sends("SetVariables", {"setVariableData": [{**name(THRESHOLD), "attributeValue": value}]})
     world.runs(seconds=10)
     assert world.asks_station("config.get", name=THRESHOLD)["value"] == "70"
+    with pytest.raises(AssertionError, match="cannot store it now"):
+        world.asks_station("config.set", name=THRESHOLD, value="73")
     world.disk.full = False
     world.runs(seconds=30)
     world.kills_agent("all").returns_after(seconds=5)

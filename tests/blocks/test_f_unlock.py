@@ -74,6 +74,7 @@ def test_a_lock_that_sticks_is_told_as_it_is_and_freed_when_it_moves_again() -> 
     answer = unlock(world)
     assert (answer["status"], answer["statusInfo"]["reasonCode"]) == ("UnlockFailed", "InternalError")
     assert 4 <= now_s(world) - asked <= 10 and problems(world) == ["true"]
+    assert [fault["code"] for fault in world.asks_station("fault.list")] == ["lock"], "at the charger too"
     world.outlets[1].lock_sticks = False
     assert unlock(world) == {"status": "Unlocked"}
     world.runs(seconds=10)

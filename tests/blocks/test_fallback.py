@@ -237,6 +237,9 @@ def test_a_full_disk_energises_nothing_that_is_not_recorded() -> None:
     world.ev(1).plugs_in().presents(CARD)
     world.runs(minutes=5)
     assert world.outlets[1].amps == 0
+    [why] = world.asks_station("why")
+    assert "not recorded" in why["obstacle"]
+    assert [(f["evse"], f["code"]) for f in world.asks_station("fault.list")] == [(0, "store_full")]
     world.disk.full = False
     world.runs(minutes=2)
     assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 1

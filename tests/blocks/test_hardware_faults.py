@@ -156,11 +156,11 @@ def test_a_welded_contactor_is_found_latched_and_never_permitted_again(kind: str
     world.outlets[1].welded = True
     world.ev(1).presents(CARD)
     world.runs(minutes=1)
-    assert "ContactorWelded" in faults(world) and statuses(world)[-1] == (1, "Faulted")
+    assert "contactor_welded" in faults(world) and statuses(world)[-1] == (1, "Faulted")
     world.judge.allow.add("energy")
     world.ev(1).unplugs().plugs_in().presents(OTHER)
     world.runs(minutes=2)
-    assert not world.outlets[1].permitted and "ContactorWelded" in faults(world)
+    assert not world.outlets[1].permitted and "contactor_welded" in faults(world)
     assert remote_start(world, evseId=1)["status"] == "Rejected"
 
 
@@ -170,7 +170,7 @@ def test_a_weld_is_found_anew_after_a_reboot() -> None:
     world.judge.allow.add("energy")
     world.loses_power().returns_after(seconds=5)
     world.runs(minutes=1)
-    assert "ContactorWelded" in faults(world) and not world.outlets[1].permitted
+    assert "contactor_welded" in faults(world) and not world.outlets[1].permitted
 
 
 def test_a_contactor_that_does_not_close_is_latched_until_unplug() -> None:
@@ -179,7 +179,7 @@ def test_a_contactor_that_does_not_close_is_latched_until_unplug() -> None:
     outlet._move_contacts = lambda: None  # type: ignore[method-assign]
     world.ev(1).plugs_in().presents(CARD)
     world.runs(minutes=1)
-    assert faults(world) == ["ContactorFailed"] and not outlet.permitted
+    assert faults(world) == ["contactor_failed"] and not outlet.permitted
     del outlet._move_contacts
     world.ev(1).unplugs()
     world.runs(seconds=10)
@@ -192,7 +192,7 @@ def test_a_contactor_that_opens_by_itself_is_latched_until_unplug() -> None:
     world = charging(keys=QUIET)
     world.hear(ContactorReported(1, False))
     world.runs(seconds=10)
-    assert faults(world) == ["ContactorDroppedOut"]
+    assert faults(world) == ["contactor_dropped"]
     world.ev(1).unplugs()
     world.runs(seconds=10)
     assert faults(world) == []

@@ -17,7 +17,7 @@ FALLBACK = {
 
 
 def lines(world: World) -> tuple[str, ...]:
-    return tuple(line for line in world.screens["front"].lines if line)
+    return tuple(world.screens["front"].lines)
 
 
 def text(content: str) -> dict[str, str]:
