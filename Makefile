@@ -49,10 +49,12 @@ stale: $(VENV)
 bench: $(VENV)
 	$(BIN)/python -m benchmarks
 
-# mbpoll, an independent Modbus client; its test is skipped with a reason where it cannot be installed.
+# mbpoll, an independent Modbus client, and RAUC; their tests are skipped with a reason where they cannot be installed.
 tools:
 	@command -v mbpoll >/dev/null || [ "$$(id -u)" != 0 ] || \
 	  { apt-get update -qq && apt-get install -y -qq mbpoll >/dev/null; } || echo "mbpoll could not be installed"
+	@command -v rauc >/dev/null || [ "$$(id -u)" != 0 ] || \
+	  { apt-get update -qq && apt-get install -y -qq rauc dbus squashfs-tools >/dev/null; } || echo "RAUC could not be installed"
 
 $(VENV): pyproject.toml
 	$(PYTHON) -m venv .venv

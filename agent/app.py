@@ -26,7 +26,8 @@ from agent.core.events import Start, StoreReported
 from agent.io.board import Board, BoardError, check_presets, load_board
 from agent.io.clock import SystemClock
 from agent.io.control import ControlError, ControlSocket
-from agent.io.jobs import Jobs, Place
+from agent.io.installers import InstallError, counts_starts, installer
+from agent.io.jobs import Jobs, Place, beside
 from agent.io.journal import Journal
 from agent.io.link import Link
 from agent.io.logs import note, station_log
@@ -149,8 +150,6 @@ def _check_hardware(board: Board) -> None:
 
 def _check_installer(board: Board) -> None:
     """Raises BoardError when [firmware] names nothing, or not all that it needs."""
-    from agent.io.installers import InstallError, installer
-
     try:
         if board.installer is not None:
             installer(board.installer)
@@ -238,6 +237,17 @@ class _Agent:
         gc.collect()
         gc.freeze()
         gc.enable()
+        await self._stay()
+
+    async def _stay(self) -> None:
+        """Without an update under way this start is a good one: a boot loader that counts them begins anew."""
+        config = self._board.installer
+        if config is None or not counts_starts(config) or self._station.charger.firmware.state != "idle":
+            return
+        try:
+            await beside(lambda: installer(config).confirm(""))
+        except Exception as error:  # an installer may be an OEM's; whatever it raises, the charger charges
+            self._note("warning", "firmware", f"this start is not marked good: {error}")
 
     async def _open_hardware(self) -> None:
         """What board.toml says wrongly of devices shows here; it ends the process like any mistake in it."""

@@ -24,6 +24,8 @@ def render(plan: BenchPlan, url: str, ports: Mapping[str, str | tuple[str, int]]
     ]  # fmt: skip
     if plan.releases:
         lines += _table("firmware", installer="releases", home=f"{state_dir}/../{RELEASES}", hardware=HARDWARE)
+    elif plan.installer:
+        lines += _table("firmware", **plan.installer)
     for wire in plan.wires:
         lines += _bus(plan, wire.name, ports)
     for evse in plan.evses:

@@ -123,6 +123,8 @@ class BenchPlan:
     """Measures what all EVSEs take together."""
     releases: bool = False
     """The agent is a release behind the launcher, and takes firmware updates."""
+    installer: Mapping[str, str] = field(default_factory=dict)
+    """The table [firmware] of board.toml, for an agent that is no release."""
 
 
 class Table:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 from agent.io.installers import Installer, InstallError, Unfit, installer
-from agent.io.jobs import Data, JobFailed, Place, Tell
+from agent.io.jobs import Data, JobFailed, Place, Tell, beside
 from agent.io.transfers import IMAGE, home
 
 T = TypeVar("T")
@@ -51,12 +50,12 @@ async def back(place: Place, data: Data, tell: Tell) -> Data:
 
 
 async def _with(place: Place, work: Callable[[Installer], T]) -> T:
-    """Do it beside the loop."""
+    """Do it beside the loop; a process that ends meanwhile leaves it as a power cut would."""
     if place.installer is None:
         raise JobFailed("board.toml names no way to install firmware")
     config = place.installer
     try:
-        return await asyncio.to_thread(lambda: work(installer(config)))
+        return await beside(lambda: work(installer(config)))
     except Unfit as unfit:
         raise JobFailed(str(unfit), unfit=True) from None
     except (InstallError, OSError) as error:

@@ -65,7 +65,7 @@ class Installer(Protocol):
         ...
 
     def confirm(self, place: str) -> None:
-        """The firmware that runs is the one to stay."""
+        """The firmware that runs is the one to stay; `place` is empty at a start without an update."""
         ...
 
     def back(self, place: str) -> None:
@@ -92,6 +92,11 @@ def installer(config: InstallerConfig) -> Installer:
         raise InstallError(f"[firmware]: {missing} is missing") from None
     except ValueError as error:
         raise InstallError(f"[firmware]: {error}") from None
+
+
+def counts_starts(config: InstallerConfig) -> bool:
+    """Every start has to be confirmed: boot loaders count each of them, our launcher only those on trial."""
+    return config.kind != "releases"
 
 
 def check_version(version: str, running: str, downgrade: bool) -> None:

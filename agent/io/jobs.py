@@ -7,18 +7,21 @@ exception is noted as a bug and ends the job as failed, never the process. What 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from agent.core.effects import CancelJob, StartJob
 from agent.core.events import Event, JobEnded, JobTold
 from agent.io.installers import InstallerConfig
 from agent.io.logs import StationLog
 
+T = TypeVar("T")
 Data = Mapping[str, Any]
 Tell = Callable[[Data], None]
 
@@ -64,6 +67,32 @@ class JobFailed(Exception):
     def __init__(self, error: str, **data: Any) -> None:
         super().__init__(error)
         self.data: dict[str, Any] = {"error": error, **data}
+
+
+async def beside(work: Callable[[], T]) -> T:
+    """In a thread that the end of the process does not wait for: a server may not be there, an installer busy."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def give(result: T) -> None:
+        if not done.cancelled():
+            done.set_result(result)
+
+    def fail(error: BaseException) -> None:
+        if not done.cancelled():
+            done.set_exception(error)
+
+    def run() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+            try:
+                result = work()
+            except BaseException as raised:  # whatever it is, who waits has to hear of it
+                loop.call_soon_threadsafe(fail, raised)
+            else:
+                loop.call_soon_threadsafe(give, result)
+
+    threading.Thread(target=run, name="beside", daemon=True).start()
+    return await done
 
 
 class Jobs:

@@ -1,7 +1,7 @@
 """A/B images with RAUC (https://rauc.io), over its command line: RAUC knows slots, signatures and the boot loader.
 
 system.conf needs `activate-installed=false`: when the new slot is started is our decision. The boot loader counts the
-attempts of a slot that is not marked good and falls back by itself.
+attempts of a slot that is not marked good and falls back by itself. Seen with rauc 1.8: docs/firmware.md.
 """
 
 from __future__ import annotations
@@ -9,13 +9,22 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.io.installers import Booted, InstallError, Placed, Unfit, check_version
 
 SHORT_S, INSTALL_S = 60.0, 3600.0
+LOOK_AGAIN_S = 0.5
+BUSY = "already processing"
+"""The service still does what an earlier process of ours has asked for; it refuses even to tell its status."""
+NOT_OURS = "exclusive bundle access"
+"""An installation that was cut off has made the bundle root's, so that only root may check its signature."""
+LAST_ERROR = "LastError: "
+NOISE = ("rauc-Message:", "(rauc:", "Installing `", "D-Bus error while installing")
+"""Lines that do not tell why."""
 
 
 class Rauc:
@@ -27,46 +36,58 @@ class Rauc:
 
     def install(self, image: Path, running: str, downgrade: bool) -> Placed:
         """Write the other slot; RAUC checks its own signature and that the bundle is for this board."""
-        try:
-            bundle = self._json("info", "--output-format=json", str(image))
-        except InstallError as error:
-            raise Unfit(str(error)) from None
-        status = self._status()
-        if bundle.get("compatible") != status["compatible"]:
-            raise Unfit(f"it is for {bundle.get('compatible')!r}, this is {status['compatible']!r}")
+        system = self._system()
+        place = system.other.boot
+        bundle = self._bundle(str(image))
+        if bundle.get("compatible") != system.compatible:
+            raise Unfit(f"it is for {bundle.get('compatible')!r}, this is {system.compatible!r}")
         version = str(bundle.get("version") or "")
         check_version(version, running, downgrade)
         self._run("install", str(image), within_s=INSTALL_S)
-        return Placed(_other(status), version)
+        return Placed(place, version)
 
     def switch(self, place: str) -> None:
         """The other slot is the next to boot, and the board reboots."""
-        if self._status()["booted"] != place:
-            self._run("status", "mark-active", "other")
+        system = self._system()
+        if system.booted.boot != place:
+            self._run("status", "mark-active", system.at(place).name)
         self._call(self._reboot, SHORT_S)
 
     def booted(self) -> Booted:
-        """The name of the slot that runs, and of those that are marked bad."""
-        status = self._status()
-        bad = tuple(slot["bootname"] for slot in _slots(status) if slot.get("boot_status") == "bad")
-        return Booted(status["booted"], bad)
+        """The boot name of the slot that runs, and of those that the boot loader has given up."""
+        system = self._system()
+        return Booted(system.booted.boot, tuple(slot.boot for slot in system.slots if slot.given_up))
 
     def confirm(self, place: str) -> None:
-        """The boot loader stops counting."""
+        """The boot loader counts from the beginning."""
         self._run("status", "mark-good", "booted")
 
     def back(self, place: str) -> None:
         """The slot that runs is not booted again, the other one is, and the board reboots."""
-        if not place or self._status()["booted"] == place:
-            self._run("status", "mark-active", "other")
+        system = self._system()
+        if not place and system.other.bad:
+            raise InstallError(f"there is no firmware to go back to: slot {system.other.boot} is marked bad")
+        if not place or system.booted.boot == place:
+            self._run("status", "mark-active", system.other.name)
             self._run("status", "mark-bad", "booted")
         self._call(self._reboot, SHORT_S)
 
-    def _status(self) -> dict[str, Any]:
-        status = self._json("status", "--output-format=json")
-        if not status.get("booted") or "compatible" not in status:
+    def _system(self) -> _System:
+        status = self._json("status", "--detailed", "--output-format=json")
+        slots = [_slot(name, told) for entry in status.get("slots", ()) for name, told in entry.items()]
+        bootable = tuple(sorted(slot for slot in slots if slot.boot))
+        if "compatible" not in status or not any(slot.runs for slot in bootable):
             raise InstallError("rauc status does not say which slot has booted")
-        return status
+        return _System(status["compatible"], bootable)
+
+    def _bundle(self, image: str) -> dict[str, Any]:
+        """What it says of itself. Raises Unfit."""
+        try:
+            return self._json("info", "--output-format=json", image)
+        except InstallError as error:
+            if NOT_OURS not in str(error):
+                raise Unfit(str(error)) from None
+        return self._json("info", "--no-verify", "--output-format=json", image)
 
     def _json(self, *words: str) -> dict[str, Any]:
         try:
@@ -76,10 +97,18 @@ class Rauc:
         return found
 
     def _run(self, *words: str, within_s: float = SHORT_S) -> str:
-        return self._call([*self._rauc, *words], within_s)
+        """Its output, once the service is free. Raises InstallError."""
+        until = time.monotonic() + INSTALL_S
+        while True:
+            try:
+                return self._call([*self._rauc, *words], within_s)
+            except InstallError as error:
+                if BUSY not in str(error).lower() or time.monotonic() > until:
+                    raise
+            time.sleep(LOOK_AGAIN_S)
 
     def _call(self, command: list[str], within_s: float) -> str:
-        """Its output; InstallError with the last line of what it complains about."""
+        """Its output; InstallError with what it complains about."""
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=within_s,
@@ -90,19 +119,62 @@ class Rauc:
         except OSError as error:
             raise InstallError(f"{command[0]}: {error.strerror}") from None
         if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-            raise InstallError(f"{' '.join(command[:2])}: {lines[-1][:300]}")
+            raise InstallError(f"{Path(command[0]).name}: {_complaint(done)[:300]}")
         return done.stdout
 
 
-def _slots(status: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Slots that can be booted; the list holds one object per slot, by its name."""
-    slots = [slot for entry in status.get("slots", ()) for slot in entry.values()]
-    return [slot for slot in slots if slot.get("bootname")]
+class _Slot(NamedTuple):
+    """A slot that can be booted: its name in system.conf, and that of the boot loader."""
+
+    name: str
+    boot: str
+    kind: str
+    runs: bool
+    bad: bool
+    given_up: bool
 
 
-def _other(status: Mapping[str, Any]) -> str:
-    names = [slot["bootname"] for slot in _slots(status) if slot["bootname"] != status["booted"]]
-    if not names:
-        raise InstallError("rauc knows of no second slot")
-    return str(names[0])
+class _System(NamedTuple):
+    """What `rauc status` tells: its own word for what has booted may be a device, the state of a slot is certain."""
+
+    compatible: str
+    slots: tuple[_Slot, ...]
+
+    @property
+    def booted(self) -> _Slot:
+        return next(slot for slot in self.slots if slot.runs)
+
+    @property
+    def other(self) -> _Slot:
+        """Where the next firmware goes; a rescue slot is of another class. Raises InstallError."""
+        runs = self.booted
+        found = next((slot for slot in self.slots if slot.kind == runs.kind and not slot.runs), None)
+        if found is None:
+            raise InstallError("rauc knows of no second slot")
+        return found
+
+    def at(self, place: str) -> _Slot:
+        """The slot of a boot name. Raises InstallError."""
+        found = next((slot for slot in self.slots if slot.boot == place), None)
+        if found is None:
+            raise InstallError(f"rauc knows of no slot {place!r}")
+        return found
+
+
+def _slot(name: str, told: Mapping[str, Any]) -> _Slot:
+    """RAUC marks a slot bad before it writes it; only one that was chosen since was given up."""
+    kept = told.get("slot_status") or {}
+    written, chosen = (str((kept.get(what) or {}).get("timestamp", "")) for what in ("installed", "activated"))
+    bad = told.get("boot_status") == "bad"
+    return _Slot(
+        name, told.get("bootname") or "", told.get("class") or "", told.get("state") == "booted", bad,
+        bad and chosen >= written,
+    )  # fmt: skip
+
+
+def _complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """Why a command has failed, in its own words; `rauc install` has them among its progress."""
+    errors = [line for line in done.stdout.splitlines() if line.startswith(LAST_ERROR)]
+    said = [line.strip() for line in (done.stderr.strip() or done.stdout).splitlines()]
+    told = errors or [line for line in said if line and not line.startswith(NOISE)] or said
+    return told[-1].removeprefix(LAST_ERROR) if told else f"exit code {done.returncode}"

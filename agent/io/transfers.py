@@ -21,14 +21,14 @@ import stat
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 
 from agent.core.file_servers import host_keys
 from agent.core.urls import Url, checked_url
-from agent.io.jobs import Data, JobFailed, Place, Tell
+from agent.io.jobs import Data, JobFailed, Place, Tell, beside
 from agent.io.senders import trusted
 from config_keys.values import Refusal
 
@@ -64,35 +64,9 @@ async def fetch(place: Place, data: Data, tell: Tell) -> Data:
 
     attempt = Attempt(place.state_dir, data["most"], data["within_s"], say)
     try:
-        return await _beside(lambda: _run(attempt, data))
+        return await beside(lambda: _run(attempt, data))
     finally:
         attempt.hang_up()
-
-
-async def _beside(work: Callable[[], Data]) -> Data:
-    """In a thread that the end of the process does not wait for: it may be dialling a server that is not there."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Data] = loop.create_future()
-
-    def give(result: Data | None, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        elif result is not None:
-            done.set_result(result)
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except BaseException as raised:  # whatever it is, who waits has to hear of it
-            error = raised
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-            loop.call_soon_threadsafe(give, result, error)
-
-    threading.Thread(target=run, name="firmware", daemon=True).start()
-    return await done
 
 
 def _run(attempt: Attempt, data: Data) -> Data:

@@ -1,4 +1,4 @@
-"""A/B images: what we ask of RAUC, played by an executable that answers as RAUC does."""
+"""A/B images: what we ask of RAUC, played by an executable that answers as rauc 1.8 does (process/test_rauc.py)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,29 @@ words = sys.argv[1:]
 with (home / "asked").open("a") as log:
     log.write(" ".join(w for w in words if not w.startswith("/")) + "\\n")
 if words[0] in state["fails"]:
-    sys.exit("LastError: " + state["fails"][words[0]])
+    why = state["fails"][words[0]]
+    print("rauc-Message: 13:08:17.826: Reading bundle", file=sys.stderr)
+    if words[0] == "install":
+        print(f"40% Checking bundle failed.\\nLastError: {why}\\nidle")
+    sys.exit("Installing `/image` failed" if words[0] == "install" else why)
+if words[0] == state["busy"] and not (home / "was-busy").exists():
+    (home / "was-busy").touch()
+    sys.exit("Error retrieving slot status via D-Bus: already processing a different method")
 other = "B" if state["booted"] == "A" else "A"
 if words[0] == "info":
     print(json.dumps(state["bundle"]))
 elif words[:2] == ["status", "mark-active"]:
-    state["next"] = other if words[2] == "other" else state["booted"]
+    state["next"] = "AB"[int(words[2][-1])]
 elif words[:2] in (["status", "mark-good"], ["status", "mark-bad"]):
     state["marks"][state["booted"]] = words[1].removeprefix("mark-")
 elif words[0] == "status":
-    slots = [{f"rootfs.{n}": {"class": "rootfs", "bootname": name, "boot_status": state["marks"].get(name, "good")}}
+    slots = [{f"rootfs.{n}": {"class": "rootfs", "bootname": name, "boot_status": state["marks"].get(name, "good"),
+                              "state": "booted" if name == state["booted"] else "inactive",
+                              "slot_status": state["kept"].get(name, {})}}
              for n, name in enumerate("AB")]
-    print(json.dumps({"compatible": "twin", "booted": state["booted"], "slots": [*slots, {"data.0": {}}]}))
+    rest = [{"data.0": {"bootname": None, "parent": "rootfs.0", "state": "active"}},
+            {"rescue.0": {"class": "rescue", "bootname": "0", "state": "inactive"}}]
+    print(json.dumps({"compatible": "twin", "booted": "/dev/mmcblk0p2", "slots": [*rest, *reversed(slots)]}))
 (home / "state.json").write_text(json.dumps(state))
 """
 
@@ -45,7 +56,8 @@ class Board:
         (home / "rauc").chmod(0o755)
         (home / "reboot").write_text('#!/bin/sh\necho reboot >> "$(dirname "$0")/asked"\n')
         (home / "reboot").chmod(0o755)
-        self.set(booted="A", next="A", marks={}, fails={}, bundle={"compatible": "twin", "version": "2.0"})
+        self.set(booted="A", next="A", marks={}, fails={}, kept={}, busy="")
+        self.set(bundle={"compatible": "twin", "version": "2.0"})
         self.rauc = Rauc({"rauc": str(home / "rauc"), "reboot": str(home / "reboot")})
 
     def set(self, **facts: Any) -> None:
@@ -74,13 +86,13 @@ def test_the_whole_way_and_back(board: Board) -> None:
     assert board.rauc.install(image, "1.0", False) == ("B", "2.0")
     assert (board.asked, board.get("next")) == (["install"], "A")
     board.rauc.switch("B")
-    assert (board.asked, board.get("next")) == (["status mark-active other", "reboot"], "B")
+    assert (board.asked, board.get("next")) == (["status mark-active rootfs.1", "reboot"], "B")
     board.set(booted="B")
     assert board.rauc.booted() == Booted("B")
     board.rauc.confirm("B")
     assert board.asked == ["status mark-good booted"]
     board.rauc.back("B")
-    assert board.asked == ["status mark-active other", "status mark-bad booted", "reboot"]
+    assert board.asked == ["status mark-active rootfs.0", "status mark-bad booted", "reboot"]
     board.set(booted="A")
     assert board.rauc.booted() == Booted("A", ("B",))
 
@@ -92,6 +104,27 @@ def test_what_was_done_before_a_power_cut_is_not_done_twice(board: Board) -> Non
     board.set(booted="A")
     board.rauc.back("B")
     assert board.asked == ["reboot"]
+
+
+def test_a_slot_that_was_written_and_never_chosen_was_not_given_up(board: Board) -> None:
+    """RAUC marks it bad before it writes it, and `activate-installed=false` leaves it so."""
+    written = {"installed": {"timestamp": "2026-11-21T13:06:18Z"}}
+    board.set(marks={"B": "bad"}, kept={"B": written})
+    assert board.rauc.booted() == Booted("A")
+    board.set(kept={"B": {**written, "activated": {"timestamp": "2026-11-21T13:06:18Z"}}})
+    assert board.rauc.booted() == Booted("A", ("B",))
+
+
+def test_nobody_goes_back_to_a_slot_that_is_marked_bad(board: Board) -> None:
+    board.set(marks={"B": "bad"})
+    with pytest.raises(InstallError, match="B is marked bad"):
+        board.rauc.back("")
+    assert board.asked == []
+
+
+def test_what_an_earlier_process_has_begun_is_waited_for(board: Board) -> None:
+    board.set(busy="status")
+    assert board.rauc.booted() == Booted("A")
 
 
 @req("L01.FR.29")
@@ -111,7 +144,7 @@ def test_a_bundle_that_does_not_fit_is_not_written(board: Board, wrong: dict[str
 
 def test_what_goes_wrong_is_said_in_the_words_of_rauc(board: Board) -> None:
     board.set(fails={"install": "No space left on device"})
-    with pytest.raises(InstallError, match="No space left"):
+    with pytest.raises(InstallError, match=r"^rauc: No space left on device$"):
         board.rauc.install(board.home / "image", "1.0", False)
     with pytest.raises(InstallError, match="No such file"):
         Rauc({"rauc": str(board.home / "nothing")}).booted()
