@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.core import failsafe
@@ -27,6 +27,9 @@ MEASURAND_KEYS = (
 )  # fmt: skip
 LATCHED = "latched"
 """The mapping that keeps faults which stay until unplug: `1 over_current` -> detail."""
+BY_RESET = ("contactor_failed", "contactor_dropped")
+ASK_AGAIN_MS = 60_000
+"""Between two attempts to have a device clear what it latched; it refuses while the cause stands."""
 
 
 class Devices:
@@ -35,6 +38,9 @@ class Devices:
     def __init__(self, charger: Charger, latched: Mapping[str, Any]) -> None:
         self._charger = charger
         self._latched = latched
+        self._asked: set[tuple[int, str]] = set()
+        """What a device was asked to clear, its clear rule being met: once it has, the fault is over."""
+        self._ask_again_ms: dict[int, int] = {}
         self.protection = Protection(charger.evses, self)
         self._measured: set[str] = set()
         self._measured_by_main: set[str] = set()
@@ -95,6 +101,8 @@ class Devices:
         """Keep the device's own failsafe current at what a live authorised transaction deserves, else 0 A."""
         self.use_waiting(cx, evse)
         self._end_for_good(cx, evse)
+        if evse.faults:
+            self._release(cx, evse)
         if evse.capabilities is None:
             return
         wanted = 0.0
@@ -361,7 +369,7 @@ class Devices:
     def is_over(self, cx: Context, evse: Evse, code: str) -> None:
         """The cause of a fault has gone."""
         evse.over.add(code)
-        if row(code).clears != "unplug":
+        if row(code).clears != "unplug" or (evse.id, code) in self._asked:
             self._forget(cx, evse, code)
         elif evse.connected:
             cx.note("fault", f"EVSE {evse.id}: {code} is over; it stays until unplug", "warning")
@@ -373,9 +381,29 @@ class Devices:
         for code in [code for code in evse.faults if code in evse.over]:
             self._forget(cx, evse, code)
 
+    def _release(self, cx: Context, evse: Evse) -> None:
+        """The car has left: the device is asked to clear what it latched, again and again while a cause stands."""
+        held = [code for code in evse.faults if row(code).clears == "unplug" and code not in evse.over]
+        if not held or evse.connected or not evse.is_seen or not evse.silent.isdisjoint(POWER_DEVICES):
+            self._ask_again_ms.pop(evse.id, None)
+        elif cx.ms >= self._ask_again_ms.get(evse.id, cx.ms):
+            self._ask_again_ms[evse.id] = cx.ms + ASK_AGAIN_MS
+            cx.timers.set(f"evse{evse.id}.unlatch", cx.ms + ASK_AGAIN_MS)
+            self._ask_to_clear(cx, evse, held)
+
+    def was_reset(self, cx: Context, evse: Evse) -> None:
+        """A reset of the EVSE clears what its contactor did, as leaving it does."""
+        self._ask_to_clear(cx, evse, [code for code in BY_RESET if code in evse.faults and code not in evse.over])
+
+    def _ask_to_clear(self, cx: Context, evse: Evse, codes: Iterable[str]) -> None:
+        for code in codes:
+            self._asked.add((evse.id, code))
+            cx.energise(ports.ResetFault(evse.id, cx.step, code))
+
     def _forget(self, cx: Context, evse: Evse, code: str) -> None:
         del evse.faults[code]
         evse.over.discard(code)
+        self._asked.discard((evse.id, code))
         if row(code).clears == "unplug":
             cx.put(LATCHED, f"{evse.id} {code}", None)
         cx.note("fault", f"EVSE {evse.id}: {code} is over")

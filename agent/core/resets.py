@@ -157,6 +157,7 @@ class Resets:
             return
         (evse,) = reset.evses
         evse.contactor.fire("reset", cx)
+        self._charger.devices.was_reset(cx, evse)
         self._charger.locks.restarted(evse)
         evse.closed_for.discard(_why(scope))
 

@@ -68,6 +68,8 @@ class Driver:
         self.slow = 1
         """Commands take so many times their usual time."""
         self.refuses = 0
+        self.latched: set[str] = set()
+        """Faults whose cause has gone, and which the device keeps until it is told to clear them."""
         """So many permissions and offers are refused by the device."""
         kind = "board" if outlet.spec.kind == "raw" else "controller"
         self._presence = Presence(outlet.evse, kind, hear, lambda: timeline.clock.mono_ms, SILENT_AFTER_MS / 1000)
@@ -272,7 +274,11 @@ class Driver:
                 if not outlet.lock_sticks:
                     (outlet.locks.add if command.locked else outlet.locks.discard)(command.connector)
                 self._answer(LockReported(command.evse, command.connector, command.connector in outlet.locks))
-            case SetPhases() | ResetFault():
+            case ResetFault():
+                if command.code in self.latched:
+                    self.latched.discard(command.code)
+                    self._answer(FaultCleared(command.evse, command.code))
+            case SetPhases():
                 pass
             case _:
                 assert_never(command)
