@@ -63,7 +63,8 @@ class Shown(NamedTuple):
 
     @property
     def name(self) -> str:
-        return next((v for part in self.info.get("subject", ()) for k, v in part if k == "commonName"), "no name")
+        found = (v for part in self.info.get("subject", ()) for k, v in part if k == "commonName")
+        return _plain(next(found, "no name"), 64)
 
 
 class Known(NamedTuple):
@@ -172,7 +173,8 @@ class Records:
         }  # fmt: skip
         lists = _changed(self._home / LISTS)
         for shown, answer in zip(self.chain[:-1], await _inquire(question), strict=True):
-            self._learn(shown.fingerprint, answer, now, lists)
+            if shown.fingerprint in self._known or not self._settled(shown):
+                self._learn(shown.fingerprint, answer, now, lists)
         await asyncio.to_thread(_write, self._home / FILE, self._known)
 
     def _learn(self, fingerprint: str, answer: Mapping[str, Any], judged_s: float, lists: float) -> None:
@@ -180,7 +182,7 @@ class Records:
         asked = time.time()
         lasts_s = min(max((answer["until"] or 0.0) - judged_s, SOONEST_S), LATEST_S)
         again = asked + lasts_s
-        known = Known(answer["state"], answer["told"], asked, again, answer["until"] or again, lists)
+        known = Known(answer["state"], _plain(answer["told"]), asked, again, answer["until"] or again, lists)
         old = self._known.pop(fingerprint, known)
         if known.state == "unknown" and (old.state == "revoked" or (old.state == "good" and old.valid > judged_s)):
             known = old._replace(asked=asked, again=asked + SOONEST_S, lists=lists)
@@ -230,6 +232,11 @@ async def _inquire(question: Mapping[str, Any]) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:
         lost = f"this board could not ask: {error}"
     return [{"state": "unknown", "told": lost, "until": None} for _ in question["chain"][:-1]]
+
+
+def _plain(text: str, most: int = 400) -> str:
+    """For logs: addresses and names are what somebody else has put into a certificate."""
+    return "".join(char if char.isprintable() else "?" for char in text[:most])
 
 
 def _changed(directory: Path) -> float:

@@ -188,6 +188,27 @@ def test_a_revoked_authority_between_csms_and_root(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
+@pytest.mark.parametrize("days", [0.5, 365])
+def test_only_who_can_be_asked_about_is(tmp_path: Path, days: float) -> None:
+    """Between CSMS and root nobody is named, or the CSMS lives for a day: the other one is asked about, once."""
+
+    async def story(at: Scene) -> None:
+        ocsp, _ = at.responder.speaks_for(root(CA))
+        between = at.responder.knows(issue("Between\n", root(CA), ocsp=ocsp if days < 1 else ""), root(CA))
+        own, _ = at.responder.speaks_for(between)
+        made = issue(HOST, between, ca=False, days=days, since=-0.1, ocsp="" if days < 1 else own)
+        at.shows(at.responder.knows(made, between), between.pem)
+        for _ in range(2):
+            assert isinstance(await at.connects(), LinkUp)
+        assert len(at.responder.asked) == len(json.loads((tmp_path / revocation.FILE).read_text())) == 1
+        if days < 1:
+            assert isinstance(await at.connects("Hard"), LinkUp)
+        else:
+            await at.refused("of its authority Between?: it names nobody", "Hard")
+
+    told(tmp_path, story)
+
+
 def test_revoked_while_connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The open connection ends, under the name of the flaw, and the next attempt says nothing any more."""
     monkeypatch.setattr(revocation, "SOONEST_S", 1.0)
