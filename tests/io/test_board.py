@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,12 @@ def test_what_installs_firmware(tmp_path: Path) -> None:
 def test_without_a_network_the_station_is_standalone(tmp_path: Path) -> None:
     start, end = GOOD.index("[network]"), GOOD.index("[keys]")
     assert load(tmp_path, GOOD[:start] + GOOD[end:]).site.network is None
+
+
+def test_sftp_is_there_with_its_library_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(tmp_path, GOOD).site.sftp
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    assert not load(tmp_path, GOOD).site.sftp
 
 
 def test_a_main_meter_and_a_meter_that_signs(tmp_path: Path) -> None:
