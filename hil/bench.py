@@ -31,6 +31,9 @@ class Outfit:
     """A controller speaks ISO 15118 with the EV."""
     grave_fault: str = "board_internal"
     """A fault that both kinds of EVSE know and that makes the connector Faulted."""
+    connectors: int = 1
+    connector: int = 1
+    """Which of them the drivers of this bench use; `cable` is what it has."""
 
 
 class ScenarioFailed(AssertionError):

@@ -45,9 +45,11 @@ class RealBench:
 
     def __init__(
         self, plan: BenchPlan, *, agent: bool = True, csms: Address | None = None,
-        tell: Callable[[str], None] = lambda text: None,
+        tell: Callable[[str], None] = lambda text: None, connector: int = 1,
     ) -> None:  # fmt: skip
+        """`connector`: at which cars are plugged in, where an EVSE has so many and nothing else is said."""
         self.plan = plan
+        self._outfits = outfits(plan, connector)
         self.checks: list[Check] = []
         self.csms = BenchCsms()
         self._files = FileServer()
@@ -126,18 +128,21 @@ class RealBench:
 
     def plug(
         self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True, greedy: bool = False,
-        connector: int = 1,
+        connector: int | None = None,
     ) -> None:  # fmt: skip
+        there = connector or self._outfits[evse].connector
+
         def arrive() -> None:
-            self.rig.plug(evse, connector, max_amps=amps, phases=phases, ignores_limit=greedy)
-            self.rig.pause(evse, not wants, connector)
+            self.rig.plug(evse, there, max_amps=amps, phases=phases, ignores_limit=greedy)
+            self.rig.pause(evse, not wants, there)
 
         self._do(arrive)
 
     def unplug(self, evse: int, end: End = "both", connector: int | None = None) -> None:
         if end == "station" and self.locked(evse):
             raise ScenarioFailed(f"the plug of EVSE {evse} is locked")
-        self._do(lambda: self.rig.unplug(evse, connector, keeps_cable=end == "car"))
+        there = connector or self._outfits[evse].connector
+        self._do(lambda: self.rig.unplug(evse, there, keeps_cable=end == "car"))
 
     def park(self, evse: int, there: bool = True) -> None:
         """No bay of this bench has a detector."""
@@ -147,10 +152,10 @@ class RealBench:
         raise ScenarioFailed(f"the car at EVSE {evse} does not speak ISO 15118")
 
     def pause(self, evse: int) -> None:
-        self._do(lambda: self.rig.pause(evse))
+        self._do(lambda: self.rig.pause(evse, True, self._outfits[evse].connector))
 
     def resume(self, evse: int) -> None:
-        self._do(lambda: self.rig.pause(evse, False))
+        self._do(lambda: self.rig.pause(evse, False, self._outfits[evse].connector))
 
     def present(self, uid: str, evse: int) -> None:
         self._do(lambda: self.rig.present(uid, evse))
@@ -273,14 +278,13 @@ class RealBench:
     # ------------------------------------------------------------------------------------------ seeing
 
     def outfits(self) -> dict[int, Outfit]:
-        return outfits(self.plan)
+        return self._outfits
 
     def connected(self) -> bool:
         return self.plan.network.identity in self.csms.identities
 
     def locked(self, evse: int) -> bool:
-        outlet = self.rig.outlet(evse)
-        return outlet.connector in outlet.locks
+        return self._outfits[evse].connector in self.rig.outlet(evse).locks
 
     def now(self) -> float:
         return time.monotonic()
@@ -345,14 +349,17 @@ class RealBench:
         return bool(self.checks) and all(check.holds for check in self.checks)
 
 
-def outfits(plan: BenchPlan) -> dict[int, Outfit]:
-    """What the bench file puts at each EVSE."""
+def outfits(plan: BenchPlan, connector: int = 1) -> dict[int, Outfit]:
+    """What the bench file puts at each EVSE, where drivers use that connector or else the last."""
+    used = {evse.id: min(connector, len(evse.sockets)) for evse in plan.evses}
     return {
         evse.id: Outfit(
-            cable="socket" if evse.sockets[0] else "fixed",
+            cable="socket" if evse.sockets[used[evse.id] - 1] else "fixed",
             phases=evse.phases,
             signed_meter=evse.meter.signs,
             own_reader=any(reader.evses == (evse.id,) for reader in plan.readers),
+            connectors=len(evse.sockets),
+            connector=used[evse.id],
         )
         for evse in plan.evses
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hil.certification.b_reports import report
 from hil.certification.registry import case
 from hil.certification.states import BOOT_S, Lab
-from hil.certification.talk import CARD, CARD_TYPE, WAIT_S, CaseFailed, statuses_in
+from hil.certification.talk import CARD, CARD_TYPE, WAIT_S, CaseFailed
 from hil.csms import CallFailed, Frame
 
 RETRY_S = 8
@@ -151,9 +151,4 @@ def _connected_at(lab: Lab) -> float:
 def _all_connectors(lab: Lab, since: float, *, occupied: bool = False) -> None:
     """The status of every connector is told after that moment: Available, or Occupied where the car is."""
     wanted = {evse: "Occupied" if occupied and evse == lab.evse else "Available" for evse in lab.bench.outfits()}
-
-    def told() -> dict[int, str]:
-        frames = [f for f in lab.bench.calls("StatusNotification", "NotifyEvent") if f.ts >= since]
-        return {evse: status for frame in frames for evse, _, status in statuses_in(frame)}
-
-    lab.bench.wait_until(f"the statuses {wanted}", lambda: told() == wanted)
+    lab.statuses(wanted, "Available", since)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hil.certification.registry import case
 from hil.certification.states import OTHER_CARD, Lab
-from hil.certification.talk import CARD, CARD_TYPE, Json, NotApplicable
+from hil.certification.talk import CARD, CARD_TYPE, NotApplicable, statuses_in
 from hil.csms import CallFailed
 
 BOOT_S = 120.0
@@ -32,34 +32,22 @@ def _booted(lab: Lab, before: int, reason: str | None = None) -> None:
         lab.check("reason of BootNotification", boot["reason"], reason)
 
 
-def _told_since(lab: Lab, before: int) -> list[tuple[int, str]]:
-    """(EVSE, status) of every connector status after BootNotification number `before`."""
+def _told_since(lab: Lab, before: int) -> list[tuple[int, int, str]]:
+    """EVSE, connector and status of every connector status after BootNotification number `before`."""
     frames = lab.bench.calls("BootNotification", "StatusNotification", "NotifyEvent")
     boots = [n for n, frame in enumerate(frames) if frame.action == "BootNotification"]
-    told = []
-    for frame in frames[boots[before] :]:
-        if frame.action == "StatusNotification":
-            told.append((frame.payload["evseId"], frame.payload["connectorStatus"]))
-        elif frame.action == "NotifyEvent":
-            told += [_status_event(data) for data in frame.payload["eventData"] if _is_status(data)]
-    return told
-
-
-def _is_status(data: Json) -> bool:
-    return (data["component"]["name"], data["variable"]["name"]) == ("Connector", "AvailabilityState")
-
-
-def _status_event(data: Json) -> tuple[int, str]:
-    return data["component"]["evse"]["id"], data["actualValue"]
+    later = [frame for frame in frames[boots[before] :] if frame.action != "BootNotification"]
+    return [told for frame in later for told in statuses_in(frame)]
 
 
 def _connectors(lab: Lab, before: int, wanted: Mapping[int, Sequence[str]]) -> None:
     """Every connector has told its status after the boot, and no other than these."""
     what = "the status of every connector"
-    lab.bench.wait_until(what, lambda: {evse for evse, _ in _told_since(lab, before)} == set(wanted))
+    each = lab.everywhere(wanted, ("Available", *wanted[lab.evse]))
+    lab.bench.wait_until(what, lambda: {(evse, number) for evse, number, _ in _told_since(lab, before)} == set(each))
     lab.bench.wait(2)
-    for evse, status in _told_since(lab, before):
-        lab.check(f"status of EVSE {evse}", status, tuple(wanted[evse]))
+    for evse, number, status in _told_since(lab, before):
+        lab.check(f"status of connector {number} of EVSE {evse}", status, tuple(each[evse, number]))
 
 
 def _all(lab: Lab, status: str, **others: str) -> dict[int, Sequence[str]]:

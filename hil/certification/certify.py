@@ -31,6 +31,8 @@ def main(argv: Sequence[str]) -> int:
         plan = _listening(load(options.bench), options.csms_listen)
         declared = features.load(options.features)
         cases = _selected(options.profile, options.case)
+        if options.connector > (most := max(outfit.connectors for outfit in outfits(plan).values())):
+            raise ValueError(f"{options.bench} has no EVSE with {options.connector} connectors, but {most} at most")
         if options.evse not in (None, *outfits(plan)):
             raise ValueError(f"{options.bench} has no EVSE {options.evse}; there are {sorted(outfits(plan))}")
     except ValueError as error:
@@ -38,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     verdicts, home = [], Path(tempfile.mkdtemp(prefix="hil-certify-"))
     try:
-        for verdict in certify(plan, cases, declared, options.way, home, options.evse):
+        for verdict in certify(plan, cases, declared, options.way, home, options.evse, options.connector):
             verdicts.append(verdict)
             print(report.line(verdict), flush=True)
     except OSError as error:
@@ -56,13 +58,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def certify(
-    plan: BenchPlan, cases: Sequence[Case], declared: features.Declared, way: Way, home: Path, only: int | None = None
-) -> Iterator[Verdict]:
+    plan: BenchPlan, cases: Sequence[Case], declared: features.Declared, way: Way, home: Path, only: int | None = None,
+    connector: int = 1,
+) -> Iterator[Verdict]:  # fmt: skip
     """Play each case on a station that was never used; what failed leaves its files below `home`.
 
-    `only` keeps to one EVSE.
+    `only` keeps to one EVSE; drivers use `connector` of those that have so many.
     """
-    places = {evse: outfit for evse, outfit in outfits(plan).items() if only in (None, evse)}
+    places = {evse: outfit for evse, outfit in outfits(plan, connector).items() if only in (None, evse)}
     for case in cases:
         taken: Way = way if way in case.ways else case.ways[0]
         evse, why = choose(case, declared, places)
@@ -71,7 +74,8 @@ def certify(
             continue
         directory = home / case.id
         keys = {**plan.keys, **case.presets}
-        with RealBench(replace(plan, directory=directory, keys=keys, releases=case.id in FIRMWARE)) as bench:
+        station = replace(plan, directory=directory, keys=keys, releases=case.id in FIRMWARE)
+        with RealBench(station, connector=connector) as bench:
             verdict = run(case, bench, evse, taken)
         if verdict.outcome == "failed":
             yield replace(verdict, reason=f"{verdict.reason}\nfiles in {directory}")
@@ -88,6 +92,9 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--way", choices=("local", "remote"), default="local", help="how sessions start where the case leaves it open"
+    )
+    parser.add_argument(
+        "--connector", type=int, default=1, metavar="N", help="where cars are plugged in, at an EVSE that has so many"
     )
     parser.add_argument("--evse", type=int, metavar="N", help="at this EVSE only, not at the first that fits")
     parser.add_argument(

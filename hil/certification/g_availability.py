@@ -144,7 +144,7 @@ def station_while_charging(lab: Lab) -> None:
     lab.energy_transfer_started()
     _change(lab, "Inoperative", {}, "Scheduled")
     others = {evse: "Unavailable" for evse in lab.bench.outfits() if evse != lab.evse}
-    lab.statuses({lab.evse: "Occupied", **others})
+    lab.statuses({lab.evse: "Occupied", **others}, "Unavailable")
     _ends_unavailable(lab)
     lab.statuses(_everywhere(lab, "Unavailable"))
 
@@ -182,7 +182,7 @@ def evse_stays_out(lab: Lab) -> None:
 def connector_stays_out(lab: Lab) -> None:
     _unavailable(lab, _connector(lab))
     _boots(lab)
-    lab.statuses({**_everywhere(lab, "Available"), lab.evse: "Unavailable"})
+    lab.statuses({**_everywhere(lab, "Available"), lab.evse: "Unavailable"}, "Available")
 
 
 @case("TC_G_21", "local")

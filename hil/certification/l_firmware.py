@@ -212,7 +212,7 @@ def no_new_sessions_meanwhile(lab: Lab) -> None:
     lab.energy_transfer_started()
     _update(lab, "Accepted", _request(lab))
     before = _statuses(lab, *TO_INSTALL, "InstallScheduled")
-    lab.statuses(dict.fromkeys(lab.bench.outfits(), "Unavailable") | {lab.evse: "Occupied"})
+    lab.statuses(dict.fromkeys(lab.bench.outfits(), "Unavailable") | {lab.evse: "Occupied"}, "Unavailable")
     lab.free = "Unavailable"
     lab.parking_bay_unoccupied()
     _installed(lab, before)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from hil.bench import Bench, Outfit
 from hil.csms import Frame
 
+T = TypeVar("T")
 Json = dict[str, Any]
 WAIT_S = 30.0
 """How long anything may take that has no time of its own."""
@@ -39,12 +40,12 @@ class Talk:
     def __init__(self, bench: Bench, evse: int) -> None:
         self.bench = bench
         self.evse = evse
-        self.connector = 1
         self.card = CARD
         """The token of whoever drives now."""
         self.group: str | None = None
         """The group of that token, which a start from afar names."""
         self.outfit: Outfit = bench.outfits()[evse]
+        self.connector = self.outfit.connector
         self.running: str | None = None
         """transactionId of the transaction that was Started and has not Ended."""
         self.last_tx: str | None = None
@@ -167,14 +168,25 @@ class Talk:
         what = f"connector {wanted}"
         self.bench.wait_until(what, lambda: wanted in self._told_statuses()[self._statuses :], within_s)
 
-    def statuses(self, wanted: Mapping[int, str]) -> None:
-        """The last status told of the connector of each EVSE."""
+    def statuses(self, wanted: Mapping[int, str], beside: str | None = None, since: float = 0.0) -> None:
+        """The last status told (after `since`) of the connectors of each EVSE.
 
-        def last() -> dict[int, str]:
-            frames = self.bench.calls("StatusNotification", "NotifyEvent")
-            return {evse: status for frame in frames for evse, _, status in statuses_in(frame)}
+        `beside`: of those beside ours, where it is another one.
+        """
+        each = self.everywhere(wanted, beside)
 
-        self.bench.wait_until(f"statuses {dict(wanted)}", lambda: last() == wanted)
+        def last() -> dict[tuple[int, int], str]:
+            frames = [f for f in self.bench.calls("StatusNotification", "NotifyEvent") if f.ts >= since]
+            return {(evse, connector): status for frame in frames for evse, connector, status in statuses_in(frame)}
+
+        self.bench.wait_until(f"statuses {each}", lambda: last() == each)
+
+    def everywhere(self, wanted: Mapping[int, T], beside: T | None = None) -> dict[tuple[int, int], T]:
+        """What is wanted of each EVSE, for each of its connectors; `beside` for those beside ours."""
+        outfits = self.bench.outfits()
+        each = {(evse, 1 + i): value for evse, value in wanted.items() for i in range(outfits[evse].connectors)}
+        ours = {place for place in each if place[0] == self.evse} - {(self.evse, self.connector)}
+        return each if beside is None else each | dict.fromkeys(ours, beside)
 
     def _told_statuses(self) -> list[str]:
         """Every status of the connector, by StatusNotification or NotifyEvent."""

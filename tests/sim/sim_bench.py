@@ -82,7 +82,10 @@ class SimBench:
         seed: int = 1,
         keys: Mapping[str, str] | None = None,
         own_readers: bool = True,
+        connector: int = 1,
     ) -> None:
+        """`connector`: at which cars are plugged in, at EVSEs that have so many."""
+        self._connectors = {evse: min(connector, 1 + len(spec.more)) for evse, spec in enumerate(evses, start=1)}
         self.world = World(evses, seed=seed, keys=dict(keys or {}))
         self.csms = BehavingCsms(self.world.timeline, self.world.csms.rng, self.world.network)
         self.world.csms = self.world.network.peer = self.csms
@@ -104,21 +107,21 @@ class SimBench:
     def plug(
         self, evse: int, *, amps: float = 32.0, phases: int = 3, wants: bool = True, greedy: bool = False
     ) -> None:
-        socket = self.world.outlets[evse].spec.cable == "socket"
+        outlet, connector = self.world.outlets[evse], self._connectors[evse]
         car = Car(phases, amps, wants, bad=frozenset({"ignores_limit"} if greedy else ()))
-        self.world.outlets[evse].plug(car, CABLE_AMPS if socket else None)
+        outlet.plug(car, CABLE_AMPS if outlet.cable_at(connector) == "socket" else None, connector)
 
     def unplug(self, evse: int, end: End = "both") -> None:
-        outlet = self.world.outlets[evse]
+        outlet, connector = self.world.outlets[evse], self._connectors[evse]
         if end == "station":
-            if outlet.locked:
+            if self.locked(evse):
                 raise ScenarioFailed(f"the plug of EVSE {evse} is locked")
-            outlet.cable_amps = None
+            outlet.cables[connector] = None
             outlet.settle()
             return
-        left = outlet.cable_amps if end == "car" else None
-        outlet.unplug()
-        outlet.cable_amps = left
+        left = outlet.cables.get(connector) if end == "car" else None
+        outlet.unplug(connector)
+        outlet.cables[connector] = left
 
     def park(self, evse: int, there: bool = True) -> None:
         if self.world.outlets[evse].spec.bay_detector:
@@ -135,8 +138,8 @@ class SimBench:
 
     def _wish(self, evse: int, wants: bool) -> None:
         outlet = self.world.outlets[evse]
-        if outlet.car is not None:
-            outlet.car.wants = wants
+        if (car := outlet.cars.get(self._connectors[evse])) is not None:
+            car.wants = wants
             outlet.settle()
 
     def present(self, uid: str, evse: int) -> None:
@@ -240,7 +243,8 @@ class SimBench:
     def outfits(self) -> dict[int, Outfit]:
         return {
             evse: Outfit(
-                o.spec.cable, o.spec.phases, o.spec.bay_detector, o.spec.signs, self._own_readers, o.spec.iso15118
+                o.cable_at(self._connectors[evse]), o.spec.phases, o.spec.bay_detector, o.spec.signs, self._own_readers,
+                o.spec.iso15118, connectors=1 + len(o.spec.more), connector=self._connectors[evse],
             )
             for evse, o in self.world.outlets.items()
         }
@@ -249,7 +253,7 @@ class SimBench:
         return self.csms.connection is not None
 
     def locked(self, evse: int) -> bool:
-        return self.world.outlets[evse].locked
+        return self._connectors[evse] in self.world.outlets[evse].locks
 
     def now(self) -> float:
         return self.world.now_ms / 1000
