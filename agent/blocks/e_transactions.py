@@ -25,7 +25,7 @@ class Transactions(Block):
             trigger_reason=data["trigger"],
             seq_no=data["seq"],
             transaction_info=self._info(data),
-            meter_value=[meter_value(value, cx) for value in data.get("meter", ())] or None,
+            meter_value=[meter_value(value, cx) for value in data.get("meter", ()) if value["values"]] or None,
             offline=True if data["offline"] else None,
             number_of_phases_used=data.get("phases"),
             cable_max_current=data.get("cable"),

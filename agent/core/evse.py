@@ -432,10 +432,13 @@ class Evse:
         return CHARGING_STATES[self.situation(running)] or running.charging_state
 
     def facts(self) -> frozenset[str]:
-        """Which of the TxStartPoint and TxStopPoint values hold now (E.0)."""
+        """Which of the TxStartPoint and TxStopPoint values hold now (E.0).
+
+        A car that is plugged in occupies its bay, also where the detector is blind: no energy without a transaction.
+        """
         authorised = self.authorization is not None or (self.released is not None)
         facts = set()
-        if self.bay_occupied:
+        if self.bay_occupied or (self.site.bay_detector and self.connected):
             facts.add("ParkingBayOccupancy")
         if self.data_signed:
             facts.add("DataSigned")

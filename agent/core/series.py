@@ -68,6 +68,8 @@ class Series:
         for evse in evses.values():
             if evse.tx is not None and evse.tx.takes_samples and due is not None and is_fresh(cx, evse):
                 values = measure(evse, cx.keys[aligned.TX_ENDED_MEASURANDS])
+                if not values:
+                    continue
                 stamped = {"mono": cx.ms, "boot": cx.boot_id, "utc": due, "context": "Sample.Clock", "values": values}
                 self._keep(cx, evse, stamped)
                 if self._signing.wanted(cx, evse, *ALIGNED):

@@ -94,6 +94,19 @@ def test_send_during_idle_sends_nothing_at_all_while_a_transaction_runs() -> Non
     world.settles()
 
 
+@req("J02.FR.11", "E06.FR.11")
+def test_an_interval_for_aligned_values_at_the_end_without_any_measurand_adds_nothing() -> None:
+    """The default of TxEndedMeasurands is none: a meterValue without a sample is no legal one."""
+    world = reads_often(idle(TWO, keys={**NONE, "AlignedDataCtrlr.TxEndedInterval": "60"}))
+    charge(world, 2)
+    world.runs(minutes=5)
+    world.ev(2).presents(CARD)
+    world.runs(minutes=1)
+    world.settles()
+    ended = world.csms.transaction(1).events[-1]
+    assert ended["eventType"] == "Ended" and not values([ended], "Sample.Clock")
+
+
 @req("J01.FR.14")
 def test_interval_zero_is_no_values_and_a_new_interval_holds_at_once() -> None:
     world = reads_often(idle(TWO, keys=NONE))
