@@ -101,7 +101,8 @@ STANDING: Mapping[str, Row] = {
     "tamper": Row("The enclosure is open (security event TamperDetectionActivated)", _NONE, (physical.EVSE_PROBLEM,),
                   CRITICAL),
     # ---- the station's own parts
-    "contactor_welded": Row("Feedback still closed after it was opened", _TRIP, _WELD, DANGER, "service", "Other"),
+    "contactor_welded": Row("Feedback still closed after it was opened", _TRIP, _WELD, DANGER, "service", "Other",
+                            by="the transaction ends when the car has left: until then current may flow"),
     "contactor_failed": Row("Permitted, asked for, and not closed", _TRIP, _CONTACTOR, HARDWARE, "unplug"),
     "contactor_dropped": Row("Opened by itself", _TRIP, _CONTACTOR, HARDWARE, "unplug", grace=1.5),
     "phases_wrong": Row("Closed on more phases than were selected", _TRIP, _CONTACTOR, HARDWARE, "unplug"),

@@ -11,6 +11,7 @@ from hil.instruments.board import BoardMake
 from hil.outlet import Sample
 from hil.plan import BenchPlan, ControllerPlan
 from hil.real_bench import RealBench
+from hil.scenarios.charging_session import status
 from tests.marks import req
 from tests.process.benches import both_charge, chargerctl, leave, plan
 
@@ -58,7 +59,15 @@ def test_both_kinds_switch_on_the_wire_and_never_above_the_watts(tmp_path: Path)
             judge([sample for sample in record if sample.evse == evse], began)
         assert '"phases": 1' in chargerctl(bench.rig, "phase", "--json").stdout
         assert len(bench.transactions()) == 2
+        trips(bench)
         leave(bench)
+
+
+def trips(bench: RealBench) -> None:
+    """A residual current, gone before the car: the board keeps it until it is told that the car has left."""
+    bench.raise_fault(2, "residual_current")
+    bench.wait_until("EVSE 2 is Faulted", lambda: status(bench, 2) == "Faulted")
+    bench.clear_fault(2, "residual_current")
 
 
 def on_one(bench: RealBench, evse: int) -> bool:
