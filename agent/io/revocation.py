@@ -112,13 +112,14 @@ class Records:
         self._mode = mode
         self._clock = clock
         self._known = _read(home / FILE)
+        self._just_asked: set[str] = set()
         self.chain: Sequence[Shown] = ()
         """What the CSMS has shown last."""
 
     def judge(self, chain: Sequence[Shown]) -> Judgement:
         """What is to be thought of a verified chain, its trusted end included. Raises Unasked."""
         self.chain = chain
-        if any(not self._settled(shown) for shown in chain[:-1]):
+        if any(shown.fingerprint not in self._just_asked and not self._settled(shown) for shown in chain[:-1]):
             raise Unasked
         return self.judged()
 
@@ -156,12 +157,14 @@ class Records:
     # ---------------------------------------------------------------------------------------- asking
 
     async def settle(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What `attempt` returns, once all is known that it needs. Raises what it raises."""
+        """What `attempt` returns, once all is known that it needs; nothing is asked twice. Raises what it raises."""
+        self._just_asked.clear()
         for _ in range(ASKS_MOST):
             try:
                 return await attempt()
             except Unasked:
                 await self.ask()
+                self._just_asked.update(shown.fingerprint for shown in self.chain)
         return await attempt()
 
     async def ask(self) -> None:

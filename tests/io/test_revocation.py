@@ -19,10 +19,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from agent.core.effects import Disconnect
 from agent.core.events import LinkDown, LinkUp
 from agent.io import inquiry, revocation
 from agent.io.pki import Refused
 from agent.io.status_proofs import Moment, Pair, by_list
+from hil.file_server import FileServer
 from hil.pki import Made, issue, root
 from hil.responder import Responder
 from tests.io.test_link import Side, csms
@@ -256,13 +258,45 @@ def test_what_is_known_may_be_damaged(tmp_path: Path, content: bytes) -> None:
     assert records.judge([]) == revocation.Judgement()
 
 
+@pytest.mark.parametrize(
+    ("process", "words"),
+    [("import time; time.sleep(60)", "no answer within"), ("raise SystemExit('no memory')", "could not ask: no memory"),
+     ("print('[')", "could not ask")],
+)  # fmt: skip
+def test_a_process_that_hangs_or_fails_is_an_answer_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process: str, words: str
+) -> None:
+    monkeypatch.setattr(revocation, "_START", process)
+    monkeypatch.setattr(revocation, "START_S", 0.0 if "sleep" in process else 20.0)
+    monkeypatch.setattr(revocation, "WITHIN_S", 0.2)
+
+    async def story(at: Scene) -> None:
+        await at.refused(words, "Hard")
+
+    told(tmp_path, story)
+
+
+def test_hanging_up_does_not_wait_for_an_answer(tmp_path: Path) -> None:
+    async def story(at: Scene) -> None:
+        at.responder.moods["/0/ocsp"] = "silent"
+        side = Side(1, at.home)
+        async with csms(ssl=serving(at.leaf, at.home)) as server:
+            side.connect(url=f"wss://{HOST}:{server.port}/", security_profile=2, revocation="Soft")
+            await until(lambda: at.responder.asked)
+            side.link.execute(Disconnect(1, "enough"))
+            assert (await side.down()).reason == "enough"
+            assert not (tmp_path / revocation.FILE).exists() and not server.requests
+
+    told(tmp_path, story)
+
+
 # -------------------------------------------------------------------------------------------- what issuers say
 
 
 def asked(at: Scene, *chain: Made, at_least: bool = False) -> list[dict[str, Any]]:
     """What the process would say of a chain, asked in this one."""
     question = {"chain": [base64.b64encode(made.certificate.public_bytes(Encoding.DER)).decode() for made in chain],
-                "now": time.time(), "at_least": at_least, "within_s": 1.5, "home": str(at.home)}  # fmt: skip
+                "now": time.time(), "at_least": at_least, "within_s": 3.0, "home": str(at.home)}  # fmt: skip
     return inquiry.inquire(question)
 
 
@@ -315,6 +349,23 @@ def test_no_bad_list_is_believed(tmp_path: Path) -> None:
             assert found["state"] == "unknown" and words in found["told"], (mood, found)
 
         await asyncio.gather(*(of(mood, words) for mood, words in BAD_LISTS.items()))
+
+    told(tmp_path, story)
+
+
+def test_a_list_behind_tls(tmp_path: Path) -> None:
+    """Whose server the operator's root vouches for; another's is not believed."""
+
+    async def story(at: Scene) -> None:
+        files = FileServer()
+        states = []
+        for server in (issue(HOST, root(CA), ca=False), issue(HOST, root("Another"), ca=False)):
+            port = await files.open_http(tls=serving(server, tmp_path))
+            files.offered["/list"] = (at.responder.list_of(root(CA)), 0.0)
+            made = issue(HOST, root(CA), ca=False, crl=f"https://{HOST}:{port}/list")
+            states += await asyncio.to_thread(asked, at, made, root(CA))
+        await files.close()
+        assert [found["state"] for found in states] == ["good", "unknown"], states
 
     told(tmp_path, story)
 
