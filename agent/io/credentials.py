@@ -1,15 +1,18 @@
 """The station's keys and certificates: made, asked for and judged here; used by the TLS library only (A02, A03).
 
 A private key never leaves where it was made. `Keys` is the port: files of mode 0600 are the one way that is built in;
-a PKCS#11 token or a TPM takes their place by another implementation of it (none was tried).
+an OEM's PKCS#11 token or TPM takes their place as an entry point of the group `chargerd.keys`, a callable that takes the
+directory `credentials`. docs/private-keys.md has one that was tried.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +32,7 @@ from agent.io.jobs import Data, JobFailed, Place, Tell
 from agent.io.pki import CSMS_ROOT, Refused, Store, check_key, signed_by, write
 
 CHAIN_MOST = 10
+GROUP = "chargerd.keys"
 
 
 class Keys(Protocol):
@@ -41,7 +45,8 @@ class Keys(Protocol):
         """The public half (DER). Raises OSError or ValueError when there is no such key."""
 
     def bind(self, name: str, certificate: str) -> None:
-        """The key belongs to this certificate from now on. Raises OSError."""
+        """The key belongs to this certificate from now on: `CERTIFICATE.key` in the directory is a PEM file that leads
+        the TLS library to it. Raises OSError."""
 
     def discard(self, certificate: str) -> None:
         """The key of a certificate is of no use any more."""
@@ -77,13 +82,20 @@ class KeyFiles:
         return self._home / f"{name}.pending"
 
 
+def keys_at(home: Path) -> Keys:
+    """The OEM's where he has brought some, else files."""
+    found = entry_points(group=GROUP)
+    make: Callable[[Path], Keys] = next(iter(found)).load() if found else KeyFiles
+    return make(home)
+
+
 class Credentials:
     """Certificates of the station below `credentials`, each in a file with its chain, and their keys."""
 
     def __init__(self, state_dir: Path) -> None:
         self.home = state_dir / "credentials"
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.keys: Keys = KeyFiles(self.home)
+        self.keys = keys_at(self.home)
         self._roots = Store(state_dir)
 
     def request(self, organization: str, serial: str) -> tuple[str, str]:
