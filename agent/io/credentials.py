@@ -1,8 +1,8 @@
 """The station's keys and certificates: made, asked for and judged here; used by the TLS library only (A02, A03).
 
 A private key never leaves where it was made. `Keys` is the port: files of mode 0600 are the one way that is built in;
-an OEM's PKCS#11 token or TPM takes their place as an entry point of the group `chargerd.keys`, a callable that takes the
-directory `credentials`. docs/private-keys.md has one that was tried.
+an OEM's PKCS#11 token or TPM takes their place as an entry point of the group `chargerd.keys`, a callable that takes
+the directory `credentials`. docs/private-keys.md has one that was tried.
 """
 
 from __future__ import annotations
