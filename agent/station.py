@@ -327,6 +327,10 @@ class Station:
             return
         payload = self._payload(cx, call)
         wrong = codec.check_request(call.action, payload)
+        if wrong is not None and call.is_event:
+            outbox.unfit(cx, wrong.description)
+            self._pump(cx)
+            return
         assert wrong is None, f"{call.action} of our own: {wrong}"
         self._called_in = cx.step
         text = self._rpc.call(rpc.Pending(call.message_id, call.action, cx.ms), payload)

@@ -244,6 +244,13 @@ class Outbox:
         wanted = self.in_flight is None or self.in_flight.action not in self.declined
         return None if wanted else self._landed(cx)
 
+    def unfit(self, cx: Context, why: str) -> None:
+        """The event in flight is no valid one, which is a bug: set aside, for the next start would break at it too."""
+        call = self._landed(cx)
+        assert call is not None and call.is_event
+        cx.note("bug", f"event {call.data['tx']}/{call.data['seq']} of our own: {why}", "error")
+        self._set_aside(cx, call, "is no valid one")
+
     def is_unrecorded(self, cx: Context) -> bool:
         """The event in flight was not written down, so it was not said either."""
         return self.in_flight is not None and self.in_flight.is_event and cx.is_due(self.in_flight.row)

@@ -137,7 +137,7 @@ class Story:
             return text if text.startswith("seed") else f"seed {world.seed}, step {world.step}: {text}"
         except Exception as bug:  # a bug of the station ends its process; here it ends the story
             return f"seed {world.seed}, step {world.step}, {world.now_ms / 1000:.3f} s: the station broke: {bug!r}"
-        return ""
+        return next((text for _, _, topic, text in world.notes if topic == "bug"), "")
 
     def _probe(self) -> None:
         """Everything is well again, so everybody can charge: nothing is stuck for ever."""

@@ -286,6 +286,22 @@ def _mistreats(world: World, event: dict[str, Any], how: str) -> dict[str, Any]:
     return {}
 
 
+@req("E13.FR.04")
+def test_bug_20_an_event_of_our_own_that_is_no_valid_one_ends_neither_this_start_nor_the_next() -> None:
+    world = idle(keys={**OFFLINE_FOR_ALL, "SampledDataCtrlr.TxUpdatedInterval": "60"})
+    world.csms.vanishes()
+    world.runs(minutes=2)
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(minutes=5)
+    assert world.station is not None
+    list(world.station.charger.outbox._events)[2].data["trigger"] = "ABug"
+    world.csms.returns()
+    world.runs(minutes=30)
+    assert world.asks_station("status")["queue"] == {"events": 0, "set_aside": 1}
+    assert [topic for _, _, topic, _ in world.notes].count("bug") == 1
+    assert world.csms.transaction(1).seq_numbers[:3] == [0, 1, 3] and len(heard(world, "BootNotification")) == 1
+
+
 # ---------------------------------------------------------------------------------------- 23
 
 
