@@ -293,8 +293,8 @@ def test_bug_20_an_event_of_our_own_that_is_no_valid_one_ends_neither_this_start
     world.runs(minutes=2)
     world.ev(1).plugs_in().presents(CARD)
     world.runs(minutes=5)
-    assert world.station is not None
-    list(world.station.charger.outbox._events)[2].data["trigger"] = "ABug"
+    station: Any = world.station
+    list(station.charger.outbox._events)[2].data["trigger"] = "ABug"
     world.csms.returns()
     world.runs(minutes=30)
     assert world.asks_station("status")["queue"] == {"events": 0, "set_aside": 1}
