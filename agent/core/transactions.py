@@ -24,6 +24,8 @@ FREQUENT_S = 5
 """Up to this interval (s) periodic samples wait for each other, so that they share a commit."""
 LAST_READING_MS = 3_000
 """How long the end of a transaction waits for a reading taken after the contactor opened."""
+FIRST_READING_MS = 60_000
+"""The same after a restart, when the meter has not answered yet: only it knows what flowed since the last sample."""
 GONE = frozenset({"Authorized", "PowerPathClosed", "EnergyTransfer"})
 """Facts that an ended authorization takes with it."""
 STOPS = (Cause.STOPPED_HERE, Cause.STOPPED_REMOTELY, Cause.DEAUTHORIZED, Cause.EV_CAME_NOT, Cause.FAULT)
@@ -106,7 +108,8 @@ class Transactions:
             return
         if evse.tx.recovered_by_ms is not None:
             return
-        self._catch_begin(cx, evse, evse.tx)
+        if self._catch_begin(cx, evse, evse.tx):
+            self.keep(cx, evse.tx)
         if evse.tx.ending is not None:
             self._finish(cx, evse, evse.tx, evse.tx.ending)
         elif evse.released is None and self._looks_different(evse, evse.tx):
@@ -255,11 +258,13 @@ class Transactions:
         first, running.first = running.first, None
         return [first] if first is not None else []
 
-    def _catch_begin(self, cx: Context, evse: Evse, running: Transaction) -> None:
-        """A meter that was silent at the start is read as soon as it answers, whenever that is told."""
-        if running.began is None and running.placed and is_fresh(cx, evse):
-            running.first = sample(cx, evse, cx.keys[sampled.TX_STARTED_MEASURANDS], "Transaction.Begin")
-            running.began = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.Begin") or {}
+    def _catch_begin(self, cx: Context, evse: Evse, running: Transaction) -> bool:
+        """A meter that was silent at the start is read as soon as it answers, whenever that is told. True: just now."""
+        if running.began is not None or not running.placed or not is_fresh(cx, evse):
+            return False
+        running.first = sample(cx, evse, cx.keys[sampled.TX_STARTED_MEASURANDS], "Transaction.Begin")
+        running.began = sample(cx, evse, cx.keys[sampled.TX_ENDED_MEASURANDS], "Transaction.Begin") or {}
+        return True
 
     def _go_on(self, cx: Context, evse: Evse, cause: Cause, facts: frozenset[str], token: Token | None) -> None:
         running = evse.tx
@@ -314,7 +319,8 @@ class Transactions:
         signs = self._signing.wanted(cx, evse)
         if signs:
             self._signing.ask(cx, evse, "end")
-        patience_ms = SIGNED_MS if signs else LAST_READING_MS
+        usual_ms = FIRST_READING_MS if _is_unread(cx, evse, running) else LAST_READING_MS
+        patience_ms = max(usual_ms, SIGNED_MS if signs else 0)
         running.ending = Ending(cause, cx.ms + patience_ms, since, token, facts)
         cx.after(end_timer(evse.id), patience_ms / 1000)
         self._finish(cx, evse, running, running.ending)
@@ -323,7 +329,8 @@ class Transactions:
         """Make the Ended event once the meter was read after the last energy, or can no longer be waited for."""
         if not evse.contactor.may_carry and ending.since_ms > evse.contactor.opened_ms > 0:
             ending.since_ms = evse.contactor.opened_ms
-        waiting = running.placed and evse.site.has_meter and "meter" not in evse.silent and cx.ms < ending.until_ms
+        silent = "meter" in evse.silent and not _is_unread(cx, evse, running)
+        waiting = running.placed and evse.site.has_meter and not silent and cx.ms < ending.until_ms
         last = evse.reading.mono_ms if evse.reading is not None else -1
         unsigned = self._signing.wanted(cx, evse) and "end" not in running.signed
         if waiting and (evse.contactor.may_carry or last < ending.since_ms or unsigned):
@@ -468,3 +475,8 @@ def sample_timer(evse_id: int) -> str:
 def end_timer(evse_id: int) -> str:
     """Name of the deadline for a transaction's end without a last reading."""
     return f"evse{evse_id}.end"
+
+
+def _is_unread(cx: Context, evse: Evse, running: Transaction) -> bool:
+    """The transaction is of before the restart, and its meter has told nothing since."""
+    return evse.reading is None and running.began is not None and running.began.get("boot") != cx.boot_id

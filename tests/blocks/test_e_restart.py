@@ -9,6 +9,7 @@ from tests.blocks.stories import (
     OFFLINE_FOR_ALL,
     QUIET,
     back_online,
+    charge,
     charging,
     idle,
     last,
@@ -119,4 +120,56 @@ def test_forced_to_end_by_a_person() -> None:
     world.asks_station("tx.force-end", transaction_id=world.csms.transaction(1).id)
     world.runs(minutes=1)
     assert world.csms.transaction(1).ended and world.outlets[1].amps == 0
+    world.settles()
+
+
+@req("E02.FR.21")
+def test_a_meter_that_starts_later_than_the_station_still_tells_the_end() -> None:
+    """What flowed since the last sample is in its register only: the end waits a minute for it, no longer."""
+    world = idle(keys=QUIET)
+    before = world.outlets[1].register.at(world.now_ms)
+    charge(world).runs(minutes=10)
+    flowed = world.outlets[1].register.at(world.now_ms) - before
+    world.loses_power().returns_after(seconds=60)
+    world.hardware.wires[1].mute = True
+    world.ev(1).after(seconds=5).unplugs()
+    world.runs(seconds=100)
+    session = world.csms.transaction(1)
+    assert not session.ended and world.asks_station("status")["evses"][0]["transaction"]["ending"]
+    world.hardware.wires[1].mute = False
+    world.runs(seconds=15)
+    assert session.ended and session.stopped_reason == "PowerLoss"
+    assert abs((session.energy_wh or 0) - flowed) < 5
+    world.settles()
+
+
+@req("E02.FR.21")
+def test_a_dead_meter_does_not_hold_the_end_for_ever() -> None:
+    world = charging(keys=QUIET)
+    world.runs(minutes=1)
+    world.loses_power().returns_after(seconds=60)
+    world.hardware.wires[1].mute = True
+    world.ev(1).after(seconds=5).unplugs()
+    world.runs(seconds=150)
+    assert world.csms.transaction(1).ended
+    world.settles()
+
+
+@req("E02.FR.21", "E01.FR.09")
+def test_a_begin_that_was_read_late_is_on_flash_before_a_sample_tells_it() -> None:
+    world = idle(keys=QUIET)
+    world.hardware.wires[1].mute = True
+    world.runs(seconds=20)
+    charge(world).runs(minutes=2)
+    world.hardware.wires[1].mute = False
+    world.runs(seconds=10)
+    before = world.outlets[1].register.at(world.now_ms)
+    world.runs(minutes=1)
+    world.loses_power().returns_after(seconds=60)
+    world.runs(minutes=2)
+    world.ev(1).unplugs()
+    world.runs(minutes=1)
+    session = world.csms.transaction(1)
+    flowed = world.outlets[1].register.at(world.now_ms)
+    assert session.ended and abs((session.energy_wh or 0) - (flowed - before)) < 60 < flowed - before
     world.settles()

@@ -224,7 +224,7 @@ class Driver:
         raw = self.outlet.spec.kind == "raw"
         latency = self.slow * (self.rng.randint(4, 25) if raw else self.rng.randint(20, 120))
         due = max(self._wire_free_ms, self.timeline.clock.true_ms) + latency
-        self._wire_free_ms = due
+        self._wire_free_ms = self.outlet.hears_by_ms = due
         self.timeline.at(due, lambda: self._arrive(command), self.life)
 
     def _arrive(self, command: PowerCommand) -> None:

@@ -24,6 +24,8 @@ GRACE_MS = round(METER_GRACE_S * 1000)
 FRESH_MS = 1_500
 IDLE_MS = 600_000
 """A meter behind which nothing can flow shows the same for ever: no reading of it is older than this."""
+HOST_WAITS_MS = 60_000
+"""How long a host that has just started waits for the end register of a transaction of before."""
 
 
 class Wire:
@@ -39,17 +41,28 @@ class Wire:
         self.told = told
         """Hears what flowed (Wh) while no reading could tell it."""
         self._known_wh = 0.0
+        self._idle_wh = 0.0
+        """What had flowed when it was last read with no car."""
         self._failing = False
+        self._asked_ms: int | None = None
+        """When a host began to ask that has no reading yet."""
 
     def fails(self) -> None:
         """A reading did not come, or cannot be believed."""
         self._failing = True
 
-    def tells(self, flowed_wh: float) -> None:
-        """A good reading, when so much had truly flowed."""
+    def starts(self, now_ms: int) -> None:
+        """A host starts; what the one before had read, and not yet told, only the meter knows."""
+        self._asked_ms = now_ms
+
+    def tells(self, flowed_wh: float, now_ms: int, idle: bool) -> None:
+        """A good reading, when so much had truly flowed. A host that has just started waits for it a minute."""
         if self._failing:
-            self.told(flowed_wh - self._known_wh)
-        self._known_wh, self._failing = flowed_wh, False
+            in_vain = self._asked_ms is not None and now_ms - self._asked_ms > HOST_WAITS_MS
+            self.told(flowed_wh - (self._idle_wh if in_vain else self._known_wh))
+        self._known_wh, self._failing, self._asked_ms = flowed_wh, False, None
+        if idle:
+            self._idle_wh = flowed_wh
 
 
 class Meter:
@@ -80,6 +93,7 @@ class Meter:
 
     def starts(self) -> None:
         """The host tells what it can measure, as its profile says, and asks for the first time, soon."""
+        self.wire.starts(self.now_ms)
         self.timeline.after(1, self._describe, self.life)
         self._read_in(self.rng.randint(100, 800))
 
@@ -135,7 +149,7 @@ class Meter:
         if not self._plausible.check(values, self.now_ms):
             return self._fails()
         self._failed_ms = None
-        self.wire.tells(self.outlet.register.at(self.now_ms))
+        self.wire.tells(self.outlet.register.at(self.now_ms), self.now_ms, self.outlet.car is None)
         if not self._seen:
             self._seen = True
             self.hear(Alive(evse, "meter"))

@@ -184,6 +184,8 @@ class Outlet:
     """When the last of them opened."""
     deaf: bool = False
     """The line to the host is cut."""
+    hears_by_ms: int = 0
+    """When the last command that was written will have arrived."""
     faults: set[str] = field(default_factory=set)
     """What the device itself has found wrong: codes of `hal.faults`."""
     pilot_fault: Pilot | None = None
