@@ -171,9 +171,8 @@ class _Agent:
         self._runner = Runner(station, clock, [evse.id for evse in board.site.evses])
         self._link = Link(self._runner.post, self._watch, board.state_dir, self._note)
         self._hardware = LateHardware(board.hardware, self._runner.broke)
-        self._control = ControlSocket(
-            board.control_socket, self._runner.post, {**self._hardware.verbs(), "bundle": self._bundle}, self._log
-        )
+        slow = {**self._hardware.verbs(), "bundle": self._bundle, "cert.list": self._certificates}
+        self._control = ControlSocket(board.control_socket, self._runner.post, slow, self._log)
         self._place = Place(board.state_dir, self._control.ask, self._log, board.file, board.installer)
         self._jobs = Jobs(self._place, self._runner.post, self._note)
         self._security_log = SecurityLog(board.state_dir)
@@ -221,6 +220,12 @@ class _Agent:
         made = await asyncio.to_thread(importlib.import_module, "agent.io.bundle")
         name, content = await made.bundle(self._place)
         return {"name": name, "base64": binascii.b2a_base64(content, newline=False).decode()}
+
+    async def _certificates(self, args: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Those that are installed, for `chargerctl cert list`."""
+        made = await asyncio.to_thread(importlib.import_module, "agent.io.inventory")
+        listed: list[dict[str, Any]] = await asyncio.to_thread(made.certificates, self._board.state_dir)
+        return listed
 
     async def _start_rest(self) -> None:
         """What can wait until the CSMS has heard of us, each loaded beside the loop."""

@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     _devices(group, verb)
     cli_bundle.add(groups, verb)
     cli_firmware.add(group("fw", "firmware"), verb)
+    certificates = group("cert", "certificates")
+    verb(certificates, "list", "the station's own and the roots it trusts", "cert.list", screens.rows)
     cli_doctor.add(groups, verb)
     _limits(group("limit", "limits of external systems"), verb)
     _phases(verb(groups, "phase", "charge on one or three phases; without a number: tell", "phase", screens.rows))
@@ -172,7 +174,7 @@ def _as_it_is(options: argparse.Namespace, data: Any) -> Any:
 
 
 def _args(options: argparse.Namespace) -> dict[str, Any]:
-    own = ("json", "socket", "verb", "screen", "read", "write", "instead", "code", "backend", "local", "board")
+    own = ("json", "socket", "verb", "screen", "read", "write", "instead", "code", "backend", "days", "local", "board")
     return {name: value for name, value in vars(options).items() if name not in own and value is not None}
 
 

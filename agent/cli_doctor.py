@@ -30,6 +30,8 @@ def add(groups: Any, verb: Verb) -> None:
     """Add the command."""
     doctor = verb(groups, "doctor", "what is wrong: the first step that fails, and what to do", "status", _screen)
     doctor.add_argument("--backend", action="store_true", help="only the way to the CSMS")
+    doctor.add_argument("--days", type=int, default=30, metavar="N",
+                        help="warn of certificates that end within N days (30)")  # fmt: skip
     config(doctor)
     doctor.set_defaults(write=_examine, instead=_without_agent, code=_code)
 
@@ -62,18 +64,19 @@ def _examine(options: argparse.Namespace, status: Mapping[str, Any]) -> list[dic
     except BoardError as error:
         advice = "mend the file; chargerd --check --config FILE says whether it is good"
         return [Finding("settings", False, str(error), advice)._asdict()]
-    found = [] if options.backend else list(_at_home(status, board.state_dir))
+    found = [] if options.backend else list(_at_home(status, board.state_dir, options.days))
     return [finding._asdict() for finding in [*found, *_backend(board, status)]]
 
 
-def _at_home(status: Mapping[str, Any], state_dir: Path) -> Iterator[Finding]:
-    """The agent, its store and its hardware: all that is wrong with them."""
+def _at_home(status: Mapping[str, Any], state_dir: Path, days: int) -> Iterator[Finding]:
+    """The agent, its certificates, its store and its hardware: all that is wrong with them."""
     from agent.io.doctor import Finding
 
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(state_dir).free
         advice = "" if free > ROOM_BYTES else "make room on the disk of the state directory"
         yield Finding("disk", not advice, f"{free // 1024 // 1024} MB are free for {state_dir}", advice)
+    yield _certificates(state_dir, days)
     if "missing" in status:
         advice = "systemctl status chargerd says why it ended; systemctl start chargerd starts it"
         yield Finding("agent", False, status["missing"], advice)
@@ -86,6 +89,19 @@ def _at_home(status: Mapping[str, Any], state_dir: Path) -> Iterator[Finding]:
     faults = [screens.fault(fault) for fault in status["faults"]]
     advice = "look up the codes in docs/fault-codes.md; chargerctl bus health tells of the buses" if faults else ""
     yield Finding("hardware", not faults, "; ".join(faults) or "no fault stands", advice)
+
+
+def _certificates(state_dir: Path, days: int) -> Finding:
+    """Those that have ended, or will within so many days."""
+    from agent.io.doctor import Finding
+    from agent.io.inventory import certificates
+
+    present = certificates(state_dir)
+    ending = [f"{row['type']} {row['subject']} ends on {row['until']}" for row in present if row["days_left"] < days]
+    if not ending:
+        return Finding("certificates", True, f"{len(present)} are installed, none ends within {days} days")
+    advice = "have the operator of the CSMS renew it (CertificateSigned, InstallCertificate), and delete what has ended"
+    return Finding("certificates", False, "; ".join(ending), advice)
 
 
 def _backend(board: Board, status: Mapping[str, Any]) -> list[Finding]:

@@ -78,7 +78,7 @@ def answering(path: Path, *lines: object) -> Iterator[Scripted]:
         ("token present 04AA", {"verb": "token.present", "args": {"token": "04AA", "type": "ISO14443"}}),
         ("network list", {"verb": "network.list", "args": {}}),
         ("network try 1", {"verb": "network.try", "args": {"slot": 1}}),
-        ("version", {"verb": "version", "args": {}}),
+        ("cert list", {"verb": "cert.list", "args": {}}), ("version", {"verb": "version", "args": {}}),
     ],
 )
 def test_each_command_asks_its_verb_and_prints_json(

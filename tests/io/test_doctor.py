@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from agent import cli
 from agent.core.effects import Connect
 from agent.io import doctor
 from agent.io.doctor import Finding, examine
+from agent.io.pki import Store
 from hil.csms import BenchCsms
-from hil.pki import root
+from hil.pki import issue, root
 from hil.responder import Responder
 from tests.cli.test_chargerd import BOARD
 from tests.io.test_link import csms
@@ -225,6 +227,21 @@ def test_a_server_that_speaks_another_protocol(tmp_path: Path) -> None:
 def command(capsys: pytest.CaptureFixture[str], board: Path, *more: str) -> tuple[int, str]:
     code = cli.main(["doctor", "--config", str(board), "--socket", str(board.with_name("none.sock")), *more])
     return code, capsys.readouterr().out
+
+
+def test_certificates_that_end_soon_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board, state = tmp_path / "board.toml", tmp_path / "state"
+    board.write_text(BOARD)
+    (state / "credentials").mkdir(parents=True)
+    maker = root("Maker")
+    (state / "credentials" / "own.pem").write_text(issue("SN-1", maker, days=41, ca=False).pem + maker.pem)
+    Store(state).install("CSMSRootCertificate", root("Operator", days=21).pem, 9, False, datetime.now(UTC))
+    assert "CSMSRootCertificate CN=Operator ends on" in (text := command(capsys, board)[1]) and "CN=SN-1" not in text
+    assert "FAIL  certificates" in text and "what to do: have the operator" in text
+    assert "ChargingStationCertificate CN=SN-1 ends on" in command(capsys, board, "--days", "60")[1]
+    assert "ok    certificates 2 are installed, none ends within 5 days" in command(capsys, board, "--days", "5")[1]
+    (state / "credentials" / "own.pem").write_text("banana")
+    assert "certificates 1 are installed" in command(capsys, board, "--days", "5")[1]
 
 
 def test_the_command_works_without_the_agent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

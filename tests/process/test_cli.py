@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hil.agent_process import SOURCES
+from hil.pki import root
 from hil.real_bench import RealBench
 from hil.scenarios.charging_session import status
 from tests.process.benches import CARDS, charge, chargerctl, plan, ready, socket_of
@@ -191,11 +192,21 @@ def test_the_doctor_finds_a_connected_charger_well(bench: RealBench) -> None:
     """It leaves the agent's connection alone."""
     before = bench.rig.cutter.connections
     screen = text(bench, "doctor", "--config", str(bench.rig.board_file))
-    steps = ("disk", "agent", "store", "hardware", "settings", "clock", "DNS", "TCP", "TLS", "boot")
+    steps = ("disk", "certificates", "agent", "store", "hardware", "settings", "clock", "DNS", "TCP", "TLS", "boot")
     assert [line.split()[:2] for line in screen.splitlines()] == [["ok", step] for step in steps]
     assert "the agent is connected and accepted" in screen
     bench.wait_until("the agent is connected", bench.connected)
     assert bench.rig.cutter.connections <= before + 1
+
+
+def test_the_certificates_are_listed_without_their_keys(bench: RealBench) -> None:
+    maker = root("Maker", days=20)
+    wanted = {"certificateType": "ManufacturerRootCertificate", "certificate": maker.pem}
+    assert bench.call("InstallCertificate", wanted)["status"] == "Accepted"
+    [row] = data(bench, "cert", "list")
+    assert (row["type"], row["subject"], row["key"]) == ("ManufacturerRootCertificate", "CN=Maker", "EC 256")
+    assert row["serial"] == f"{maker.certificate.serial_number:x}" and row["days_left"] in (18, 19)
+    assert "DAYS LEFT" in text(bench, "cert", "list")
 
 
 def test_a_transaction_is_listed_and_ended_by_force(bench: RealBench) -> None:
