@@ -70,6 +70,7 @@ ZONES = (
     Zone("agent/io/values.py", IO, ("sqlitedict",), None),
     Zone("agent/io/pki.py", IO, ("cryptography",), None),
     Zone("agent/io/credentials.py", IO, ("cryptography",), None),
+    Zone("agent/io/inventory.py", IO, ("cryptography",), None),
     Zone("agent/io/signatures.py", IO, ("cryptography",), None),
     Zone("agent/io/sftp.py", IO, ("asyncssh",), None),
     Zone("agent/io/inquiry.py", IO, ("cryptography",), None),
