@@ -146,21 +146,20 @@ def test_a_latched_fault_stays_until_unplug_even_when_its_cause_has_gone() -> No
     world.settles()
 
 
-def test_a_device_that_latches_is_asked_to_clear_once_the_car_has_left() -> None:
+def test_a_board_that_latches_is_told_to_clear_once_the_car_has_left() -> None:
     """The raw board keeps a residual current until it is told to reset it, and refuses while the cause stands."""
     world = charging(keys=QUIET)
-    latched = world.hardware.drivers[1].latched
-    for cause_outlasts_the_car in (False, True):
-        world.hear(FaultRaised(1, "residual_current"))
-        if not cause_outlasts_the_car:
-            latched.add("residual_current")
+    for outlasts_the_car in (False, True):
+        world.outlets[1].breaks("residual_current")
+        if not outlasts_the_car:
+            world.outlets[1].recovers("residual_current")
         world.runs(minutes=2)
         assert faults(world) == ["residual_current"], "not while the car is here"
         world.ev(1).unplugs()
         world.runs(seconds=90)
-        if cause_outlasts_the_car:
+        if outlasts_the_car:
             assert faults(world) == ["residual_current"]
-            latched.add("residual_current")
+            world.outlets[1].recovers("residual_current")
             world.runs(minutes=1)
         assert faults(world) == [] and statuses(world)[-1] == (1, "Available")
         charge(world, 1)
@@ -170,8 +169,8 @@ def test_a_device_that_latches_is_asked_to_clear_once_the_car_has_left() -> None
 def test_a_reset_of_the_evse_clears_what_the_board_latched_of_its_contactor() -> None:
     world = charging(keys=QUIET)
     for code in ("contactor_failed", "residual_current"):
-        world.hear(FaultRaised(1, code))
-        world.hardware.drivers[1].latched.add(code)
+        world.outlets[1].breaks(code)
+        world.outlets[1].recovers(code)
     world.runs(seconds=10)
     assert world.csms_asks("Reset", {"type": "Immediate", "evseId": 1})["status"] == "Accepted"
     world.runs(seconds=30)

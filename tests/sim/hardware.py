@@ -68,8 +68,6 @@ class Driver:
         self.slow = 1
         """Commands take so many times their usual time."""
         self.refuses = 0
-        self.latched: set[str] = set()
-        """Faults whose cause has gone, and which the device keeps until it is told to clear them."""
         """So many permissions and offers are refused by the device."""
         kind = "board" if outlet.spec.kind == "raw" else "controller"
         self._presence = Presence(outlet.evse, kind, hear, lambda: timeline.clock.mono_ms, SILENT_AFTER_MS / 1000)
@@ -254,6 +252,8 @@ class Driver:
             return "out of range"
         if isinstance(command, SetPhases) and not self.outlet.selects(command.phases):
             return "contacts closed"
+        if isinstance(command, ResetFault) and command.code in self.outlet.faults - self.outlet.latched:
+            return "fault latched"
         return None
 
     def _apply(self, command: PowerCommand) -> float | None:
@@ -275,9 +275,7 @@ class Driver:
                     (outlet.locks.add if command.locked else outlet.locks.discard)(command.connector)
                 self._answer(LockReported(command.evse, command.connector, command.connector in outlet.locks))
             case ResetFault():
-                if command.code in self.latched:
-                    self.latched.discard(command.code)
-                    self._answer(FaultCleared(command.evse, command.code))
+                outlet.forgets({command.code})
             case SetPhases():
                 pass
             case _:

@@ -7,7 +7,7 @@ Energy Control: it is polled, so its state is seen up to a second late).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -21,6 +21,10 @@ from tests.sim.clock import Life, Timeline
 
 Meter = Literal["usual", "rich", "without totals"]
 Cable = Literal["fixed", "socket"]
+LATCHING = frozenset(
+    ("diode", "residual_current", "residual_selftest", "contactor_welded", "contactor_failed", "contactor_dropped")
+)
+"""What a raw board keeps until it is told to reset it (hal/board-protocol.md, fault bits)."""
 PAUSE_PATIENCE_MS = 6_000
 """Without an offer, a contactor still closed after this is opened (IEC 61851-1 A.5.3)."""
 
@@ -188,6 +192,8 @@ class Outlet:
     """When the last command that was written will have arrived."""
     faults: set[str] = field(default_factory=set)
     """What the device itself has found wrong: codes of `hal.faults`."""
+    latched: set[str] = field(default_factory=set)
+    """Those whose cause has gone, and which a raw board keeps until it is told to reset them, or restarts."""
     pilot_fault: Pilot | None = None
     """E or F while the pilot line is broken."""
     connector: int = 1
@@ -387,6 +393,8 @@ class Outlet:
         """No mains at all: contactor open, current zero, all volatile settings gone."""
         self._life.alive = False
         self._life = Life()
+        self.faults -= self.latched
+        self.latched.clear()
         self.powered, self.permitted, self.lapsed = False, False, False
         self.offered, self.failsafe_amps, self._coil = 0.0, 0.0, False
         self._open_or_close()
@@ -406,12 +414,21 @@ class Outlet:
 
     def breaks(self, code: str) -> None:
         """The device finds a fault (a code of `hal.faults`)."""
+        self.latched.discard(code)
         self.faults.add(code)
         self.settle()
 
     def recovers(self, code: str) -> None:
         """The cause of a fault is gone."""
-        self.faults.discard(code)
+        if self.spec.kind == "raw" and code in LATCHING & self.faults:
+            self.latched.add(code)
+        else:
+            self.forgets({code})
+
+    def forgets(self, codes: Set[str]) -> None:
+        """Faults that are over are told no more."""
+        self.faults -= codes
+        self.latched -= codes
         self.settle()
 
     def pilot_breaks(self, pilot: Pilot | None) -> None:
@@ -429,6 +446,7 @@ class Outlet:
         self.welded = self.stuck = self.half_welded = self.half_stuck = False
         self.relay_stuck = self.relay_blind = False
         self.faults.clear()
+        self.latched.clear()
         self.pilot_fault = None
         self._move_contacts()
         self.settle()
