@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agent.core.events import FrameReceived, StoreReported
 from agent.core.instant import rfc3339
+from agent.core.security import EVENTS
 from hal.ports import FaultRaised
 from tests.blocks.stories import back_online, heard, idle, set_variable
 from tests.marks import req
@@ -13,6 +16,7 @@ from tests.sim.world import World
 ACTION = "SecurityEventNotification"
 
 
+DOCUMENT = Path(__file__).parents[2] / "docs/diagnostics.md"
 STARTS = ("StartupOfTheDevice", "ResetOrReboot")
 
 
@@ -131,3 +135,9 @@ def test_how_much_is_much_for_a_clock_is_what_the_key_says() -> None:
     assert told(world) == []
     hears_the_time(world, 4 * 3_600_000)
     assert [event["type"] for event in told(world)] == ["SettingSystemTime"]
+
+
+def test_the_guide_says_of_each_event_when_it_comes_and_whether_the_csms_hears_of_it() -> None:
+    rows = [row.split("|") for row in DOCUMENT.read_text().splitlines() if row.startswith("| `") and row.count("|") == 4]
+    said = {name: row[2].strip() == "yes" for row in rows for name in row[1].split("`")[1::2]}
+    assert {name: said[name] for name in EVENTS} == dict(EVENTS)
