@@ -138,6 +138,7 @@ def test_how_much_is_much_for_a_clock_is_what_the_key_says() -> None:
 
 
 def test_the_guide_says_of_each_event_when_it_comes_and_whether_the_csms_hears_of_it() -> None:
-    rows = [row.split("|") for row in DOCUMENT.read_text().splitlines() if row.startswith("| `") and row.count("|") == 4]
+    lines = DOCUMENT.read_text().splitlines()
+    rows = [line.split("|") for line in lines if line.startswith("| `") and line.count("|") == 4]
     said = {name: row[2].strip() == "yes" for row in rows for name in row[1].split("`")[1::2]}
     assert {name: said[name] for name in EVENTS} == dict(EVENTS)
