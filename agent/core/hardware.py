@@ -45,6 +45,8 @@ class Devices:
         self._measured: set[str] = set()
         self._measured_by_main: set[str] = set()
         self._described: set[int] = set()
+        self._held: dict[int, list[ports.MeterSigned]] = {}
+        """Signed values that came before the first reading, by EVSE."""
         self.silent_readers: set[str] = set()
         self._failsafe: dict[int, float] = {}
         """The device's own failsafe current as it was last commanded, per EVSE."""
@@ -231,6 +233,8 @@ class Devices:
         if at is not None and (at.reading is None or event.mono_ms >= at.reading.mono_ms):
             at.reading = self._charger.registers.continued(cx, event)
             if evse is not None:
+                for signed in self._held.pop(evse.id, ()):
+                    self._signed(cx, signed)
                 self._charger.recorder.minute.sample(cx, evse)
                 self.protection.looks(cx, evse, event.mono_ms)
                 self._charger.energy.phases.measured(cx, evse)
@@ -255,8 +259,14 @@ class Devices:
                 cx.note("meter", complaint, "warning")
 
     def _signed(self, cx: Context, event: ports.MeterSigned) -> None:
+        """Held until the first plain reading after a restart: that one tells whether it is still the same meter."""
+        evse = self._charger.evses[event.evse]
+        if evse.reading is None:
+            self._held.setdefault(evse.id, []).append(event)
+            return
         told = self._charger.registers.signed(cx, event)
-        self._charger.sampling.signed(cx, self._charger.evses[event.evse], told)
+        evse.reading = self._charger.registers.lifted(evse.reading)
+        self._charger.sampling.signed(cx, evse, told)
 
     def _bay(self, cx: Context, event: ports.BayChanged) -> None:
         evse = self._charger.evses[event.evse]

@@ -14,7 +14,7 @@ from hal.ports import MeterSigned, Quantity, Reading
 TABLE = "meters"
 KEPT: tuple[Quantity, ...] = ("energy_import_wh", "energy_export_wh")
 SIGNED_APART_WH = 10
-"""So much less than the last reading may be signed without the counter having gone back: it is rounded otherwise."""
+"""So much may a signed and a plain reading of about the same moment differ: they are rounded in other ways, too."""
 STEP_WH = 1000
 """A register is written anew after so much energy at the latest; events of transactions write it anyway."""
 
@@ -25,6 +25,8 @@ class _Register:
     last: Decimal
     offset: Decimal
     written: Decimal
+    signed: Decimal = Decimal(0)
+    """What was signed last, in the register that goes on."""
 
 
 class Registers:
@@ -42,15 +44,26 @@ class Registers:
         for quantity in KEPT:
             if (raw := values.get((quantity, 0))) is not None:
                 values[quantity, 0] = raw + self._offset(cx, reading, quantity, raw)
-        return reading._replace(values=values)
+        return self.lifted(reading._replace(values=values))
 
     def signed(self, cx: Context, event: MeterSigned) -> MeterSigned:
         """What was signed, told in the register that goes on; the container keeps the meter's own figure."""
         register = self._registers.get(f"{KEPT[0]}@{event.evse}")
         if register is not None and event.energy_wh >= register.last - SIGNED_APART_WH:
-            return event._replace(energy_wh=event.energy_wh + register.offset)
-        plain = Reading(event.evse, event.mono_ms, {})
-        return event._replace(energy_wh=event.energy_wh + self._offset(cx, plain, KEPT[0], event.energy_wh))
+            offset = register.offset
+        else:
+            offset = self._offset(cx, Reading(event.evse, event.mono_ms, {}), KEPT[0], event.energy_wh)
+        told = event._replace(energy_wh=event.energy_wh + offset)
+        self._registers[f"{KEPT[0]}@{event.evse}"].signed = told.energy_wh
+        return told
+
+    def lifted(self, reading: Reading) -> Reading:
+        """The same, with no less than was signed a moment ago: what was read just before may be told just after it."""
+        register = self._registers.get(f"{KEPT[0]}@{reading.evse}")
+        told = reading.values.get((KEPT[0], 0))
+        if register is None or told is None or not 0 < register.signed - told <= SIGNED_APART_WH:
+            return reading
+        return reading._replace(values={**reading.values, (KEPT[0], 0): register.signed})
 
     def _offset(self, cx: Context, reading: Reading, quantity: str, raw: Decimal) -> Decimal:
         name = f"{quantity}@{reading.evse}"

@@ -22,6 +22,8 @@ class Ending:
     since_ms: int
     token: Token | None
     facts: frozenset[str]
+    asked: bool = False
+    """The meter was asked to sign the end value."""
 
 
 @dataclass(slots=True)

@@ -293,10 +293,10 @@ class Transactions:
         """A stop point was reached: something that once held does no longer (E.0).
 
         When nothing holds any more (no car, no authorization, no vehicle in the bay) it ends whatever the keys say:
-        start and stop points that do not match would leave it open for ever.
+        start and stop points that do not match would leave it open for ever. That the meter has signed holds nobody.
         """
         gone = any(p in running.reached and p not in facts for p in cx.keys[tx.TX_STOP_POINT])
-        return gone or (not facts and bool(running.reached))
+        return gone or (not facts - {"DataSigned"} and bool(running.reached))
 
     def _never_came(self, cx: Context, cause: Cause) -> bool:
         """E03.FR.05, E03.FR.15: without a car in time it ends, unless the bay tells when the driver leaves."""
@@ -316,11 +316,7 @@ class Transactions:
         cx.forget(sample_timer(evse.id))
         cx.forget(series_timer(evse.id))
         since = max(evse.contactor.opened_ms, 0) if not evse.contactor.may_carry else cx.ms
-        signs = self._signing.wanted(cx, evse)
-        if signs:
-            self._signing.ask(cx, evse, "end")
-        usual_ms = FIRST_READING_MS if _is_unread(cx, evse, running) else LAST_READING_MS
-        patience_ms = max(usual_ms, SIGNED_MS if signs else 0)
+        patience_ms = FIRST_READING_MS if _is_unread(cx, evse, running) else LAST_READING_MS
         running.ending = Ending(cause, cx.ms + patience_ms, since, token, facts)
         cx.after(end_timer(evse.id), patience_ms / 1000)
         self._finish(cx, evse, running, running.ending)
@@ -329,6 +325,8 @@ class Transactions:
         """Make the Ended event once the meter was read after the last energy, or can no longer be waited for."""
         if not evse.contactor.may_carry and ending.since_ms > evse.contactor.opened_ms > 0:
             ending.since_ms = evse.contactor.opened_ms
+        if self._signing.wanted(cx, evse):
+            self._ask_to_sign(cx, evse, ending)
         silent = "meter" in evse.silent and not _is_unread(cx, evse, running)
         waiting = running.placed and evse.site.has_meter and not silent and cx.ms < ending.until_ms
         last = evse.reading.mono_ms if evse.reading is not None else -1
@@ -336,6 +334,15 @@ class Transactions:
         if waiting and (evse.contactor.may_carry or last < ending.since_ms or unsigned):
             return
         self._end(cx, evse, running, ending)
+
+    def _ask_to_sign(self, cx: Context, evse: Evse, ending: Ending) -> None:
+        """The end value is signed once nothing can flow any more, or when the contactor has been waited for."""
+        if ending.asked or (evse.contactor.may_carry and cx.ms < ending.until_ms):
+            return
+        ending.asked = True
+        ending.until_ms = max(ending.until_ms, cx.ms + SIGNED_MS)
+        cx.timers.set(end_timer(evse.id), ending.until_ms)
+        self._signing.ask(cx, evse, "end")
 
     def _end(self, cx: Context, evse: Evse, running: Transaction, ending: Ending) -> None:
         cx.forget(end_timer(evse.id))

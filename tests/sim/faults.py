@@ -18,6 +18,8 @@ from tests.sim.world import World
 
 LONGEST_S = 1_260
 """After this every fault has ended."""
+LOST_WH = STEP_WH + 400
+"""What a meter has counted since the register was written last, at most: a step, and the minute to the next reading."""
 
 # -------------------------------------------------- the link
 
@@ -226,7 +228,7 @@ def meter_counter_rolls_over(world: World, evse: int, seconds: float) -> None:
 
     What was counted since the last record is lost with the old process.
     """
-    world.judge.untold(evse, STEP_WH)
+    world.judge.untold(evse, LOST_WH)
     world.outlets[evse].register.rolls_over(world.now_ms)
     world.later(seconds, lambda: agent_is_killed(world, 1))
 
@@ -234,7 +236,7 @@ def meter_counter_rolls_over(world: World, evse: int, seconds: float) -> None:
 @verb(weight=1, evse=an_evse, shown_wh=pick(0.0, 4_711.0, 9_999_999.0))
 def meter_is_swapped(world: World, evse: int, shown_wh: float) -> None:
     """A technician, who cuts the power for it: what was counted since the last record of the old one is lost."""
-    world.judge.untold(evse, STEP_WH)
+    world.judge.untold(evse, LOST_WH)
     world.loses_power().returns_after(seconds=120)
     world.outlets[evse].register.is_swapped(shown_wh, world.now_ms)
 
