@@ -225,6 +225,7 @@ class Charger:
             for evse in self.evses.values():
                 self.devices.use_waiting(cx, evse)
                 self.authorizer.settle(cx, evse)
+                self.transactions.sign_before_start(cx, evse)
             self.energy.decide(cx)
         for evse in self.evses.values():
             self.devices.settle(cx, evse)

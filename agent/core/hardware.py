@@ -39,7 +39,7 @@ class Devices:
         self._charger = charger
         self._latched = latched
         self._asked: set[tuple[int, str]] = set()
-        """What a device was asked to clear, its clear rule being met: once it has, the fault is over."""
+        """What a reset of its EVSE asked a device to clear: once it has, the fault is over, whoever is plugged in."""
         self._ask_again_ms: dict[int, int] = {}
         self.protection = Protection(charger.evses, self)
         self._measured: set[str] = set()
@@ -399,16 +399,13 @@ class Devices:
         elif cx.ms >= self._ask_again_ms.get(evse.id, cx.ms):
             self._ask_again_ms[evse.id] = cx.ms + ASK_AGAIN_MS
             cx.timers.set(f"evse{evse.id}.unlatch", cx.ms + ASK_AGAIN_MS)
-            self._ask_to_clear(cx, evse, held)
+            _ask_to_clear(cx, evse, held)
 
     def was_reset(self, cx: Context, evse: Evse) -> None:
         """A reset of the EVSE clears what its contactor did, as leaving it does."""
-        self._ask_to_clear(cx, evse, [code for code in BY_RESET if code in evse.faults and code not in evse.over])
-
-    def _ask_to_clear(self, cx: Context, evse: Evse, codes: Iterable[str]) -> None:
-        for code in codes:
-            self._asked.add((evse.id, code))
-            cx.energise(ports.ResetFault(evse.id, cx.step, code))
+        held = [code for code in BY_RESET if code in evse.faults and code not in evse.over]
+        self._asked.update((evse.id, code) for code in held)
+        _ask_to_clear(cx, evse, held)
 
     def _forget(self, cx: Context, evse: Evse, code: str) -> None:
         del evse.faults[code]
@@ -449,6 +446,11 @@ class Devices:
             evse.session.fire("fault", cx)
             evse.contactor.closed_ms = cx.ms
             cx.after(f"evse{evse.id}.reclose", RECLOSE_MS / 1000)
+
+
+def _ask_to_clear(cx: Context, evse: Evse, codes: Iterable[str]) -> None:
+    for code in codes:
+        cx.energise(ports.ResetFault(evse.id, cx.step, code))
 
 
 def _written(cx: Context, event: ports.TokenPresented) -> str:
