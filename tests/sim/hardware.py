@@ -146,8 +146,7 @@ class Driver:
                 iso15118=spec.iso15118,
             )
         )
-        self._tell_alive()
-        self.changed()
+        self.answers_again()
 
     # -------------------------------------------------- what goes wrong
 
