@@ -28,7 +28,7 @@ DUE = "firmware.due"
 LOOK_AGAIN_MS = 3_600_000
 """A moment far away is looked at once an hour: clocks are corrected meanwhile."""
 STARTS_MOST = 3
-"""Starts in which the new firmware may try to prove itself, or the old one to go on."""
+"""Starts in which the new firmware may try to prove itself, or the old one to go on, or the way back may be tried."""
 CLOSED = "firmware update"
 NO_INSTALLER = "board.toml names no way to install firmware"
 SHUT = ("installing", "announcing", "switching", "proving", "reverting")
@@ -158,6 +158,8 @@ class Firmware(Subject):
         """Every new state is told (L01.FR.01) and kept."""
         cx.note("firmware", f"{edge.source} -> {edge.to} ({edge.trigger})", "debug")
         self.progress.state = edge.to
+        if edge.to == "reverting" != edge.source:
+            self.progress.starts = 0
         self._dirty = True
         if (status := STATUSES.get(edge.to)) is not None:
             self._tell(cx, status)

@@ -388,6 +388,8 @@ class Transactions:
         if running.operator:
             data["of"] = running.operator
         if meter:
+            for value in meter:
+                resolve(cx, value)
             data["meter"] = self._signing.told(cx, meter, running)
             if kind != "Updated":
                 self._registers.keep_evse(cx, evse.id)
@@ -470,7 +472,7 @@ class Transactions:
         self._outbox.synchronise(cx)
         for evse in evses.values():
             running = evse.tx
-            if running is not None and (resolve(cx, running.started) or resolve(cx, running.began)):
+            if running is not None and any([resolve(cx, running.started), resolve(cx, running.began)]):
                 self.keep(cx, running)
 
 
