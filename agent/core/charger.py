@@ -184,8 +184,9 @@ class Charger:
         self.series.restore(self.recovered.series)
         self.outbox.restore_aside(row for row, _ in self.recovered.set_aside)
         self.monitoring.notices.restore(self.recovered.notices)
+        for evse_id, values in self.recovered.readings():
+            self.registers.follow(evse_id, values)
         for row, data in self.recovered.events:
-            self.registers.follow(data)
             self.outbox.restore(row, data)
 
     def start(self, cx: Context, reason: str) -> None:

@@ -8,7 +8,7 @@ does not know are kept and left alone, so that a newer release finds them after 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,13 @@ class Recovered:
     series: dict[str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
     superseded: list[int] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+
+    def readings(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """EVSE and meter values of every record that has any: told, set aside, or to be told at an end."""
+        for _, event in (*self.events, *self.set_aside):
+            yield event["at"], event.get("meter", [])
+        for running in self.running:
+            yield running.evse, [running.began or {}, *(value for _, value in self.series.get(running.id, ()))]
 
 
 def fold(records: Iterable[Record]) -> Recovered:

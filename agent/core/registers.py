@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -94,12 +94,11 @@ class Registers:
             if register.written != register.last:
                 self.keep(cx, name, lazy=True)
 
-    def follow(self, event: Mapping[str, Any]) -> None:
-        """Take over what the record of a transaction event says that was told."""
-        rows = [row for value in event.get("meter", ()) for row in value.get("values", ())]
-        for measurand, phase, _, text, *_signed in rows:
+    def follow(self, evse_id: int, values: Iterable[Mapping[str, Any]]) -> None:
+        """Take over what records of before the restart say that was read at an EVSE."""
+        for measurand, phase, _, text, *_signed in (row for value in values for row in value.get("values", ())):
             quantity = MEASURANDS[measurand].quantity if measurand in MEASURANDS else None
-            register = self._registers.get(f"{quantity}@{event['at']}")
+            register = self._registers.get(f"{quantity}@{evse_id}")
             if register is not None and phase is None:
                 register.last = max(register.last, Decimal(text) - register.offset)
 

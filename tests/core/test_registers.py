@@ -41,7 +41,7 @@ def test_what_an_event_told_is_not_undercut_by_another_meter() -> None:
     """The event is on flash before the register is."""
     registers = Registers({"energy_import_wh@1": {"serial": "A", "last": "5000", "offset": "100"}})
     value = {"values": [["Energy.Active.Import.Register", None, "Wh", "5400"], ["Voltage", "L1-N", "V", "9000"]]}
-    registers.follow({"at": 1, "meter": [value, {"signed": "of another shape"}]})
+    registers.follow(1, [value, {"signed": "of another shape"}])
     assert told(registers, 7, serial="B") == 5400
 
 
