@@ -351,8 +351,8 @@ class Transactions:
         if ending.token is not None:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None
-        plain = (running.began, *self._series.take(cx, running.id), end)
-        values = [v for v in (*plain, running.signed.get("begin"), running.signed.get("end")) if v and v["values"]]
+        begins, ends = (running.began, running.signed.get("begin")), (end, running.signed.get("end"))
+        values = [v for v in (*begins, *self._series.take(cx, running.id), *ends) if v and v["values"]]
         self._signing.forget(evse)
         evse.data_signed = False
         self._event(cx, evse, running, "Ended", ending.cause, values, token=ending.token)

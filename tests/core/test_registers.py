@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from agent.core.context import Context, Durable
-from agent.core.effects import Persist
+from agent.core.effects import Persist, Record
 from agent.core.instant import Instant
+from agent.core.recovery import fold
 from agent.core.registers import Registers
 from config_keys.values import Values
 from hal.ports import Quantity, Reading
@@ -43,6 +44,20 @@ def test_what_an_event_told_is_not_undercut_by_another_meter() -> None:
     value = {"values": [["Energy.Active.Import.Register", None, "Wh", "5400"], ["Voltage", "L1-N", "V", "9000"]]}
     registers.follow(1, [value, {"signed": "of another shape"}])
     assert told(registers, 7, serial="B") == 5400
+
+
+@req("J02.FR.16", "J02.FR.17")
+def test_nothing_that_was_recorded_is_undercut_either() -> None:
+    """Set aside as never taken, or kept for the end: the CSMS may know it, or will."""
+    value = {"context": "Sample.Periodic", "values": [["Energy.Active.Import.Register", None, "Wh", "5400"]]}
+    event = {"tx": "one", "seq": 4, "type": "Updated", "state": "Charging", "utc": 0, "mono": 0, "boot": "b", "at": 1}
+    running = Record(1, "tx", {"tx": "one", "evse": 1})
+    aside, sample = {**event, "meter": [value]}, {"tx": "one", "value": value}
+    for record in (Record(2, "set_aside", aside), Record(2, "sample", sample)):
+        registers = Registers({"energy_import_wh@1": {"serial": "A", "last": "5000", "offset": "0"}})
+        for evse_id, values in fold([running, record]).readings():
+            registers.follow(evse_id, values)
+        assert told(registers, 7) == 5400, record.kind
 
 
 def test_a_meter_that_was_reset_goes_on_too() -> None:
