@@ -165,10 +165,11 @@ class Context:
     def finish(self) -> list[Effect]:
         """The effects of the step; all that is to be kept is one batch.
 
-        What was lost rides along when it is firm, and before anything is energised: that may rest on it.
+        What was lost rides along when it is firm, with any record, and before anything is energised: all of these may
+        rest on it, as a transaction's number does on its events.
         """
         energises = any(isinstance(e, Energise) for e in self.effects)
-        again = self._firm or self._durable.write_again or energises
+        again = self._firm or self._durable.write_again or energises or bool(self._records)
         self._durable.write_again = False
         owed = again and self._durable.batches.owes
         if self._records or self._drop or self._puts or owed:
