@@ -8,13 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from agent.core.context import Context
-from agent.core.metering import MEASURANDS
+from agent.core.metering import MEASURANDS, stamp
 from hal.ports import MeterSigned, Quantity, Reading
 
 TABLE = "meters"
 KEPT: tuple[Quantity, ...] = ("energy_import_wh", "energy_export_wh")
 SIGNED_APART_WH = 10
 """So much may a signed and a plain reading of about the same moment differ: they are rounded in other ways, too."""
+LIFTED_WH = 100
+"""So much may flow between a plain reading and a signed one that is told before it; more is not believed."""
 STEP_WH = 1000
 """A register is written anew after so much energy at the latest; events of transactions write it anyway."""
 
@@ -27,6 +29,10 @@ class _Register:
     written: Decimal
     signed: Decimal = Decimal(0)
     """What was signed last, in the register that goes on."""
+    mono_ms: int | None = None
+    """When it was read; None: not since the restart."""
+    at: dict[str, Any] | None = None
+    """The same as it is kept: the stamp of the reading."""
 
 
 class Registers:
@@ -36,7 +42,7 @@ class Registers:
         self._registers: dict[str, _Register] = {}
         for name, kept in stored.items():
             last, offset = Decimal(kept["last"]), Decimal(kept["offset"])
-            self._registers[name] = _Register(str(kept["serial"]), last, offset, last)
+            self._registers[name] = _Register(str(kept["serial"]), last, offset, last, at=kept.get("at"))
 
     def continued(self, cx: Context, reading: Reading) -> Reading:
         """The reading with totals that go on where they were; a swap or reset is noted."""
@@ -61,7 +67,7 @@ class Registers:
         """The same, with no less than was signed a moment ago: what was read just before may be told just after it."""
         register = self._registers.get(f"{KEPT[0]}@{reading.evse}")
         told = reading.values.get((KEPT[0], 0))
-        if register is None or told is None or not 0 < register.signed - told <= SIGNED_APART_WH:
+        if register is None or told is None or not 0 < register.signed - told <= LIFTED_WH:
             return reading
         return reading._replace(values={**reading.values, (KEPT[0], 0): register.signed})
 
@@ -76,7 +82,7 @@ class Registers:
             cx.note("meter", f"EVSE {reading.evse}: {what}: {register.last} -> {raw} Wh; counting goes on", "error")
             register.offset += register.last - raw
             register.written = Decimal(-1)
-        register.serial, register.last = reading.serial or register.serial, raw
+        register.serial, register.last, register.mono_ms = reading.serial or register.serial, raw, reading.mono_ms
         if register.written < 0 or raw - register.written >= STEP_WH:
             self.keep(cx, name)
         return register.offset
@@ -85,7 +91,10 @@ class Registers:
         """Write a register as it is."""
         register = self._registers[name]
         register.written = register.last
-        data = {"serial": register.serial, "last": str(register.last), "offset": str(register.offset)}
+        if register.mono_ms is not None:
+            register.at = stamp(cx, register.mono_ms)
+        data = {"serial": register.serial, "last": str(register.last), "offset": str(register.offset),
+                "at": register.at}  # fmt: skip
         cx.put(TABLE, name, data, lazy=lazy)
 
     def keep_all(self, cx: Context) -> None:
@@ -96,11 +105,20 @@ class Registers:
 
     def follow(self, evse_id: int, values: Iterable[Mapping[str, Any]]) -> None:
         """Take over what records of before the restart say that was read at an EVSE."""
-        for measurand, phase, _, text, *_signed in (row for value in values for row in value.get("values", ())):
+        for value, (measurand, phase, _, text, *_signed) in ((v, row) for v in values for row in v.get("values", ())):
             quantity = MEASURANDS[measurand].quantity if measurand in MEASURANDS else None
             register = self._registers.get(f"{quantity}@{evse_id}")
-            if register is not None and phase is None:
-                register.last = max(register.last, Decimal(text) - register.offset)
+            if register is not None and phase is None and (raw := Decimal(text) - register.offset) > register.last:
+                register.last, register.at = raw, {name: value.get(name) for name in ("mono", "boot", "utc")}
+
+    def before(self, evse_id: int) -> dict[str, Any] | None:
+        """What an EVSE's meter was known to have counted before the restart, with the moment of that reading; None
+        when it is not known, or the meter has been read since."""
+        register = self._registers.get(f"{KEPT[0]}@{evse_id}")
+        if register is None or register.at is None or register.mono_ms is not None:
+            return None
+        row = ["Energy.Active.Import.Register", None, "Wh", f"{register.last + register.offset:f}"]
+        return {**register.at, "context": "Interruption.Begin", "values": [row]}
 
     def keep_evse(self, cx: Context, evse_id: int) -> None:
         """Write the registers of an EVSE: where a transaction begins and ends."""

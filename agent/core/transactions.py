@@ -15,7 +15,7 @@ from agent.core.metering import energy_wh, is_fresh, last_known, resolve, sample
 from agent.core.outbox import Outbox
 from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
-from agent.core.signing import SIGNED_MS, UPDATED, Signing
+from agent.core.signing import ENERGY, SIGNED_MS, UPDATED, Signing
 from agent.core.transaction import Ending, Transaction
 from config_keys import sampled, tx
 from state_machines.reasons import Cause
@@ -348,6 +348,8 @@ class Transactions:
         cx.forget(end_timer(evse.id))
         measurands = cx.keys[sampled.TX_ENDED_MEASURANDS] if running.placed else ()
         end = sample(cx, evse, measurands, "Transaction.End") or last_known(cx, evse, measurands, running.began)
+        if end is None and running.began and ENERGY in measurands and cx.keys[sampled.ENABLED]:
+            end = self._registers.before(evse.id)
         if ending.token is not None:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None

@@ -173,3 +173,21 @@ def test_a_begin_that_was_read_late_is_on_flash_before_a_sample_tells_it() -> No
     flowed = world.outlets[1].register.at(world.now_ms)
     assert session.ended and abs((session.energy_wh or 0) - (flowed - before)) < 60 < flowed - before
     world.settles()
+
+
+@req("E02.FR.21")
+def test_a_dead_meter_leaves_what_was_known_before_the_restart() -> None:
+    """With the moment of that reading; the last value in Ended is not the begin of it all."""
+    world = idle(keys={"SampledDataCtrlr.TxUpdatedInterval": "60"})
+    before = world.outlets[1].register.at(world.now_ms)
+    charge(world).runs(minutes=10)
+    flowed = world.outlets[1].register.at(world.now_ms) - before
+    world.loses_power().returns_after(seconds=60)
+    world.hardware.wires[1].mute = True
+    world.ev(1).after(seconds=5).unplugs()
+    world.runs(seconds=150)
+    session = world.csms.transaction(1)
+    told = [v["sampledValue"][0] for v in last(session)["meterValue"]]
+    assert session.ended and [v["context"] for v in told] == ["Transaction.Begin", "Interruption.Begin"]
+    assert flowed * 0.7 < told[1]["value"] - told[0]["value"] <= flowed
+    world.settles()

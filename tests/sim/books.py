@@ -147,8 +147,10 @@ class Books:
 
     def reconcile(self, evse: int, flowed_wh: float, transactions: Iterable[Transaction]) -> None:
         """No energy outside a transaction: the meter's register against the sum of all transactions."""
-        mine = [t for t in transactions if t.evse == evse]
-        if "energy" in self.allow or any(t.id in self.excused for t in mine):
+        told_of = {t.id: t for t in transactions}
+        mine = [t for t in told_of.values() if t.evse == evse]
+        unheard_of = self.excused - set(told_of)
+        if "energy" in self.allow or unheard_of or any(t.id in self.excused for t in mine):
             return
         told = sum(t.energy_wh or 0.0 for t in mine)
         slack = 5.0 + WH_PER_TRANSACTION * len(mine) + self.untold.get(evse, 0.0)
