@@ -473,8 +473,10 @@ class World:
         self.judge.written(persist)
 
     def lost(self, rows: Rows, entries: int) -> None:
-        """Damage has taken these records and so many entries."""
+        """Damage has taken these records and so many entries; a password among them is set anew by the operator."""
         self.judge.damaged(rows, entries)
+        if entries:
+            self.csms.password = None
 
     def boundary(self) -> None:
         """Between two effects, and before and after a commit: a place where the power may be cut."""
