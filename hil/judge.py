@@ -24,7 +24,7 @@ ON_THE_WIRE_S = 1.5
 """From an accepted limit to the devices having it, on a busy machine; the design aims at 0.5 s."""
 FALLS_BACK_S = 6.0
 """After this time without the agent every device of the bench lives on what was written for that case."""
-WITHDRAWN_S = 10.0
+WITHDRAWN_S = 20.0
 """From the start of the process to open contacts and no offer, its own start-up included."""
 STAMP_S = 2.0
 """Timestamps are whole seconds, and a clock is not corrected for less than one."""

@@ -113,7 +113,7 @@ def closed_without_a_session(bench: RealBench) -> None:
 def never_withdrawn(bench: RealBench) -> None:
     start = bench.rig.agent.started[1]
     changed(bench, lambda s: replace(s, contacts=(True, True, True)) if s.t > start else s)
-    bench.rig.history.append(replace(bench.rig.history[-1], t=start + 12))
+    bench.rig.history.append(replace(bench.rig.history[-1], t=start + 22))
 
 
 def raised_at_once(bench: RealBench) -> None:
