@@ -65,18 +65,11 @@ class World:
     """
 
     def __init__(
-        self,
-        evses: Sequence[OutletSpec] = (smart(16), raw(32)),
-        *,
-        seed: int = 1,
-        keys: Mapping[str, str] | None = None,
-        network: bool = True,
-        ticking: bool = False,
-        on_file: bool = False,
-        build: Build = real_station,
-        displays: tuple[DisplaySite, ...] = (DisplaySite("front"),),
+        self, evses: Sequence[OutletSpec] = (smart(16), raw(32)), *, seed: int = 1,
+        keys: Mapping[str, str] | None = None, network: bool = True, ticking: bool = False, on_file: bool = False,
+        build: Build = real_station, displays: tuple[DisplaySite, ...] = (DisplaySite("front"),),
         main_meter: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.seed = seed
         self.keys: Mapping[str, str] = dict(keys or {})
         self.rng = Random(seed)
