@@ -51,7 +51,7 @@ class Resumption:
         self._transactions.takes_up(evse)
         if evse.connected:
             evse.session.fire("plug", cx)
-        if known and evse.connected and self._may_resume(cx, running):
+        if known and evse.connected and not running.was_over and self._may_resume(cx, running):
             self._resume(cx, evse, running)
         else:
             self._transactions.end_now(cx, evse, self._cut)

@@ -62,6 +62,8 @@ class Transaction:
     later: Cause | None = None
     """What happened while it was ending; looked at again once it has ended."""
     interrupted: bool = False
+    was_over: bool = False
+    """Its stop point had been reached before the restart, and only the last reading was missing."""
     """It goes on after a restart, and no energy has been offered and taken since."""
     recovered_by_ms: int | None = None
     """Set after a restart until it is known whether the car is still there."""
@@ -95,7 +97,12 @@ class Transaction:
             "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
             "signed": self.signed, "key_told": self.key_told, "placed": self.placed,
             "priority": holder.priority, "refused_wh": holder.refused_wh,
-        } | ({"of": self.operator} if self.operator else {})  # fmt: skip
+        } | ({"of": self.operator} if self.operator else {}) | ({"over": True} if self.is_over else {})  # fmt: skip
+
+    @property
+    def is_over(self) -> bool:
+        """Its stop point was reached, in this boot or before: whoever comes now is not of it."""
+        return self.was_over or self.ending is not None
 
     @classmethod
     def of(cls, data: dict[str, Any], row: int) -> Transaction:
@@ -111,7 +118,7 @@ class Transaction:
             started=data.get("started", {}), untold=set(data.get("untold", ())),
             at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False),
             placed=data.get("placed", True), priority=data.get("priority", 0), refused_wh=data.get("refused_wh"),
-            row=row, operator=data.get("of", FIRST),
+            row=row, operator=data.get("of", FIRST), was_over=data.get("over", False),
         )  # fmt: skip
 
     def tells_more(self, data: dict[str, Any]) -> bool:

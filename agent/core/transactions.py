@@ -320,6 +320,8 @@ class Transactions:
         running.ending = Ending(cause, cx.ms + patience_ms, since, token, facts)
         cx.after(end_timer(evse.id), patience_ms / 1000)
         self._finish(cx, evse, running, running.ending)
+        if evse.tx is running:
+            self.keep_changed(cx, running)
 
     def _finish(self, cx: Context, evse: Evse, running: Transaction, ending: Ending) -> None:
         """Make the Ended event once the meter was read after the last energy, or can no longer be waited for."""

@@ -191,3 +191,21 @@ def test_a_dead_meter_leaves_what_was_known_before_the_restart() -> None:
     assert session.ended and [v["context"] for v in told] == ["Transaction.Begin", "Interruption.Begin"]
     assert flowed * 0.7 < told[1]["value"] - told[0]["value"] <= flowed
     world.settles()
+
+
+@req("E06.FR.15")
+def test_the_next_car_after_a_cut_does_not_charge_on_the_card_of_the_last_one() -> None:
+    """The stop point was reached, only the last reading was missing when the power went."""
+    world = charging(keys=QUIET)
+    world.runs(minutes=1)
+    world.hardware.wires[1].mute = True
+    world.ev(1).unplugs()
+    world.runs(seconds=1)
+    session = world.csms.transaction(1)
+    assert not session.ended
+    world.loses_power().returns_after(seconds=30)
+    world.hardware.wires[1].mute = False
+    world.ev(1).after(seconds=10).plugs_in()
+    world.runs(minutes=2)
+    assert session.ended and session.stopped_reason == "EVDisconnected" and not world.outlets[1].closed
+    world.settles()
