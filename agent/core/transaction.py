@@ -97,12 +97,12 @@ class Transaction:
             "untold": sorted(self.untold), "at": self.at, "end_wh": self.end_wh,
             "signed": self.signed, "key_told": self.key_told, "placed": self.placed,
             "priority": holder.priority, "refused_wh": holder.refused_wh,
-        } | ({"of": self.operator} if self.operator else {}) | ({"over": True} if self.is_over else {})  # fmt: skip
+        } | self._rarely()  # fmt: skip
 
-    @property
-    def is_over(self) -> bool:
-        """Its stop point was reached, in this boot or before: whoever comes now is not of it."""
-        return self.was_over or self.ending is not None
+    def _rarely(self) -> dict[str, Any]:
+        """What few records have: another operator, and that its stop point was reached, in this boot or before."""
+        over = {"over": True} if self.was_over or self.ending is not None else {}
+        return ({"of": self.operator} if self.operator else {}) | over
 
     @classmethod
     def of(cls, data: dict[str, Any], row: int) -> Transaction:

@@ -378,6 +378,17 @@ def test_from_profile_3_down_to_2_only_where_the_key_says_so(home: Path) -> None
         assert order(world, "3,2")[0] == ("RebootRequired" if allowed == "true" else "Rejected")
 
 
+def _shut_out(world: World) -> int:
+    """The CSMS goes and comes back, and the station does not connect any more; how often it had."""
+    connections = world.csms.connections
+    world.csms.vanishes()
+    world.runs(seconds=5)
+    world.csms.returns()
+    world.runs(minutes=10)
+    assert world.csms.connections == connections
+    return connections
+
+
 @pytest.mark.parametrize(
     ("key", "vouched"), [("UseSystemTrustStore", "system_roots"), ("AllowCSMSTLSWildcards", "wildcards")]
 )
@@ -387,12 +398,7 @@ def test_whom_a_station_trusts_is_asked_anew_at_each_attempt(home: Path, key: st
     world.asks_station("config.set", name=f"SecurityCtrlr.{key}", value="false")
     flaw = Flaw("InvalidCsmsCertificate", "not trusted")
     world.network.tls = lambda order: order.roots[0] if getattr(order, vouched) else flaw
-    connections = world.csms.connections
-    world.csms.vanishes()
-    world.runs(seconds=5)
-    world.csms.returns()
-    world.runs(minutes=10)
-    assert world.csms.connections == connections
+    connections = _shut_out(world)
     world.asks_station("config.set", name=f"SecurityCtrlr.{key}", value="true")
     world.until(lambda: world.csms.connections > connections, within_s=600)
 
@@ -402,12 +408,7 @@ def test_whether_a_revoked_csms_is_looked_for_is_asked_anew_at_each_attempt(home
     world = prepared(home, **{"SecurityCtrlr.RevocationCheck": "Hard"})
     flaw = Flaw("InvalidCsmsCertificate", "nobody tells whether it was revoked")
     world.network.tls = lambda order: flaw if order.revocation == "Hard" else order.roots[0]
-    connections = world.csms.connections
-    world.csms.vanishes()
-    world.runs(seconds=5)
-    world.csms.returns()
-    world.runs(minutes=10)
-    assert world.csms.connections == connections
+    connections = _shut_out(world)
     world.asks_station("config.set", name="SecurityCtrlr.RevocationCheck", value="Soft")
     world.until(lambda: world.csms.connections > connections, within_s=600)
 

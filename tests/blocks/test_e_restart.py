@@ -19,6 +19,7 @@ from tests.marks import req
 from tests.sim.disk import Keep
 from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.transactions import consecutive
+from tests.sim.world import World
 
 
 @req("E01.FR.07", "E01.FR.16")
@@ -123,16 +124,26 @@ def test_forced_to_end_by_a_person() -> None:
     world.settles()
 
 
+def _charged(world: World) -> float:
+    """Ten minutes of charging; what has flowed (Wh)."""
+    before = world.outlets[1].register.at(world.now_ms)
+    charge(world).runs(minutes=10)
+    return world.outlets[1].register.at(world.now_ms) - before
+
+
+def _comes_back_without_a_meter(world: World) -> None:
+    """A minute without power, the car leaves, and the meter does not answer afterwards."""
+    world.loses_power().returns_after(seconds=60)
+    world.hardware.wires[1].mute = True
+    world.ev(1).after(seconds=5).unplugs()
+
+
 @req("E02.FR.21")
 def test_a_meter_that_starts_later_than_the_station_still_tells_the_end() -> None:
     """What flowed since the last sample is in its register only: the end waits a minute for it, no longer."""
     world = idle(keys=QUIET)
-    before = world.outlets[1].register.at(world.now_ms)
-    charge(world).runs(minutes=10)
-    flowed = world.outlets[1].register.at(world.now_ms) - before
-    world.loses_power().returns_after(seconds=60)
-    world.hardware.wires[1].mute = True
-    world.ev(1).after(seconds=5).unplugs()
+    flowed = _charged(world)
+    _comes_back_without_a_meter(world)
     world.runs(seconds=100)
     session = world.csms.transaction(1)
     assert not session.ended and world.asks_station("status")["evses"][0]["transaction"]["ending"]
@@ -147,9 +158,7 @@ def test_a_meter_that_starts_later_than_the_station_still_tells_the_end() -> Non
 def test_a_dead_meter_does_not_hold_the_end_for_ever() -> None:
     world = charging(keys=QUIET)
     world.runs(minutes=1)
-    world.loses_power().returns_after(seconds=60)
-    world.hardware.wires[1].mute = True
-    world.ev(1).after(seconds=5).unplugs()
+    _comes_back_without_a_meter(world)
     world.runs(seconds=150)
     assert world.csms.transaction(1).ended
     world.settles()
@@ -179,12 +188,8 @@ def test_a_begin_that_was_read_late_is_on_flash_before_a_sample_tells_it() -> No
 def test_a_dead_meter_leaves_what_was_known_before_the_restart() -> None:
     """With the moment of that reading; the last value in Ended is not the begin of it all."""
     world = idle(keys={"SampledDataCtrlr.TxUpdatedInterval": "60"})
-    before = world.outlets[1].register.at(world.now_ms)
-    charge(world).runs(minutes=10)
-    flowed = world.outlets[1].register.at(world.now_ms) - before
-    world.loses_power().returns_after(seconds=60)
-    world.hardware.wires[1].mute = True
-    world.ev(1).after(seconds=5).unplugs()
+    flowed = _charged(world)
+    _comes_back_without_a_meter(world)
     world.runs(seconds=150)
     session = world.csms.transaction(1)
     told = [v["sampledValue"][0] for v in last(session)["meterValue"]]
