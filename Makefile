@@ -7,15 +7,20 @@ VENV   := .venv/.installed
 NODE   := tests/interop/node_modules/.installed
 GENERATORS := $(filter-out __init__,$(basename $(notdir $(wildcard docs/generate/*.py))))
 
+# As on a board, where the package is installed: hundreds of processes start, and none compiles its modules again.
+COMPILE := $(BIN)/python -m compileall -q -j 2 agent config_keys hal hil state_machines tests
+
 .PHONY: demo test proven soak docs check stale bench lint types tools clean
 
 # CSMS=ws://host:port/path for your own, with IDENTITY=, PASSWORD= (read from the environment, so that it is not shown)
 # and CARDS=uid,uid when it wants them.
 demo: $(VENV)
+	@$(COMPILE)
 	@$(BIN)/python -m hil demo $(if $(CSMS),--csms '$(CSMS)') $(if $(IDENTITY),--identity '$(IDENTITY)') \
 	  $(if $(CARDS),--cards '$(CARDS)')
 
 test: $(VENV) $(NODE) tools
+	@$(COMPILE)
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --passed $(PASSED)
 
 # What the documents claim was in a test that has passed, in the last `make test`.

@@ -23,6 +23,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, Key[Any]] = {}
         self._by_alias: dict[str, Key[Any]] = {}
+        self._by_component: dict[str, list[Key[Any]]] = {}
 
     def add(self, key: Key[Any]) -> None:
         """Register a declaration; raises ValueError when its name or 1.6 name is taken."""
@@ -33,6 +34,7 @@ class Registry:
                 raise ValueError(f"{key.name}: the 1.6 name {key.alias16} is taken")
             self._by_alias[key.alias16.lower()] = key
         self._by_name[key.name.lower()] = key
+        self._by_component.setdefault(key.component.lower(), []).append(key)
 
     def all_keys(self) -> tuple[Key[Any], ...]:
         """Every key in the order of declaration."""
@@ -51,11 +53,11 @@ class Registry:
 
     def components(self) -> tuple[str, ...]:
         """The names of all components, in the order of declaration."""
-        return tuple(dict.fromkeys(key.component for key in self._by_name.values()))
+        return tuple(keys[0].component for keys in self._by_component.values())
 
     def of_component(self, component: str) -> tuple[Key[Any], ...]:
         """The keys of one component; empty when there is no such component."""
-        return tuple(key for key in self._by_name.values() if key.component.lower() == component.lower())
+        return tuple(self._by_component.get(component.lower(), ()))
 
     def search(self, text: str) -> tuple[Key[Any], ...]:
         """The keys whose name, 1.6 name, vendor name or meaning contains the text."""

@@ -37,13 +37,17 @@ WAIT = {"process", "hil", "io", "interop"}
 
 
 def _mixed(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Files that wait and files that compute in turn, so that workers of both kinds share the machine's cores."""
+    """Files that wait and files that compute in turn, so that workers of both kinds share the machine's cores.
+
+    Folders with the longest files come first: none of them may begin when all others are done.
+    """
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
     waits = [found for path, found in files.items() if path.parent.name in WAIT]
     computes = [found for path, found in files.items() if path.parent.name not in WAIT]
     waits.sort(key=lambda found: found[0].path.parent.name != "process")
+    computes.sort(key=lambda found: found[0].path.parent.name != "world")
     return [item for turn in zip_longest(waits, computes, fillvalue=()) for found in turn for item in found]
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import gc
+import os
+import pickle
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from tests.sim.disk import Keep
 from tests.sim.world import World
@@ -11,19 +16,65 @@ Story = Callable[[], World]
 """Makes a world and lets a story happen in it by time alone, whatever the station does."""
 
 
-def count_boundaries(make: Story, tell: Callable[[World], object]) -> int:
-    """How many places there are in the story at which the power can be cut."""
-    world = make()
-    tell(world)
-    return world.boundaries
-
-
 def cut_points(
-    make: Story, tell: Callable[[World], object], *, keep: Keep = "random", outage_s: float = 40, every: int = 1
-) -> Iterator[World]:
-    """The story once for each boundary (or each `every`-th), told with the power going there and coming back."""
-    for number in range(1, count_boundaries(make, tell) + 1, every):
-        world = make()
-        world.cut_at, world.cut_for_s, world.cut_keeps = number, outage_s, keep
+    make: Story,
+    tell: Callable[[World], object],
+    judge: Callable[[World], Any],
+    *,
+    keep: Keep = "random",
+    outage_s: float = 40,
+    every: int = 1,
+) -> list[Any]:
+    """What `judge` returns for each boundary (or each `every`-th), the power going there and coming back.
+
+    The story is told once. At each boundary a child process branches off, in which the power goes, the story is told to
+    its end and judged. An AssertionError names the boundary and has the child's traceback.
+    """
+    world = make()
+    world.cut_for_s, world.cut_keeps = outage_s, keep
+    branches = _Branches(world, every)
+    world.at_boundary = branches.branch
+    try:
         tell(world)
-        yield world
+        if branches.parent is not None:
+            branches.ends((judge(world), ""))
+    except BaseException:  # in a child nobody above may see it: it would run the rest of the tests
+        if branches.parent is None:
+            raise
+        branches.ends((None, traceback.format_exc()))
+    return branches.told
+
+
+class _Branches:
+    """The children of one story; `parent` is where a child tells its end, None in the story itself."""
+
+    def __init__(self, world: World, every: int) -> None:
+        self.parent: int | None = None
+        self.told: list[Any] = []
+        self._world = world
+        self._every = every
+
+    def branch(self) -> None:
+        """A child in which the power goes here; the story itself waits for its end."""
+        if self.parent is not None or (self._world.boundaries - 1) % self._every:
+            return
+        reads, writes = os.pipe()
+        if not os.fork():
+            gc.freeze()  # what the parent has made is not looked through, and so not copied
+            self.parent, self._world.cut_at = writes, self._world.boundaries
+            return
+        os.close(writes)
+        with open(reads, "rb") as child:
+            ended = child.read()
+        os.wait()
+        assert ended, f"the process of the cut at boundary {self._world.boundaries} died"
+        value, failure = pickle.loads(ended)
+        assert not failure, f"cut at boundary {self._world.boundaries}:\n{failure}"
+        self.told.append(value)
+
+    def ends(self, end: tuple[Any, str]) -> NoReturn:
+        """The child's last deed."""
+        assert self.parent is not None
+        with open(self.parent, "wb") as parent:
+            parent.write(pickle.dumps(end))
+        os._exit(0)

@@ -126,6 +126,7 @@ class World:
         """The effect boundary at which the power goes (0: at none), and for how long."""
         self.cut_for_s = 40.0
         self.cut_keeps: Keep = "random"
+        self.at_boundary: Callable[[], None] = lambda: None
         self.security_log: deque[LogSecurity] = deque(maxlen=400)
         self.notes: deque[tuple[int, str, str, str]] = deque(maxlen=400)
         self.trace: deque[str] = deque(maxlen=60)
@@ -474,6 +475,7 @@ class World:
     def boundary(self) -> None:
         """Between two effects, and before and after a commit: a place where the power may be cut."""
         self.boundaries += 1
+        self.at_boundary()
         if self.boundaries == self.cut_at:
             raise PowerCut
 

@@ -53,13 +53,15 @@ def test_bug_10_kill_at_every_write_exactly_one_ended() -> None:
         world.ev(1).presents(CARD).after(seconds=5).unplugs()
         world.runs(seconds=60)
 
-    endings = []
-    for world in cut_points(offline_world, stopped_offline, every=7):
+    def endings(world: World) -> int:
         world.settles()
         sent = [event for _, event in heard(world, "TransactionEvent") if event["eventType"] == "Ended"]
-        endings += [len({(e["transactionInfo"]["transactionId"], e["seqNo"]) for e in sent})]
-        assert endings[-1] == len(world.csms.transactions) <= 2
-    assert len(endings) > 15 and 1 in endings
+        number = len({(e["transactionInfo"]["transactionId"], e["seqNo"]) for e in sent})
+        assert number == len(world.csms.transactions) <= 2
+        return number
+
+    numbers = cut_points(offline_world, stopped_offline, endings, every=7)
+    assert len(numbers) > 15 and 1 in numbers
 
 
 # ---------------------------------------------------------------------------------------- 11

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.marks import req
-from tests.sim.cuts import count_boundaries, cut_points
+from tests.sim.cuts import cut_points
 from tests.sim.disk import Keep
 from tests.sim.firmware import Slots, security, told, update
 from tests.sim.outlet import raw
@@ -36,7 +36,7 @@ def updates(world: World) -> None:
     world.runs(minutes=3)
 
 
-def judge(world: World, wanted: str) -> None:
+def judge(wanted: str, world: World) -> None:
     """After a cut: it has ended as it would have without, unless the request itself was lost."""
     assert isinstance(world, Updated)
     world.runs(minutes=8)
@@ -55,20 +55,16 @@ def judge(world: World, wanted: str) -> None:
 
 @req("L01.FR.01", "L01.FR.10", "L01.FR.28", "L01.FR.32", "L02.FR.21")
 def test_every_boundary_of_an_update() -> None:
-    assert count_boundaries(Updated, updates) > 150
-    for world in cut_points(Updated, updates):
-        judge(world, "Installed")
+    assert len(cut_points(Updated, updates, partial(judge, "Installed"))) > 150
 
 
 def test_cuts_on_the_way_back() -> None:
-    for world in cut_points(partial(Updated, deaf=True), updates, every=4):
-        judge(world, "InstallationFailed")
+    cut_points(partial(Updated, deaf=True), updates, partial(judge, "InstallationFailed"), every=4)
 
 
 @pytest.mark.parametrize("keep", ["none", "all"])
 def test_whatever_the_flash_keeps_of_the_last_moment(keep: Keep) -> None:
-    for world in cut_points(Updated, updates, keep=keep, every=7):
-        judge(world, "Installed")
+    cut_points(Updated, updates, partial(judge, "Installed"), keep=keep, every=7)
 
 
 @pytest.mark.soak
@@ -76,5 +72,5 @@ def test_whatever_the_flash_keeps_of_the_last_moment(keep: Keep) -> None:
 @pytest.mark.parametrize("outage_s", [2, 400])
 @pytest.mark.parametrize("deaf", [False, True])
 def test_every_single_boundary_with_short_and_long_outages(deaf: bool, keep: Keep, outage_s: float) -> None:
-    for world in cut_points(partial(Updated, deaf=deaf), updates, keep=keep, outage_s=outage_s):
-        judge(world, "InstallationFailed" if deaf else "Installed")
+    judged = partial(judge, "InstallationFailed" if deaf else "Installed")
+    cut_points(partial(Updated, deaf=deaf), updates, judged, keep=keep, outage_s=outage_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.marks import req
-from tests.sim.cuts import Story, count_boundaries, cut_points
+from tests.sim.cuts import Story, cut_points
 from tests.sim.disk import Keep
 from tests.sim.outlet import raw, smart
 from tests.sim.world import World
@@ -39,19 +39,21 @@ def session(world: World) -> None:
     world.runs(minutes=1)
 
 
+def settles(world: World) -> None:
+    """All comes to rest and is judged."""
+    world.settles()
+
+
 @req("E04.FR.01")
 @pytest.mark.parametrize("make", [one_raw, one_smart])
 def test_every_boundary_of_a_session(make: Story) -> None:
-    assert count_boundaries(make, session) > 200
-    for world in cut_points(make, session):
-        world.settles()
-        assert world.boots == 2
+    boots = cut_points(make, session, lambda world: world.settles().boots)
+    assert len(boots) > 200 and set(boots) == {2}
 
 
 @pytest.mark.parametrize("keep", ["none", "all"])
 def test_whatever_the_flash_keeps_of_the_last_moment(keep: Keep) -> None:
-    for world in cut_points(one_raw, session, keep=keep, every=4):
-        world.settles()
+    cut_points(one_raw, session, settles, keep=keep, every=4)
 
 
 @req("E01.FR.07")
@@ -66,8 +68,7 @@ def test_cuts_while_samples_share_their_commits() -> None:
         world.ev(2).plugs_in().presents("04112233")
         world.runs(seconds=45)
 
-    for world in cut_points(frequent, two_sessions, every=31):
-        world.settles()
+    cut_points(frequent, two_sessions, settles, every=31)
 
 
 @pytest.mark.soak
@@ -75,8 +76,7 @@ def test_cuts_while_samples_share_their_commits() -> None:
 @pytest.mark.parametrize("outage_s", [2, 40, 400])
 @pytest.mark.parametrize("make", [one_raw, one_smart])
 def test_every_single_boundary_with_short_and_long_outages(make: Story, keep: Keep, outage_s: float) -> None:
-    for world in cut_points(make, session, keep=keep, outage_s=outage_s):
-        world.settles()
+    cut_points(make, session, settles, keep=keep, outage_s=outage_s)
 
 
 @req("E04.FR.01")
@@ -89,5 +89,4 @@ def test_a_session_made_offline_survives_a_cut_at_any_boundary() -> None:
         world.ev(1).presents(CARD).after(seconds=10).unplugs()
         world.runs(minutes=1)
 
-    for world in cut_points(one_raw, offline):
-        world.settles()
+    cut_points(one_raw, offline, settles)
