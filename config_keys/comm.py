@@ -104,6 +104,21 @@ WEB_SOCKET_PING_INTERVAL = key(
     alias16="WebSocketPingInterval",
     doc="Time between WebSocket pings to the CSMS; 0 sends none.",
 )
+WEB_SOCKET_PONG_TIMEOUT = key(
+    "OCPPCommCtrlr.WebSocketPongTimeout",
+    Integer(min=1, max=3600),
+    access=RW,
+    unit="s",
+    default=20,
+    doc="Time after which a ping that was not answered ends the connection; never longer than the ping interval.",
+)
+WEB_SOCKET_COMPRESSION = key(
+    "OCPPCommCtrlr.WebSocketCompression",
+    Boolean(),
+    access=RW,
+    default=True,
+    doc="Offer the CSMS permessage-deflate (RFC 7692): fewer bytes on metered links for 44 KB of memory.",
+)
 RETRY_BACK_OFF_REPEAT_TIMES = key(
     "OCPPCommCtrlr.RetryBackOffRepeatTimes",
     Integer(min=0, max=20),

@@ -1,7 +1,7 @@
 """FwCtrlr: firmware updates."""
 
 from config_keys.key import RO, RW, key
-from config_keys.types import Boolean, Integer, String
+from config_keys.types import HOURS, Boolean, Integer, String
 
 SIGNED_ONLY = key(
     "FwCtrlr.SignedOnly",
@@ -24,6 +24,13 @@ HEALTH_GATE = key(
     unit="s",
     default=600,
     doc="Time that new firmware has to be accepted by the CSMS, with its hardware alive, before it is taken back.",
+)
+WINDOW = key(
+    "FwCtrlr.Window",
+    HOURS,
+    access=RW,
+    default="",
+    doc="Hours (UTC) in which firmware of the CSMS is installed, once the clock is known; empty: always.",
 )
 RETRIES = key(
     "FwCtrlr.Retries",

@@ -4,7 +4,7 @@ from decimal import Decimal as Number
 
 from config_keys.key import RW, Key, key
 from config_keys.site import AMPS
-from config_keys.types import Decimal, Integer, OptionList, String
+from config_keys.types import HOURS, Decimal, Integer, OptionList
 
 WATT_VOLTAGE = key(
     "LimitCtrlr.WattVoltage",
@@ -90,13 +90,12 @@ DERATE_AMBIENT, PAUSE_AMBIENT = _derate("ambient", 50), _pause("ambient", 65)
 
 DEFAULT_HOURS = key(
     "ScheduleCtrlr.DefaultHours",
-    String(max_len=200, pattern=r"(HH-HH(,HH-HH)*)?".replace("HH", r"([01]\d|2[0-3]):[0-5]\d"),
-           form="hours such as 22:00-08:00,11:00-16:00, or nothing"),
+    HOURS,
     access=RW,
     default="",
     aliases=("UK SI 2021/1467 reg. 10",),
     doc="Hours (UTC) in which cars charge when no charging profile says anything; empty: always.",
-)  # fmt: skip
+)
 RANDOM_DELAY = key(
     "ScheduleCtrlr.RandomDelay",
     Integer(min=0, max=1800),

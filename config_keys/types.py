@@ -418,3 +418,10 @@ class SequenceList(MemberList):
     """A MemberList whose order means something, for instance priority."""
 
     name: ClassVar[str] = "SequenceList"
+
+
+HOURS = String(
+    max_len=200,
+    pattern=r"(HH-HH(,HH-HH)*)?".replace("HH", r"([01]\d|2[0-3]):[0-5]\d"),
+    form="hours such as 22:00-08:00,11:00-16:00, or nothing",
+)

@@ -19,7 +19,7 @@ from agent.core.delays import TABLE as DELAYS
 from agent.core.delays import Delays
 from agent.core.displays import TABLE as DISPLAYS
 from agent.core.displays import Displays
-from agent.core.effects import Record, SetPing
+from agent.core.effects import Record
 from agent.core.energy import Energy
 from agent.core.evse import Evse
 from agent.core.firmware import DUE, Firmware
@@ -471,10 +471,10 @@ class Charger:
 
     def _key_changed(self, cx: Context, key: Key[Any]) -> None:
         """Put a new value into force now, where something else holds a copy of it."""
-        if key is comm.WEB_SOCKET_PING_INTERVAL and self.link.is_open:
-            cx.do(SetPing(self.link.connection, self.keys[comm.WEB_SOCKET_PING_INTERVAL]))
-        elif key is comm.HEARTBEAT_INTERVAL and self.outbox.online:
+        if key is comm.HEARTBEAT_INTERVAL and self.outbox.online:
             self.said(cx)
+        elif key.component == "OCPPCommCtrlr":
+            self.link.changed(cx, key)
         elif key in (sampled.ENABLED, sampled.TX_UPDATED_INTERVAL, sampled.TX_ENDED_INTERVAL):
             self.transactions.rearm(cx, self.evses)
         elif key.component == "AlignedDataCtrlr":
@@ -483,6 +483,8 @@ class Charger:
             self.link.renew_soon(cx)
         elif key in LEDGER_KEYS:
             self.ledger.tidy(cx)
+        elif key.component == "FwCtrlr":
+            self.firmware.arm(cx)
         elif key is clock.TIME_SOURCE:
             self.registration.choose_source(cx)
             self._arm_clock(cx)

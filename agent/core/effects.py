@@ -87,6 +87,10 @@ class Connect(NamedTuple):
     password: str | None = None
     subprotocols: tuple[str, ...] = ("ocpp2.0.1",)
     ping_s: int = 60
+    pong_s: int = 20
+    """A ping that was not answered for so long ends the connection; never longer than `ping_s`."""
+    compression: bool = True
+    """Offer permessage-deflate."""
     security_profile: int = 1
     roots: tuple[str, ...] = ("CSMSRootCertificate",)
     """Sets of root certificates, each tried when the one before vouches for nobody (M05.FR.14)."""
@@ -114,10 +118,11 @@ class Disconnect(NamedTuple):
 
 
 class SetPing(NamedTuple):
-    """Use another ping interval (s; 0: none) on the open connection from now on."""
+    """Use another ping interval (s; 0: none) and wait for its answer on the open connection from now on."""
 
     connection: int
     ping_s: int
+    pong_s: int = 20
 
 
 class Restart(NamedTuple):

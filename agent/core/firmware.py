@@ -15,6 +15,7 @@ from agent.core.evse import Evse
 from agent.core.file_servers import allowed_url, servers
 from agent.core.firmware_order import End, Order, Progress, Verdict
 from agent.core.firmware_statuses import Statuses
+from agent.core.hours import within
 from config_keys import firmware, physical
 from config_keys.values import Refusal
 from state_machines.firmware import AFTER_RESTART, CANCELLABLE, FIRMWARE, STATUSES
@@ -143,7 +144,9 @@ class Firmware(Subject):
         self.statuses.owed.settle(cx)
         if self.state == "idle" and not self._dirty:
             return
-        if self.state == "waiting" and not any(self._is_busy(evse) for evse in self._charger.evses.values()):
+        if self.state == "waiting" and self.is_too_soon(cx):
+            self.fire("shut", cx)
+        elif self.state == "waiting" and not any(self._is_busy(evse) for evse in self._charger.evses.values()):
             self.fire("free", cx)
         elif self.state == "announcing" and not (self.statuses.owed and self._charger.outbox.online):
             self.fire("announced", cx)
@@ -167,7 +170,7 @@ class Firmware(Subject):
 
     def arm(self, cx: Context) -> None:
         """Wake up when the time to fetch or to install has come; again when the clock was set."""
-        moment = self._moment
+        moment = self._moment(cx)
         utc = cx.utc()
         if moment is None or utc is None:
             cx.forget(DUE)
@@ -176,8 +179,8 @@ class Firmware(Subject):
 
     def due(self, cx: Context) -> None:
         """The deadline by the clock on the wall."""
-        moment, utc = self._moment, cx.utc()
-        if moment is not None and utc is not None and utc >= moment:
+        moment, utc = self._moment(cx), cx.utc()
+        if moment is not None and utc is not None and utc >= moment and self.state != "waiting":
             self.fire("due", cx)
         else:
             self.arm(cx)
@@ -188,12 +191,28 @@ class Firmware(Subject):
             self._charger.jobs.cancel(cx, self._work[0])
             self._work[2](cx)
 
-    @property
-    def _moment(self) -> int | None:
+    def _moment(self, cx: Context) -> int | None:
         """What a state waits for, in UTC ms."""
         if self.order is None:
             return None
-        return {"scheduled": self.order.retrieve_ms, "ready": self.order.install_ms}.get(self.state)
+        if self.state == "scheduled":
+            return self.order.retrieve_ms
+        return self._span(cx)[self.state == "waiting"] if self.state in ("ready", "waiting") else None
+
+    def _span(self, cx: Context) -> tuple[int | None, int | None]:
+        """From when on (UTC ms) the firmware may be installed, and until when; None: whenever it is."""
+        assert self.order is not None
+        begin, window, utc = self.order.install_ms, self._window(cx), cx.utc()
+        if not window or utc is None:
+            return begin, None
+        at = max(utc, begin or 0)
+        inside, change_ms = within(window, at)
+        return (at, at + change_ms) if inside else (at + change_ms, None)
+
+    def _window(self, cx: Context) -> str:
+        """The hours for what the CSMS has asked for; a person at the station knows what time it is."""
+        assert self.order is not None
+        return "" if self.order.request is None else cx.keys.text(firmware.WINDOW)
 
     # ---------------------------------------------------------------------------------------- the table's guards
 
@@ -204,10 +223,9 @@ class Firmware(Subject):
         return not self.order.file and utc is not None and utc < self.order.retrieve_ms
 
     def is_too_soon(self, cx: Context) -> bool:
-        """installDateTime is in the future; without a clock nobody knows."""
-        assert self.order is not None
-        utc = cx.utc()
-        return self.order.install_ms is not None and (utc is None or utc < self.order.install_ms)
+        """installDateTime is in the future, or the window shut; without a clock nobody knows."""
+        utc, begin = cx.utc(), self._span(cx)[0]
+        return bool(self._window(cx)) or begin is not None if utc is None else begin is not None and utc < begin
 
     def may_try_again(self, cx: Context) -> bool:
         """`retries` are attempts after the first one; there is a first one even with none (MicroOcpp#436)."""

@@ -46,11 +46,18 @@ class Hours:
         text, utc = cx.keys[limits.DEFAULT_HOURS], cx.utc()
         if not text or utc is None:
             return False
-        now = utc // MINUTE_MS % DAY_MIN
-        spans = [tuple(_minute(end) for end in hours.split("-")) for hours in text.split(",")]
-        change = min((mark - now - 1) % DAY_MIN + 1 for span in spans for mark in span)
-        wake(cx, cx.ms + change * MINUTE_MS - utc % MINUTE_MS)
-        return not any((now - begin) % DAY_MIN < (end - begin) % DAY_MIN for begin, end in spans)
+        inside, change_ms = within(text, utc)
+        wake(cx, cx.ms + change_ms)
+        return not inside
+
+
+def within(text: str, utc_ms: int) -> tuple[bool, int]:
+    """Whether that moment is in one of the hours (`22:00-08:00,11:00-16:00`), and ms until one begins or ends."""
+    now = utc_ms // MINUTE_MS % DAY_MIN
+    spans = [tuple(_minute(end) for end in hours.split("-")) for hours in text.split(",")]
+    change = min((mark - now - 1) % DAY_MIN + 1 for span in spans for mark in span)
+    inside = any((now - begin) % DAY_MIN < (end - begin) % DAY_MIN for begin, end in spans)
+    return inside, change * MINUTE_MS - utc_ms % MINUTE_MS
 
 
 def _minute(text: str) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from agent.core.certificates import FALLBACK_ROOT, ROOT
 from agent.core.context import Context
-from agent.core.effects import Connect, Disconnect
+from agent.core.effects import Connect, Disconnect, SetPing
 from agent.core.network_profiles import Entry, Route
 from agent.core.safeguards import Safeguards
 from config_keys import comm, security
+from config_keys.key import Key
 from state_machines.link import LINK
 from state_machines.table import Edge, Subject
 
@@ -91,15 +93,23 @@ class Link(Subject):
         self.reason = reason
         self.fire("hang_up", cx)
 
+    def changed(self, cx: Context, key: Key[Any]) -> None:
+        """A new value holds on the open connection, or on one that is opened for it."""
+        if key in (comm.WEB_SOCKET_PING_INTERVAL, comm.WEB_SOCKET_PONG_TIMEOUT) and self.is_open:
+            pings = cx.keys[comm.WEB_SOCKET_PING_INTERVAL], cx.keys[comm.WEB_SOCKET_PONG_TIMEOUT]
+            cx.do(SetPing(self.connection, *pings))
+        elif key is comm.WEB_SOCKET_COMPRESSION:
+            self.renew_soon(cx)
+
     def renew_soon(self, cx: Context) -> None:
-        """Connect anew with what has changed, a password or a certificate, once all is said (A01, A02.FR.08)."""
+        """Connect anew with what has changed, such as a certificate, once all is said (A01, A02.FR.08)."""
         if self.is_open:
             cx.after(RENEW, RENEW_AFTER_S)
 
     def renew(self, cx: Context) -> None:
         """Hang up and dial again without the back-off."""
         self._soon = True
-        self.give_up(cx, "new credentials")
+        self.give_up(cx, "connecting anew")
         self._soon = False
 
     def taken_in(self, *, accepted: bool) -> None:
@@ -212,6 +222,8 @@ def order(
         cx.keys.text(security.IDENTITY),
         safeguards.password.of(cx) if basic else None,
         ping_s=cx.keys[comm.WEB_SOCKET_PING_INTERVAL],
+        pong_s=cx.keys[comm.WEB_SOCKET_PONG_TIMEOUT],
+        compression=cx.keys[comm.WEB_SOCKET_COMPRESSION],
         security_profile=profile.security_profile,
         roots=(ROOT, FALLBACK_ROOT) if good else (ROOT,),
         system_roots=cx.keys[security.USE_SYSTEM_TRUST_STORE],

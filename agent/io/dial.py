@@ -117,6 +117,7 @@ async def _attempt(
             max_size=MAX_FRAME_BYTES,
             logger=_quiet(),
             ssl=context,
+            compression="deflate" if order.compression else None,
             **timing,
         )
     except Exception as error:

@@ -38,7 +38,6 @@ class Link:
         *,
         open_timeout_s: float = 20.0,
         close_timeout_s: float = 3.0,
-        pong_wait_s: float = 20.0,
     ) -> None:
         self.emit = emit
         self.watch = watch
@@ -47,7 +46,6 @@ class Link:
         self.note = note
         self.open_timeout_s = open_timeout_s
         self.close_timeout_s = close_timeout_s
-        self.pong_wait_s = pong_wait_s
         self._wires: dict[int, _Wire] = {}
 
     def execute(self, effect: Connect | Disconnect | Say | SetPing) -> None:
@@ -60,7 +58,7 @@ class Link:
             elif isinstance(effect, Disconnect):
                 wire.disconnect(effect.reason)
             else:
-                wire.set_ping(effect.ping_s)
+                wire.set_ping(effect)
 
     def ended(self, connection: int, reason: str, status: int | None, flaw: str) -> None:
         """A wire tells its end."""
@@ -82,7 +80,7 @@ class _Wire:
     def __init__(self, link: Link, order: Connect) -> None:
         self._link = link
         self._order = order
-        self._ping_s = order.ping_s
+        self._ping = SetPing(order.connection, order.ping_s, order.pong_s)
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(OUTGOING_MOST)
         self._socket: ClientConnection | None = None
         self._ending = ""
@@ -109,14 +107,14 @@ class _Wire:
         self._queue.put_nowait(None)
         asyncio.get_running_loop().call_later(2 * self._link.close_timeout_s, self.task.cancel)
 
-    def set_ping(self, ping_s: int) -> None:
-        self._ping_s = ping_s
+    def set_ping(self, ping: SetPing) -> None:
+        self._ping = ping
         if self._socket is None:
             return
         if self._socket.keepalive_task:
             self._socket.keepalive_task.cancel()
-        self._socket.ping_interval = ping_s or None
-        self._socket.ping_timeout = self._pong_wait_s()
+        self._socket.ping_interval = ping.ping_s or None
+        self._socket.ping_timeout = _pong_wait_s(ping)
         self._socket.start_keepalive()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -131,18 +129,18 @@ class _Wire:
 
     async def _talk(self) -> None:
         """Dial and exchange frames; raises what ended it."""
-        link, dialled_ping_s = self._link, self._ping_s
+        link, dialled = self._link, self._ping
         websocket, root, records = await dial(
             self._order,
             link.home,
-            ping_s=dialled_ping_s,
-            pong_wait_s=self._pong_wait_s(),
+            ping_s=dialled.ping_s,
+            pong_wait_s=_pong_wait_s(dialled),
             open_timeout_s=link.open_timeout_s,
             close_timeout_s=link.close_timeout_s,
         )
         self._socket = websocket
-        if self._ping_s != dialled_ping_s:
-            self.set_ping(self._ping_s)
+        if self._ping != dialled:
+            self.set_ping(self._ping)
         link.emit(LinkUp(self._order.connection, websocket.subprotocol or "", tls.described(websocket.transport), root))
         writer = asyncio.create_task(self._write(websocket))
         writer.add_done_callback(self._writer_ended)
@@ -195,5 +193,6 @@ class _Wire:
                 self._queue.task_done()
             await websocket.close(1000, self._ending[:100])
 
-    def _pong_wait_s(self) -> float:
-        return min(self._link.pong_wait_s, float(self._ping_s or self._link.pong_wait_s))
+
+def _pong_wait_s(ping: SetPing) -> float:
+    return float(min(ping.pong_s, ping.ping_s or ping.pong_s))

@@ -97,6 +97,7 @@ def _facts() -> Mapping[str, Any]:
         "boot": site.BOOT_LIMIT, "meter_grace": site.METER_SILENT_GRACE, "meter_amps": site.METER_LOST_LIMIT,
         "meter_action": failsafe.METER_LOST_ACTION, "device": site.DEVICE_FAILSAFE,
         "resume": site.RESUME_TIMEOUT, "stagger": site.STAGGER_RANDOM_RANGE, "ping": comm.WEB_SOCKET_PING_INTERVAL,
+        "pong": comm.WEB_SOCKET_PONG_TIMEOUT,
         "patience": site.STOP_PATIENCE, "spacing": site.INCREASE_SPACING, "before": tx.TX_BEFORE_ACCEPTED_ENABLED,
         "resumes": site.RESUME_TRANSACTIONS_ON_BOOT, "installation": site.INSTALLATION_MAX_CURRENT,
         "hold": failsafe.RECOVER_HOLD, "circuit": limits.CIRCUIT_L1,

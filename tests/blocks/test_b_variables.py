@@ -224,6 +224,26 @@ def test_a_new_ping_interval_holds_on_the_open_connection(world: World) -> None:
 
 
 @req("B05.FR.10")
+def test_a_csms_that_falls_silent_is_found_out_within_the_pong_timeout(world: World) -> None:
+    set_variable(world, "OCPPCommCtrlr.WebSocketPingInterval", "30")
+    set_variable(world, "OCPPCommCtrlr.WebSocketPongTimeout", "5")
+    world.runs(seconds=2)
+    world.network.vanishes(half_open=True)
+    world.runs(seconds=34)
+    assert world.asks_station("status")["link"]["state"] == "open"
+    world.runs(seconds=2)
+    assert world.asks_station("status")["link"]["state"] != "open"
+
+
+@req("B05.FR.10")
+def test_compression_is_offered_on_the_next_connection_which_comes_at_once(world: World) -> None:
+    assert world.network.line is not None and world.network.line.compression
+    set_variable(world, "OCPPCommCtrlr.WebSocketCompression", "false")
+    world.runs(seconds=15)
+    assert world.csms.connections == 2 and not world.network.line.compression
+
+
+@req("B05.FR.10")
 def test_a_lower_installation_limit_lowers_the_current_at_once_and_a_higher_one_raises_it() -> None:
     world = charging()
     world.runs(minutes=1)

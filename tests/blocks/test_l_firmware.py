@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent.core.instant import rfc3339
 from tests.blocks.stories import CARD, charge, gaps, get_variable, idle, now_s, set_variable, statuses
 from tests.marks import req
 from tests.sim.firmware import Slots, security, told, update
@@ -118,6 +119,50 @@ def test_fetched_and_installed_at_their_times_even_through_a_power_cut() -> None
     assert told(world)[-1] == "InstallScheduled"
     world.runs(minutes=20)
     assert told(world, 7)[5:] == ["Installing", "InstallRebooting", "Installed"]
+
+
+WINDOW = "13:00-14:00,02:00-05:00"
+"""It is noon when the stories begin."""
+
+
+def test_firmware_is_installed_within_the_hours_of_the_key_only() -> None:
+    world, _ = ready(keys={"FwCtrlr.Window": WINDOW})
+    ask(world)
+    world.runs(minutes=50)
+    assert told(world) == ["Downloading", "Downloaded", "SignatureVerified", "InstallScheduled"]
+    assert dict(statuses(world)) == {1: "Available"}
+    world.kills_agent().returns_after(seconds=3)
+    world.runs(minutes=20)
+    assert told(world, 7)[4:] == ["Installing", "InstallRebooting", "Installed"]
+    world.settles()
+
+
+def test_hours_that_pass_while_a_car_charges_open_the_station_again() -> None:
+    world, _ = ready(evses=(smart(16), raw(32)), keys={"FwCtrlr.Window": WINDOW})
+    charge(world, 1)
+    ask(world, installDateTime="2026-03-01T13:30:00Z")
+    world.runs(minutes=80)
+    assert dict(statuses(world))[2] == "Available"
+    world.runs(minutes=20)
+    assert dict(statuses(world))[2] == "Unavailable", "13:30 it may be installed, as soon as the car is gone"
+    world.runs(minutes=30)
+    assert dict(statuses(world))[2] == "Available" and world.outlets[1].amps >= 6
+    world.ev(1).presents(CARD).after(seconds=20).unplugs()
+    world.runs(hours=11)
+    assert told(world)[-1] == "InstallScheduled"
+    world.until(lambda: told(world)[-1:] == ["Installed"], within_s=3 * 3600)
+    assert told(world, 7).count("InstallScheduled") == 1
+    assert rfc3339(world.clock.utc_ms)[11:16] in ("02:00", "02:01", "02:02")
+
+
+def test_a_window_that_is_opened_lets_the_update_go_on_at_once() -> None:
+    world, _ = ready(keys={"FwCtrlr.Window": "22:00-23:00"})
+    ask(world)
+    world.runs(minutes=5)
+    assert told(world)[-1] == "InstallScheduled"
+    assert set_variable(world, "FwCtrlr.Window", "11:00-13:00") == "Accepted"
+    world.until(lambda: told(world)[-1:] == ["Installed"], within_s=180)
+    assert set_variable(world, "FwCtrlr.Window", "at night") == "Rejected"
 
 
 def broken(times: int, done: int, **failure: Any) -> Any:

@@ -128,6 +128,23 @@ def test_without_a_password_no_credentials_are_sent() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("offered", [True, False])
+def test_compression_is_offered_as_told(offered: bool) -> None:
+    async def story() -> None:
+        async with csms() as server:
+            side = Side(server.port)
+            side.connect(compression=offered)
+            await side.up()
+            extensions = server.requests[0].headers.get("Sec-WebSocket-Extensions", "")
+            assert ("permessage-deflate" in extensions) is offered
+            assert [e.name for e in server.peers[0].protocol.extensions] == ["permessage-deflate"] * offered
+            side.link.execute(Say(1, "[2,1]" * 100))
+            await until(lambda: server.frames == ["[2,1]" * 100])
+            await side.link.close()
+
+    asyncio.run(story())
+
+
 def test_the_identity_goes_into_the_path_before_any_query() -> None:
     assert address("wss://h:1/a/?x=1", "CP 1") == "wss://h:1/a/CP%201?x=1"
     assert address("ws://h", "CP1") == "ws://h/CP1"
@@ -334,7 +351,7 @@ async def through_proxy(**timing: Any) -> AsyncIterator[tuple[Csms, SilentProxy,
 
 def test_a_half_open_connection_is_found_by_ping() -> None:
     async def story() -> None:
-        async with through_proxy(pong_wait_s=0.2, close_timeout_s=0.2) as (_, proxy, side):
+        async with through_proxy(close_timeout_s=0.2) as (_, proxy, side):
             side.connect(ping_s=1)
             await side.up()
             proxy.open.clear()
@@ -345,11 +362,11 @@ def test_a_half_open_connection_is_found_by_ping() -> None:
 
 def test_a_new_ping_interval_holds_at_once() -> None:
     async def story() -> None:
-        async with through_proxy(pong_wait_s=0.2, close_timeout_s=0.2) as (_, proxy, side):
-            side.connect(ping_s=3600)
+        async with through_proxy(close_timeout_s=0.2) as (_, proxy, side):
+            side.connect(ping_s=3600, pong_s=3600)
             await side.up()
             side.link.execute(SetPing(1, 0))
-            side.link.execute(SetPing(1, 1))
+            side.link.execute(SetPing(1, 2, 1))
             proxy.open.clear()
             assert (await side.down()).reason == "no pong: connection is dead"
 

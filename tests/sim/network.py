@@ -14,7 +14,6 @@ from agent.core.events import FrameReceived, LinkDown, LinkUp
 from tests.sim.clock import Life, Timeline
 
 Hear = Callable[[LinkUp | LinkDown | FrameReceived], None]
-PONG_WAIT_MS = 20_000
 LATENCY_MS = (5, 60)
 
 
@@ -48,6 +47,8 @@ class Peer(Protocol):
 class _Line:
     number: int
     ping_s: int
+    pong_s: int
+    compression: bool
     life: Life
     peer: Peer | None
     up: bool = False
@@ -100,7 +101,8 @@ class Network:
             raise AssertionError(f"connection {effect.connection} asked for while {self.line.number} is open")
         host = urlsplit(effect.url).netloc
         self.dialled.append(host)
-        line = _Line(effect.connection, effect.ping_s, Life(), self.elsewhere.get(host, self.peer))
+        pinged = (effect.connection, effect.ping_s, effect.pong_s)
+        line = _Line(*pinged, effect.compression, Life(), self.elsewhere.get(host, self.peer))
         self.line = line
         self._later(self._latency() * 3, lambda: self._shake_hands(line, effect))
 
@@ -131,7 +133,7 @@ class Network:
     def set_ping(self, effect: SetPing) -> None:
         """Another ping interval from now on."""
         if self.line is not None and self.line.number == effect.connection:
-            self.line.ping_s = effect.ping_s
+            self.line.ping_s, self.line.pong_s = effect.ping_s, effect.pong_s
 
     # -------------------------------------------------- the CSMS's side
 
@@ -164,7 +166,7 @@ class Network:
         if not half_open:
             self._later(1, lambda: self._ends(line, "connection reset"))
         elif line.ping_s > 0:
-            self._later(line.ping_s * 1000 + PONG_WAIT_MS, lambda: self._ends(line, "no pong"))
+            self._later(1000 * (line.ping_s + min(line.ping_s, line.pong_s)), lambda: self._ends(line, "no pong"))
 
     def returns(self) -> None:
         """New connections get through again."""
