@@ -4,26 +4,25 @@ for PKCS#11, which OPENSSL_CONF has to activate. A key's file here is the PEM fo
 
 from __future__ import annotations
 
-import os
 import secrets
 import subprocess
-from contextlib import suppress
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from agent.io.credentials import KeyFiles
+
 TOKEN = "chargerd"
 ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 
 
-class TokenKeys:
-    """The port `Keys` of agent/io/credentials.py."""
+class TokenKeys(KeyFiles):
+    """The port `Keys`: the files are handled as any key's, but what makes and reads a key is the token.
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    `discard` takes the file; the key in the token is a matter of the token's own tools.
+    """
 
     def make(self, subject: x509.Name) -> tuple[str, x509.CertificateSigningRequest]:
         name = secrets.token_hex(8)
@@ -46,17 +45,6 @@ class TokenKeys:
     def public(self, name: str) -> bytes:
         key = load_pem_public_key(_openssl("pkey", "-in", str(self._pending(name)), "-pubout"))
         return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-    def bind(self, name: str, certificate: str) -> None:
-        os.replace(self._pending(name), self._home / f"{certificate}.key")
-
-    def discard(self, certificate: str) -> None:
-        """The file; the key in the token is a matter of the token's own tools."""
-        with suppress(FileNotFoundError):
-            (self._home / f"{certificate}.key").unlink()
-
-    def _pending(self, name: str) -> Path:
-        return self._home / f"{name}.pending"
 
 
 def _openssl(*words: str, given: bytes = b"") -> bytes:
