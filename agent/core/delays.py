@@ -32,13 +32,19 @@ class Delays:
                 left_ms = min(left_ms, max(0, end - utc))
             self._until[name] = cx.ms + left_ms
 
+    @property
+    def any_known(self) -> bool:
+        """Whether one runs, or waits for the end of a pause."""
+        return bool(self._until or self._held)
+
     def hold(self, cx: Context, name: str, span_s: int) -> None:
         """There is a pause, after which one of up to `span_s` is to begin; one that runs is over."""
-        self._until.pop(name, None)
-        if name not in self._held:
-            self._held.add(name)
-            if span_s:
-                cx.put(TABLE, name, {"held": True})
+        if name in self._held:
+            return
+        ran = self._until.pop(name, None) is not None
+        self._held.add(name)
+        if span_s or ran:
+            cx.put(TABLE, name, {"held": True} if span_s else None)
 
     def release(self, cx: Context, name: str, span_s: int) -> None:
         """There is no pause any more; nothing happens when there was none."""
@@ -47,14 +53,18 @@ class Delays:
         self._held.discard(name)
         if span_s:
             self.draw(cx, name, span_s)
-        elif name in self._stored:
-            cx.put(TABLE, name, None)
+        else:
+            cx.put(TABLE, name, None, lazy=True)
 
     def draw(self, cx: Context, name: str, span_s: int) -> None:
         """Begin one of up to `span_s`."""
         left_ms, utc = round(cx.rng.uniform(0, span_s) * 1000), cx.utc()
         self._until[name] = cx.ms + left_ms
         cx.put(TABLE, name, {"left_ms": left_ms, "utc": None if utc is None else utc + left_ms})
+
+    def left_ms(self, cx: Context, name: str) -> int:
+        """How long it still runs; 0 when it does not."""
+        return max(0, self._until.get(name, cx.ms) - cx.ms)
 
     def runs(self, cx: Context, name: str) -> bool:
         """Whether it still runs; the step in which it is over is woken."""

@@ -42,14 +42,12 @@ class Energy:
         self.complaints = self.schedules.restore(stored.get(TABLE, {}).values())
         self.schedules.restore_relative(stored.get(RELATIVE, {}))
         self.external = External(self.schedules, outbox, stored.get(EXTERNAL, {}))
+        self._hours = Hours(self.schedules, stagger.delays)
         fixed = (failsafe.installation, Imbalance(evses).shared)
         self.limits = Limits(
             evses,
             (*local, Heat().claims),
-            (
-                self.schedules.claims, self.external.claims, Hours(self.schedules.claims, stagger.delays).claims,
-                self._phase_claims,
-            ),
+            (self.schedules.claims, self.external.claims, self._hours.claims, self._phase_claims),
             (*fixed, self.schedules.shared, self.external.shared),
             self.schedules.efficient,
         )
@@ -75,8 +73,9 @@ class Energy:
         return self.phases.claims(cx, evse)
 
     def decide(self, cx: Context) -> None:
-        """At the end of a step: phases, then currents."""
+        """At the end of a step: phases, then delays, then currents."""
         self.phases.settle(cx)
+        self._hours.follow(cx, self._evses.values())
         self.limits.apply(cx)
         self.phases.consider(cx)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Iterable
 
 from agent.core.context import Context
 from agent.core.delays import Delays
+from agent.core.electrics import watts_per_amp
 from agent.core.evse import Evse
 from agent.core.limits import Claim
-from agent.core.schedules import wake
+from agent.core.schedules import Schedules, wake
 from config_keys import limits, site
 
 DAY_MIN = 1_440
@@ -18,28 +20,39 @@ MINUTE_MS = 60_000
 class Hours:
     """Both are off by default; neither ever raises a limit or holds back a decrease."""
 
-    def __init__(self, profiles: Callable[[Context, Evse], Iterable[Claim]], delays: Delays) -> None:
-        """`profiles` are the claims of charging profiles for an EVSE."""
-        self._profiles = profiles
+    def __init__(self, schedules: Schedules, delays: Delays) -> None:
+        self._schedules = schedules
         self._delays = delays
 
     def claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
-        """A pause outside the default hours, and during the delay after a schedule's pause."""
-        told = list(self._profiles(cx, evse))
-        outside = not told and self._outside(cx)
-        if outside:
+        """A pause outside the default hours, and during the delay after a schedule's pause; nothing is drawn here."""
+        if cx.keys[limits.DEFAULT_HOURS] and not self._told(cx, evse) and self._outside(cx):
             yield Claim("default hours", 0.0, why="ScheduleCtrlr.DefaultHours; no profile says anything")
-        name = f"schedule {evse.id}"
-        self._draw(cx, evse, name, outside or any(claim.amps < float(cx.keys[site.EV_MINIMUM]) for claim in told))
-        if self._delays.runs(cx, name):
+        if self._delays.left_ms(cx, _name(evse)):
             yield Claim("random delay", 0.0, why="ScheduleCtrlr.RandomDelay")
 
-    def _draw(self, cx: Context, evse: Evse, name: str, pause: bool) -> None:
+    def follow(self, cx: Context, evses: Iterable[Evse]) -> None:
+        """Once before the arbiter, with the phases that are: delays begin where a pause is over, and end."""
         span = cx.keys[limits.RANDOM_DELAY]
-        if pause:
-            self._delays.hold(cx, name, span)
-        elif evse.authorization is not None or not evse.is_busy:
-            self._delays.release(cx, name, span if evse.authorization is not None else 0)
+        for evse in evses if span or self._delays.any_known else ():
+            name = _name(evse)
+            if self._pauses(cx, evse):
+                self._delays.hold(cx, name, span)
+            elif evse.authorization is not None or not evse.is_busy:
+                self._delays.release(cx, name, span if evse.authorization is not None else 0)
+            self._delays.runs(cx, name)
+
+    def _told(self, cx: Context, evse: Evse) -> list[Claim]:
+        return list(self._schedules.claims(cx, evse))
+
+    def _pauses(self, cx: Context, evse: Evse) -> bool:
+        """Whether no car may charge there, by any profile, that of the station too, or by the default hours."""
+        told = self._told(cx, evse)
+        if not told and self._outside(cx):
+            return True
+        per_amp = {"A": 1.0, "W": watts_per_amp(cx, evse)}
+        amps = [*(c.amps for c in told), *(b.limit / per_amp[b.unit] for b in self._schedules.shared(cx))]
+        return min(amps, default=math.inf) < float(cx.keys[site.EV_MINIMUM])
 
     def _outside(self, cx: Context) -> bool:
         """Whether the clock is in none of the hours; without a clock nothing is known, and nothing held back."""
@@ -58,6 +71,10 @@ def within(text: str, utc_ms: int) -> tuple[bool, int]:
     change = min((mark - now - 1) % DAY_MIN + 1 for span in spans for mark in span)
     inside = any((now - begin) % DAY_MIN < (end - begin) % DAY_MIN for begin, end in spans)
     return inside, change * MINUTE_MS - utc_ms % MINUTE_MS
+
+
+def _name(evse: Evse) -> str:
+    return f"schedule {evse.id}"
 
 
 def _minute(text: str) -> int:

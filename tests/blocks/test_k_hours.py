@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.blocks.stories import QUIET, charging, idle, install, profile, why
+from tests.blocks.stories import QUIET, charging, idle, install, profile, station_maximum, why
+from tests.sim.outlet import switching
 from tests.sim.world import World
 
 HOURS = {**QUIET, "ScheduleCtrlr.DefaultHours": "22:00-08:00,13:00-16:00"}
@@ -60,6 +61,45 @@ def test_a_restart_neither_ends_nor_skips_a_random_delay(cut_s: int, clock: bool
     world.loses_power().returns_after(seconds=20)
     waits = begins(world, 2400)
     assert waits > 60 and len(world.csms.transactions) == 1
+    world.settles()
+
+
+@pytest.mark.parametrize("unit", ["A", "W"])
+def test_charging_that_the_maximum_of_the_station_lets_begin_waits_too(unit: str) -> None:
+    """UK SI 2021/1467, regulation 11: the maximum is a profile as any other; the default hours it leaves alone."""
+    world = charging(keys={**QUIET, "ScheduleCtrlr.RandomDelay": "1800"})
+    rows = ((0, 0.0), (300, 16.0 if unit == "A" else 16 * 690.0))
+    install(world, 0, station_maximum(1, *rows, chargingRateUnit=unit))
+    world.runs(minutes=5)
+    waits = begins(world, 2400)
+    assert waits > 60 and world.outlets[1].offered == pytest.approx(16)
+    install(world, 0, station_maximum(1, (0, 8.0)))
+    assert world.runs(seconds=2).outlets[1].offered == 8
+    world.settles()
+
+
+def test_a_maximum_is_no_schedule_of_a_car_s_own_to_the_default_hours() -> None:
+    world = idle(keys=HOURS)
+    install(world, 0, station_maximum(1, (0, 16.0)))
+    world.ev(1).plugs_in().presents("04AABBCC")
+    world.runs(minutes=10)
+    assert world.outlets[1].offered == 0 and why(world)["owner"] == "default hours"
+
+
+def test_a_look_at_other_phases_neither_ends_nor_draws_a_delay() -> None:
+    """1,500 W are a pause on three phases: the relay moves, one delay is drawn, and then the car charges on one."""
+    keys = {"PhaseSwitchCtrlr.Mode": "Both", "PhaseSwitchCtrlr.MinimumTime[Down]": "30"}
+    world = charging((switching(),), keys={**QUIET, **keys, "ScheduleCtrlr.RandomDelay": "60"})
+    install(world, 0, profile(1, (0, 1500.0), chargingRateUnit="W"))
+    world.runs(seconds=20)
+    began = world.disk.commits
+    assert world.disk.tables["delays"] == {"schedule 1": '{"held": true}'}
+    world.runs(seconds=20)
+    assert world.disk.commits - began < 10, "a pause that goes on writes nothing"
+    world.until(lambda: world.outlets[1].offered == 6.5, within_s=300)
+    assert world.judge.phases.total == 1
+    world.runs(minutes=10)
+    assert world.outlets[1].offered == 6.5 and world.judge.phases.total == 1
     world.settles()
 
 
