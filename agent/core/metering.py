@@ -15,6 +15,9 @@ from hal.ports import Quantity
 FRESH_MS = 10_000
 """A reading older than this is no value (bug 6 of real chargers); it is never re-stamped."""
 
+ALIGNED_MS = 2_000
+"""A reading so near to a boundary of the clock on the wall is told as the value of that boundary."""
+
 
 class Measurand(NamedTuple):
     """How a measurand is measured and labelled; `labels` are the phase names for L1 to L3."""
@@ -86,6 +89,20 @@ def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **o
     assert evse.reading is not None
     values = measure(evse, measurands, **options)
     return {**stamp(cx, evse.reading.mono_ms), "context": context, "values": values} if values else None
+
+
+def aligned(cx: Context, at: Evse | MainMeter, measurands: Iterable[str], utc_ms: int) -> dict[str, Any] | None:
+    """What the newest reading says for the boundary `utc_ms` of the clock on the wall; None without a fresh one.
+
+    Every meter's value bears the boundary itself (J01, TC_J_01); a reading that is further away keeps its own moment.
+    """
+    values = measure(at, measurands) if at.reading is not None and is_fresh(cx, at) else []
+    if not values or at.reading is None:
+        return None
+    stamped = stamp(cx, at.reading.mono_ms)
+    if stamped["utc"] is not None and abs(stamped["utc"] - utc_ms) <= ALIGNED_MS:
+        stamped |= {"mono": cx.ms, "utc": utc_ms}
+    return {**stamped, "context": "Sample.Clock", "values": values}
 
 
 def last_known(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
 from agent.core.main_meter import FROM_THE_GRID, MainMeter
+from agent.core.metering import aligned as of_boundary
 from agent.core.metering import is_fresh, measure, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.series import Series
@@ -54,7 +54,7 @@ class Sampling:
         cx.timers.set(ALIGNED, cx.ms + self._due_utc - utc)
 
     def clock_struck(self, cx: Context) -> None:
-        """One instant: every EVSE's values carry the same timestamp, the boundary itself (J01, TC_J_01)."""
+        """One instant for all EVSEs and the main meter."""
         utc, due = cx.utc(), self._due_utc
         if utc is not None and due is not None and -1000 <= utc - due < 5000:
             for evse in self._evses.values():
@@ -64,30 +64,18 @@ class Sampling:
 
     def _tell_main(self, cx: Context, utc_ms: int) -> None:
         """J01.FR.14: evseId 0 as well, while SendDuringIdle does not keep it back."""
-        idle_only = cx.keys[aligned.SEND_DURING_IDLE] and any(e.tx is not None for e in self._evses.values())
-        values = self._main_values(cx) if not idle_only else []
-        if self._main is not None and values:
-            value = {"mono": cx.ms, "boot": cx.boot_id, "utc": utc_ms, "context": "Sample.Clock", "values": values}
-            self._send(cx, self._main, value)
+        if self._main is not None and not self._idle_only(cx):
+            value = of_boundary(cx, self._main, cx.keys[aligned.MEASURANDS], utc_ms)
+            if value is not None:
+                self._send(cx, self._main, value)
 
-    def _main_values(self, cx: Context) -> list[Any]:
-        """What the main meter says of the aligned measurands; nothing without a fresh reading."""
-        main = self._main
-        return measure(main, cx.keys[aligned.MEASURANDS]) if main is not None and is_fresh(cx, main) else []
+    def _idle_only(self, cx: Context) -> bool:
+        """J01.FR.19: nothing by the clock while a transaction runs anywhere, if the key says so."""
+        return cx.keys[aligned.SEND_DURING_IDLE] and any(e.tx is not None for e in self._evses.values())
 
     def _tell(self, cx: Context, evse: Evse, utc_ms: int) -> None:
-        if not is_fresh(cx, evse):
-            return
-        values = measure(evse, cx.keys[aligned.MEASURANDS])
-        value: dict[str, Any] = {
-            "mono": cx.ms,
-            "boot": cx.boot_id,
-            "utc": utc_ms,
-            "context": "Sample.Clock",
-            "values": values,
-        }
-        idle_only = cx.keys[aligned.SEND_DURING_IDLE]
-        if not values or (idle_only and any(e.tx is not None for e in self._evses.values())):
+        value = of_boundary(cx, evse, cx.keys[aligned.MEASURANDS], utc_ms)
+        if value is None or self._idle_only(cx):
             return
         if evse.tx is not None and evse.tx.placed:
             self._transactions.sampled(cx, evse, Cause.CLOCK, value)
@@ -121,7 +109,8 @@ class Sampling:
         return told
 
     def _trigger_main(self, cx: Context) -> bool:
-        values, main = self._main_values(cx), self._main
+        main = self._main
+        values = measure(main, cx.keys[aligned.MEASURANDS]) if main is not None and is_fresh(cx, main) else []
         if not values or main is None or main.reading is None or not self._outbox.online:
             return False
         self._send(cx, main, {**stamp(cx, main.reading.mono_ms), "context": "Trigger", "values": values})

@@ -7,7 +7,8 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse
-from agent.core.metering import is_fresh, measure, sample
+from agent.core.metering import aligned as of_boundary
+from agent.core.metering import sample
 from agent.core.signing import ALIGNED, SIGNATURE, Signing
 from config_keys import aligned, sampled
 
@@ -66,14 +67,13 @@ class Series:
         """One sample of AlignedDataCtrlr.TxEndedMeasurands for every running transaction."""
         due = self._aligned_due
         for evse in evses.values():
-            if evse.tx is not None and evse.tx.takes_samples and due is not None and is_fresh(cx, evse):
-                values = measure(evse, cx.keys[aligned.TX_ENDED_MEASURANDS])
-                if not values:
-                    continue
-                stamped = {"mono": cx.ms, "boot": cx.boot_id, "utc": due, "context": "Sample.Clock", "values": values}
-                self._keep(cx, evse, stamped)
+            if evse.tx is None or not evse.tx.takes_samples or due is None:
+                continue
+            value = of_boundary(cx, evse, cx.keys[aligned.TX_ENDED_MEASURANDS], due)
+            if value is not None:
+                self._keep(cx, evse, value)
                 if self._signing.wanted(cx, evse, *ALIGNED):
-                    self._signing.ask(cx, evse, "series", stamped)
+                    self._signing.ask(cx, evse, "series", value)
         self.arm_aligned(cx)
 
     def signed(self, cx: Context, value: dict[str, Any]) -> None:

@@ -72,6 +72,8 @@ class Transaction:
     end_wh: str | None = None
     signed: dict[str, Any] = field(default_factory=dict)
     """Begin and end value as the meter has signed them."""
+    cable: float | None = None
+    """Rating (A) of the loose cable that an event has told; told anew when another one is plugged in."""
     key_told: bool = False
     """The meter's public key was sent with one of its values."""
     row: int = 0
@@ -100,9 +102,11 @@ class Transaction:
         } | self._rarely()  # fmt: skip
 
     def _rarely(self) -> dict[str, Any]:
-        """What few records have: another operator, and that its stop point was reached, in this boot or before."""
+        """What few records have: another operator, a loose cable, and that its stop point was reached, in this boot
+        or before."""
         over = {"over": True} if self.was_over or self.ending is not None else {}
-        return ({"of": self.operator} if self.operator else {}) | over
+        cable = {"cable": self.cable} if self.cable is not None else {}
+        return ({"of": self.operator} if self.operator else {}) | cable | over
 
     @classmethod
     def of(cls, data: dict[str, Any], row: int) -> Transaction:
@@ -119,6 +123,7 @@ class Transaction:
             at=data.get("at", {}), signed=data.get("signed", {}), key_told=data.get("key_told", False),
             placed=data.get("placed", True), priority=data.get("priority", 0), refused_wh=data.get("refused_wh"),
             row=row, operator=data.get("of", FIRST), was_over=data.get("over", False),
+            cable=data.get("cable"),
         )  # fmt: skip
 
     def tells_more(self, data: dict[str, Any]) -> bool:

@@ -421,8 +421,9 @@ class Transactions:
             data["remote_start_id"] = running.remote_start_id
         if "reservation" in running.untold:
             data["reservation"] = running.reservation
-        if evse.plug.cable_amps is not None and data["type"] == "Started":
-            data["cable"] = int(evse.plug.cable_amps)
+        amps = evse.plug.cable_amps
+        if amps is not None and amps != running.cable and data["type"] != "Ended":
+            data["cable"], running.cable = int(amps), amps
         running.untold = set() if running.placed else running.untold & {"evse"}
 
     def keep(self, cx: Context, running: Transaction, *, ended: bool = False, lazy: bool = False) -> None:

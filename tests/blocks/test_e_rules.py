@@ -47,6 +47,33 @@ def test_transaction_ids_are_uuids_that_never_come_again() -> None:
     world.settles()
 
 
+def _cables(world: World) -> list[tuple[str, int]]:
+    """What events say of the cable: triggerReason and cableMaxCurrent."""
+    told = world.csms.transaction(1).events
+    return [(e["triggerReason"], e["cableMaxCurrent"]) for e in told if "cableMaxCurrent" in e]
+
+
+def test_a_cable_that_comes_after_the_card_is_told_once() -> None:
+    world = idle([SOCKET], keys={**QUIET, "TxCtrlr.TxStartPoint": "Authorized"})
+    world.ev(1).presents(CARD).after(seconds=10).plugs_in(cable_amps=20)
+    world.runs(minutes=1)
+    world.kills_agent().returns_after(seconds=5)
+    world.runs(minutes=1)
+    assert _cables(world) == [("CablePluggedIn", 20)] and world.outlets[1].amps > 6
+    world.settles()
+
+
+def test_another_cable_at_the_same_transaction_is_told_too() -> None:
+    stays = {"TxCtrlr.StopTxOnEVSideDisconnect": "false", "OCPPCommCtrlr.UnlockOnEVSideDisconnect": "true"}
+    world = idle([SOCKET], keys={**QUIET, **stays, "TxCtrlr.TxStopPoint": "Authorized"})
+    world.ev(1).plugs_in(cable_amps=32).presents(CARD)
+    world.runs(minutes=1)
+    world.ev(1).unplugs().after(seconds=10).plugs_in(cable_amps=13)
+    world.runs(minutes=1)
+    assert _cables(world) == [("Authorized", 32), ("CablePluggedIn", 13)]
+    world.settles()
+
+
 @req("E02.FR.18", "E02.FR.19", "E03.FR.13", "E03.FR.14")
 def test_the_phases_in_use_are_told_when_energy_flows_and_when_they_change() -> None:
     world = charging(keys=QUIET)

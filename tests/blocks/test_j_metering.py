@@ -27,6 +27,7 @@ from tests.sim.world import World
 
 TWO = (smart(16), raw(32))
 EVERYTHING = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,Current.Offered"
+ENERGY = "Energy.Active.Import.Register"
 NONE = {"AlignedDataCtrlr.Interval": "0", "SampledDataCtrlr.TxUpdatedInterval": "0"}
 
 
@@ -78,6 +79,28 @@ def test_aligned_values_of_an_evse_in_transaction_are_events_at_the_same_moments
     assert len(stamps) >= 4 and distances(stamps) == {60} and all(e["eventType"] == "Updated" for e in clock)
     assert {p["evseId"] for _, p in heard(world, "MeterValues")} == {1}
     world.settles()
+
+
+@req("J01.FR.17", "E06.FR.11")
+def test_what_was_read_long_before_the_boundary_is_not_told_as_if_read_at_it() -> None:
+    """A meter that fell silent 8 s ago is still believed, with the moment at which it was read."""
+    ended = {"AlignedDataCtrlr.TxEndedInterval": "60", "AlignedDataCtrlr.TxEndedMeasurands": ENERGY}
+    world = reads_often(idle(keys={**NONE, **ended, "AlignedDataCtrlr.Interval": "60"}))
+    charge(world).runs(seconds=60)
+    world.runs(seconds=(52 - world.clock.utc_ms / 1000) % 60)
+    world.hardware.wires[1].mute = True
+    world.runs(seconds=20)
+    world.hardware.wires[1].mute = False
+    world.runs(seconds=5)
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    world.settles()
+    for told in (values(events(world, "MeterValueClock"), "Sample.Clock"), values(_ended(world), "Sample.Clock")):
+        assert [utc_s(v) % 60 == 0 for v in told] == [True, False] and 51 <= utc_s(told[1]) % 60 <= 52.1
+
+
+def _ended(world: World) -> list[Payload]:
+    return [last(world.csms.transaction(1))]
 
 
 @req("J01.FR.19", "J01.FR.20")
