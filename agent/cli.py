@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     certificates = group("cert", "certificates")
     verb(certificates, "list", "the station's own and the roots it trusts", "cert.list", screens.rows)
     cli_doctor.add(groups, verb)
-    _limits(group("limit", "limits of external systems"), verb)
+    _limits(group("limit", "limits of the person here and of external systems"), verb)
     _phases(verb(groups, "phase", "charge on one or three phases; without a number: tell", "phase", screens.rows))
     return parser
 
@@ -107,8 +107,8 @@ def _phases(phase: argparse.ArgumentParser) -> None:
 
 
 def _limits(limit: Any, verb: Any) -> None:
-    """What an energy management system would say: K11 to K13."""
-    verb(limit, "list", "external limits", "limit.list", screens.rows)
+    """A person's own limit, or with --source what an energy management system would say: K11 to K13."""
+    verb(limit, "list", "who has set which limit", "limit.list", screens.rows)
     set_ = verb(limit, "set", "set a limit for an EVSE or, without one, the station", "limit.set", screens.pairs)
     set_.add_argument("limit", type=float, help="A per phase, or W with --unit W")
     set_.add_argument("--unit", choices=("A", "W"), default="A")
@@ -117,7 +117,8 @@ def _limits(limit: Any, verb: Any) -> None:
     set_.add_argument("--fallback", type=float, default=0.0, help="what holds after that (default 0: pause)")
     for made in (set_, verb(limit, "release", "take a limit back", "limit.release", screens.pairs)):
         made.add_argument("--evse", type=int, default=0, metavar="N")
-        made.add_argument("--source", choices=("EMS", "SO", "Other"), default="EMS")
+        made.add_argument("--source", choices=("Operator", "EMS", "SO", "Other"), default="Operator",
+                          help="whose limit: yours (Operator), or that of the system you stand in for")  # fmt: skip
 
 
 def _transactions(tx: Any, verb: Any) -> None:

@@ -87,13 +87,17 @@ class JobEnded(NamedTuple):
     data: Mapping[str, Any]
 
 
+LimitSource = Literal["EMS", "SO", "Other", "Operator"]
+"""Who sets limits: an energy manager, the grid operator, another system, and the person at the charger."""
+
+
 class LimitSet(NamedTuple):
-    """An external system bounds an EVSE, or with 0 the whole station (K11, K12): the newest word of each source holds.
+    """Who bounds an EVSE, or with 0 the whole station (K11, K12): the newest word of each source holds.
 
     `limit` is in `unit`: A per phase or W. With `valid_s` it has to be said again in time, else it becomes `fallback`.
     """
 
-    source: Literal["EMS", "SO", "Other"]
+    source: LimitSource
     evse: int
     limit: float
     unit: Literal["A", "W"] = "A"
@@ -106,9 +110,9 @@ class LimitSet(NamedTuple):
 
 
 class LimitReleased(NamedTuple):
-    """An external system takes its limit back (K13)."""
+    """Who has set a limit takes it back (K13)."""
 
-    source: Literal["EMS", "SO", "Other"]
+    source: LimitSource
     evse: int
 
 

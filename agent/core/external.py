@@ -1,7 +1,8 @@
-"""Limits of external systems: energy management, grid operator (K11 to K13). Each source has one for each EVSE.
+"""Limits of energy management, grid operator and the person here (K11 to K13). Each source has one for each EVSE.
 
 The newest word of a source holds until it is released, for as long as it is valid, and over a restart: there it
 counts with the lowest value since it was last written down, until the source speaks again or its time is over.
+The person's is told as Other: the CSMS hears each change of either, and that it is cleared when neither is left.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from agent.core.sharing import Shared
 from config_keys import limits, smart_charging
 
 TABLE = "external"
-SOURCES = ("EMS", "SO", "Other")
-"""chargingLimitSource of an external system (K11.FR.05: never CSO)."""
+PERSON = "Operator"
+"""The person at the charger: no external system, so ExternalControlSignalsEnabled does not concern him."""
+SOURCES = ("EMS", "SO", "Other", PERSON)
+"""Who may set a limit: chargingLimitSource (K11.FR.05: never CSO), and the person."""
 KEEP_MS = 600_000
 """How often at most a limit that rises is written down: a lower one always is."""
 
@@ -54,6 +57,20 @@ class Bound:
 
 def _place(word: LimitSet | LimitReleased) -> str:
     return f"{word.source}@{word.evse}"
+
+
+def _wire(word: LimitSet | LimitReleased) -> str:
+    """chargingLimitSource: OCPP has no name for the person."""
+    return "Other" if word.source == PERSON else word.source
+
+
+def _told_as(word: LimitSet | LimitReleased) -> str:
+    """What the CSMS can tell apart: its source and EVSE."""
+    return f"{_wire(word)}@{word.evse}"
+
+
+def _owner(word: LimitSet) -> str:
+    return "operator" if word.source == PERSON else f"external {word.source}"
 
 
 class External:
@@ -94,9 +111,16 @@ class External:
         self._schedules.release(cx, bound.profile_id)
         cx.put(TABLE, bound.place, None)
         if bound.told is not None:
-            self._cleared.add(bound.place)
+            self._gone(_told_as(word))
         cx.note("limit", f"{word.source} releases its limit of EVSE {word.evse}")
         return True
+
+    def _gone(self, told_as: str) -> None:
+        """The CSMS is told that a limit is cleared; of another by the same name, which still holds, it is told anew."""
+        self._cleared.add(told_as)
+        for other in self._bounds.values():
+            if _told_as(other.word) == told_as:
+                other.told = None
 
     def describe(self, cx: Context) -> list[dict[str, Any]]:
         """All limits, for people: what was said, what holds, and for how many seconds more."""
@@ -110,7 +134,7 @@ class External:
         ]  # fmt: skip
 
     def _wrong(self, cx: Context, word: LimitSet) -> str | None:
-        if not cx.keys[smart_charging.EXTERNAL_CONTROL_SIGNALS_ENABLED]:
+        if word.source != PERSON and not cx.keys[smart_charging.EXTERNAL_CONTROL_SIGNALS_ENABLED]:
             return "SmartChargingCtrlr.ExternalControlSignalsEnabled is false"
         if word.source not in SOURCES or word.unit not in ("A", "W"):
             return f"expected a source of {', '.join(SOURCES)} and a limit in A or W"
@@ -152,7 +176,7 @@ class External:
                 per_amp = watts_per_amp(cx, evse) if bound.word.unit == "W" else 1.0
                 word = bound.word
                 self._wake(cx, bound)
-                yield Claim(f"external {word.source}", word.limit / per_amp, bound.until_ms, word.fallback / per_amp,
+                yield Claim(_owner(word), word.limit / per_amp, bound.until_ms, word.fallback / per_amp,
                             why=f"{word.limit:g} {word.unit} said by {word.source}")  # fmt: skip
 
     def shared(self, cx: Context) -> Iterable[Shared]:
@@ -161,14 +185,14 @@ class External:
             if bound.word.evse == 0:
                 self._wake(cx, bound)
                 word, limit = bound.word, bound.limit(cx.ms)
-                yield Shared(f"external {word.source}", limit, f"said by {word.source}", word.unit)
+                yield Shared(_owner(word), limit, f"said by {word.source}", word.unit)
 
     def demands(self, cx: Context, evse: Evse) -> Iterable[Demand]:
         """Who allows an EVSE fewer than three phases, for as long as the limit stands, lapsed or not."""
         for bound in self._bounds.values():
             word = bound.word
             if word.phases is not None and word.phases < 3 and word.evse in (0, evse.id):
-                yield Demand(word.phases, word.unit, f"external {word.source}")
+                yield Demand(word.phases, word.unit, _owner(word))
 
     def _wake(self, cx: Context, bound: Bound) -> None:
         if bound.until_ms is not None:
@@ -179,16 +203,20 @@ class External:
     def tell(self, cx: Context) -> None:
         """Tell the CSMS of limits that have changed by more than LimitChangeSignificance, or are gone."""
         if not cx.keys[smart_charging.EXTERNAL_CONTROL_SIGNALS_ENABLED]:
-            for bound in list(self._bounds.values()):
+            for bound in [bound for bound in self._bounds.values() if bound.word.source != PERSON]:
                 self.release(cx, LimitReleased(bound.word.source, bound.word.evse))
         if not self._outbox.online:
             return
-        for place in sorted(self._cleared - self._bounds.keys()):
+        if self._cleared:
+            self._clear()
+        for bound in self._bounds.values():
+            self._tell(cx, bound)
+
+    def _clear(self) -> None:
+        for place in sorted(self._cleared.difference(_told_as(bound.word) for bound in self._bounds.values())):
             source, _, evse = place.partition("@")
             self._outbox.call("ClearedChargingLimit", {"source": source, "evse": int(evse)}, "unlimited", place=place)
         self._cleared.clear()
-        for bound in self._bounds.values():
-            self._tell(cx, bound)
 
     def _tell(self, cx: Context, bound: Bound) -> None:
         limit = bound.limit(cx.ms)
@@ -200,7 +228,7 @@ class External:
             return
         bound.told, bound.told_ms = limit, cx.ms
         word = bound.word
-        data = {"source": word.source, "evse": word.evse, "critical": word.critical, "profile": bound.profile_id}
+        data = {"source": _wire(word), "evse": word.evse, "critical": word.critical, "profile": bound.profile_id}
         self._outbox.call("NotifyChargingLimit", data, "limited", place=bound.place)
 
     def void(self, then: str, place: str) -> None:
@@ -223,7 +251,7 @@ def _profile(cx: Context, bound: Bound) -> Profile:
     if word.valid_s is not None and now is not None:
         periods.append(Period(word.valid_s, word.fallback, word.phases))
     schedule = Schedule(word.unit, tuple(periods), now or 0)
-    return Profile(bound.profile_id, word.evse, EXTERNAL, 0, "Absolute", (schedule,), source=word.source)
+    return Profile(bound.profile_id, word.evse, EXTERNAL, 0, "Absolute", (schedule,), source=_wire(word))
 
 
 def _is_lower(kept: LimitSet, word: LimitSet) -> bool:

@@ -9,7 +9,7 @@ from agent.core.context import Context
 from agent.core.energy import Energy
 from agent.core.events import LimitReleased, LimitSet
 from agent.core.evse import Evse
-from agent.core.external import SOURCES
+from agent.core.external import PERSON, SOURCES
 
 Args = Mapping[str, Any]
 CHOICES = {"1": 1, "3": 3, "auto": 0}
@@ -74,8 +74,8 @@ class LimitVerbs:
 
 
 def _place(args: Args) -> tuple[Any, int]:
-    """Source and EVSE; 0 is the station."""
-    source, evse = args.get("source", "EMS"), args.get("evse", 0)
+    """Source and EVSE; 0 is the station. Who gives no name is the person at the charger."""
+    source, evse = args.get("source", PERSON), args.get("evse", 0)
     if source not in SOURCES:
         raise ValueError(f"expected a source of {', '.join(SOURCES)}")
     if type(evse) is not int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from agent.core.events import LimitReleased, LimitSet
+from agent.core.events import LimitReleased, LimitSet, LimitSource
 from tests.blocks.stories import (
     OTHER,
     QUIET,
@@ -31,16 +31,15 @@ from tests.sim.transactions import Payload
 from tests.sim.world import World
 
 PAIR = (raw(32), raw(32))
-Source = Literal["EMS", "SO", "Other"]
 
 
-def sets(world: World, limit: float, evse: int = 0, source: Source = "EMS", **more: Any) -> World:
+def sets(world: World, limit: float, evse: int = 0, source: LimitSource = "EMS", **more: Any) -> World:
     """An external system speaks."""
     world.hear(LimitSet(source, evse, limit, **more))
     return world.runs(seconds=3)
 
 
-def releases(world: World, evse: int = 0, source: Source = "EMS") -> World:
+def releases(world: World, evse: int = 0, source: LimitSource = "EMS") -> World:
     world.hear(LimitReleased(source, evse))
     return world.runs(seconds=3)
 
@@ -220,7 +219,7 @@ def test_external_signals_can_be_switched_off_and_are_refused_then() -> None:
     sets(world, 10.0)
     assert world.outlets[1].offered == 32
     with pytest.raises(AssertionError, match="ExternalControlSignalsEnabled"):
-        world.asks_station("limit.set", limit=10)
+        world.asks_station("limit.set", limit=10, source="EMS")
 
 
 @req("K11.FR.01", "K13.FR.01")
@@ -250,3 +249,57 @@ def test_nonsense_is_refused_in_plain_words(args: dict[str, Any], says: str) -> 
     with pytest.raises(AssertionError, match="no limit"):
         world.asks_station("limit.release")
     assert told(world) == []
+
+
+# ---------------------------------------------------------------------------------------- the person at the charger
+
+
+def test_a_person_has_a_limit_of_his_own_and_the_lowest_wins() -> None:
+    world = charging(keys=QUIET)
+    sets(world, 8.0, 1)
+    world.asks_station("limit.set", limit=20, evse=1)
+    world.runs(seconds=10)
+    assert world.outlets[1].offered == 8 and why(world)["owner"] == "external EMS"
+    world.asks_station("limit.set", limit=7, evse=1)
+    world.runs(seconds=10)
+    assert world.outlets[1].offered == 7 and why(world)["owner"] == "operator"
+    releases(world, 1)
+    assert set_variable(world, "SmartChargingCtrlr.ExternalControlSignalsEnabled", "false") == "Accepted"
+    world.loses_power("all").returns_after(seconds=10)
+    world.runs(minutes=3)
+    assert world.outlets[1].offered == 7 and why(world)["owner"] == "operator"
+    world.asks_station("limit.release", evse=1)
+    world.runs(seconds=20)
+    assert world.outlets[1].offered == 32
+    world.settles()
+
+
+@req("K11.FR.02", "K11.FR.05", "K11.FR.06", "K13.FR.02")
+@pytest.mark.parametrize("first", ["Operator", "Other"])
+def test_the_csms_hears_of_a_person_as_of_another_system_and_of_the_end_of_both(first: LimitSource) -> None:
+    second: LimitSource = "Other" if first == "Operator" else "Operator"
+    world = charging(keys={**QUIET, "SmartChargingCtrlr.NotifyChargingLimitWithSchedules": "true"})
+    sets(world, 20.0, 1, first)
+    sets(world, 15.0, 1, second)
+    _, pages = report(world, chargingLimitSource=["Other"])
+    found = [profile for page in pages for profile in page["chargingProfile"]]
+    assert len({one["id"] for one in found}) == 2 and {page["chargingLimitSource"] for page in pages} == {"Other"}
+    releases(world, 1, second)
+    releases(world, 1, first)
+    news = told(world)
+    assert [one["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"] for one in news[:-1]] == [20, 15, 20]
+    assert all(one["chargingLimit"] == {"chargingLimitSource": "Other"} for one in news[:-1])
+    assert news[-1] == {"chargingLimitSource": "Other", "evseId": 1}
+
+
+def test_what_a_person_takes_back_while_the_csms_is_away_is_cleared_once() -> None:
+    world = charging(keys=QUIET)
+    sets(world, 20.0, 1, "Operator")
+    sets(world, 21.0, 1, "Other")
+    world.csms.vanishes()
+    world.runs(minutes=1)
+    releases(world, 1, "Operator")
+    releases(world, 1, "Other")
+    before = len(told(world))
+    back_online(world)
+    assert told(world)[before:] == [{"chargingLimitSource": "Other", "evseId": 1}]
