@@ -40,6 +40,27 @@ def test_bug_02_reconnect_keeps_limit() -> None:
         assert world.outlets[1].offered == amps and len(world.csms.transactions) == 1
 
 
+@req("K06.FR.01", "SC.01")
+@pytest.mark.parametrize("amps", [0.0, 9.0])
+def test_bug_02_a_link_that_flaps_ever_and_again_changes_nothing(amps: float) -> None:
+    """Bug 2 with a thousand connections in all, cut as soon as they are made; what is offered is seen each 10 ms."""
+    world = charging(keys={**QUIET, "OCPPCommCtrlr.RetryBackOffWaitMinimum": "1", "FallbackCtrlr.OfflineGrace": "60",
+                           "OCPPCommCtrlr.RetryBackOffRandomRange": "0", "OCPPCommCtrlr.RetryBackOffRepeatTimes": "0"})  # fmt: skip
+    install(world, 1, profile(1, (0, amps)))
+    world.runs(seconds=20)
+    seen, before = set(), world.csms.connections
+    for _ in range(500):
+        world.csms.vanishes()
+        world.csms.returns()
+        seen.add(world.runs(ms=10).outlets[1].offered)
+        while world.csms.connection is None:
+            seen.add(world.runs(ms=10).outlets[1].offered)
+    assert seen == {amps} and world.csms.connections == before + 500
+    back_online(world)
+    assert world.outlets[1].offered == amps and len(world.csms.transactions) == 1
+    world.settles()
+
+
 @req("K01.FR.07")
 def test_bug_03_resume_applies_new_limit() -> None:
     """Bug 3: paused with 0 A, resumed with a limit that was then ignored."""
