@@ -44,8 +44,9 @@ def test_bug_02_reconnect_keeps_limit() -> None:
 @pytest.mark.parametrize("amps", [0.0, 9.0])
 def test_bug_02_a_link_that_flaps_ever_and_again_changes_nothing(amps: float) -> None:
     """Bug 2 with a thousand connections in all, cut as soon as they are made; what is offered is seen each 10 ms."""
-    world = charging(keys={**QUIET, "OCPPCommCtrlr.RetryBackOffWaitMinimum": "1", "FallbackCtrlr.OfflineGrace": "60",
-                           "OCPPCommCtrlr.RetryBackOffRandomRange": "0", "OCPPCommCtrlr.RetryBackOffRepeatTimes": "0"})  # fmt: skip
+    back_off = {"WaitMinimum": "1", "RandomRange": "0", "RepeatTimes": "0"}
+    at_once = {f"OCPPCommCtrlr.RetryBackOff{name}": value for name, value in back_off.items()}
+    world = charging(keys={**QUIET, **at_once, "FallbackCtrlr.OfflineGrace": "60"})
     install(world, 1, profile(1, (0, amps)))
     world.runs(seconds=20)
     seen, before = set(), world.csms.connections

@@ -46,7 +46,7 @@ class Judged(Rehearsal):
         if isinstance(command, Permit | Offer):
             assert self.amps <= self.cap + 0.01, "the cap in A per phase"
             most = self.asked.limit if self.asked.unit == "A" else self.asked.limit / (VOLTS * self.phases)
-            assert not self.amps or self.phases <= (self.asked.phases or 3), f"{self.phases} phases, asked: {self.asked}"
+            assert not self.amps or self.phases <= (self.asked.phases or 3), str((self.phases, self.asked))
             assert self.amps <= most + 0.01, f"{self.amps} A on {self.phases} phases, asked for {self.asked}"
         return events
 
