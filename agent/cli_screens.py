@@ -258,7 +258,15 @@ def fault(one: Mapping[str, Any]) -> str:
 
 def _claim(claim: Mapping[str, Any]) -> str:
     reason = f": {claim['why']}" if claim["why"] else ""
-    return f"{amps(claim['amps']):>6}  {claim['owner']}{reason}"
+    return f"{amps(claim['amps']):>6}  {claim['owner']}{_end(claim)}{reason}"
+
+
+def _end(claim: Mapping[str, Any]) -> str:
+    """Until when a claim holds, and what it becomes."""
+    if "then" not in claim:
+        return ""
+    held = f"until {claim['until']}" if "until" in claim else f"for {duration(claim['left_s'])}"
+    return f" {held}, then {amps(claim['then'])}"
 
 
 def _row(name: str, text: str) -> str:

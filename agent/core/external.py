@@ -20,7 +20,7 @@ from agent.core.outbox import Outbox
 from agent.core.phase_choice import Demand
 from agent.core.profiles import EXTERNAL, Period, Profile, Schedule
 from agent.core.schedules import Schedules, wake
-from agent.core.sharing import Shared
+from agent.core.sharing import Lapse, Shared
 from config_keys import limits, smart_charging
 
 TABLE = "external"
@@ -48,6 +48,10 @@ class Bound:
         """What holds now, in its unit: after its time it is its own fallback."""
         lapsed = self.until_ms is not None and now_ms >= self.until_ms
         return self.word.fallback if lapsed else self.word.limit
+
+    def lapse(self) -> Lapse:
+        """Until when it holds, and its fallback."""
+        return Lapse(self.until_ms, self.word.fallback)
 
     @property
     def place(self) -> str:
@@ -185,7 +189,8 @@ class External:
             if bound.word.evse == 0:
                 self._wake(cx, bound)
                 word, limit = bound.word, bound.limit(cx.ms)
-                yield Shared(_owner(word), limit, f"said by {word.source}", word.unit)
+                yield Shared(_owner(word), limit, f"said by {word.source}", word.unit,
+                             lapse=None if bound.until_ms is None else bound.lapse)  # fmt: skip
 
     def demands(self, cx: Context, evse: Evse) -> Iterable[Demand]:
         """Who allows an EVSE fewer than three phases, for as long as the limit stands, lapsed or not."""

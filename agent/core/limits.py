@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from agent.core.context import Context
 from agent.core.electrics import grid_phases, watts_per_amp
 from agent.core.evse import RECLOSE_MS, TOO_SOON, Evse
-from agent.core.sharing import Shared, Taker, Turns, room, split
+from agent.core.sharing import Lapse, Shared, Taker, Turns, room, split
 from config_keys import site
 from hal.ports import Offer, Permit, Withdraw
 
@@ -40,6 +41,14 @@ class Claim(NamedTuple):
     until_ms: int | None = None
     fallback: float = 0.0
     why: str = ""
+    lapse: Callable[[], Lapse] | None = None
+    """Of a part of a shared bound, whose end is the bound's: only told, it ends nothing."""
+
+    def explain(self, now_ms: int) -> dict[str, Any]:
+        """Owner, amps and reason; `until_ms` (monotonic) and what it becomes `then`, where it has an end to come."""
+        told = {"owner": self.owner, "amps": self.at(now_ms), "why": self.why}
+        until_ms, then = (self.until_ms, self.fallback) if self.lapse is None else self.lapse()
+        return told if until_ms is None or until_ms <= now_ms else told | {"until_ms": until_ms, "then": then}
 
     def at(self, now_ms: int) -> float:
         """The bound now: after `until_ms` it is the claim's own fallback."""
@@ -57,7 +66,7 @@ class Verdict(NamedTuple):
     def explain(self) -> list[dict[str, Any]]:
         """All claims, the winner first, for `chargerctl why`."""
         ranked = sorted(self.claims, key=lambda c: c.at(self.at_ms))
-        return [{"owner": c.owner, "amps": c.at(self.at_ms), "why": c.why} for c in ranked]
+        return [claim.explain(self.at_ms) for claim in ranked]
 
 
 Source = Callable[[Context, Evse], Iterable[Claim]]
@@ -95,6 +104,12 @@ class Round(NamedTuple):
     bounds: tuple[Shared, ...]
     takers: dict[int, Taker]
     taking: frozenset[int]
+
+
+def _part_lapses(lapse: Callable[[], Lapse], bound: Shared, rivals: tuple[Taker, ...], evse_id: int) -> Lapse:
+    """When the bound ends, and the part of what it becomes then, as those who take part are now."""
+    until_ms, then = lapse()
+    return Lapse(until_ms, split(bound._replace(limit=then), rivals)[evse_id])
 
 
 class _Judged(NamedTuple):
@@ -202,13 +217,14 @@ class Limits:
         """A fair, stable part of a shared bound, and never what others may still be drawing."""
         me = seen.takers[evse.id]
         me = me._replace(ceiling=max(me.ceiling, me.least))
-        rivals = [me if i == me.id else seen.takers[i] for i in sorted(seen.taking | {me.id})]
+        rivals = tuple(me if i == me.id else seen.takers[i] for i in sorted(seen.taking | {me.id}))
         free = room(bound, me, drawn, (t for t in seen.takers.values() if t.id != me.id))
         if free == math.inf:
             return
         others = sum(amps for i, amps in drawn.items() if i != me.id)
         why = f"{bound.limit:g} {bound.unit} shared by {len(rivals)}; others may draw {others:g} A. {bound.why}"
-        yield Claim(bound.owner, min(free, split(bound, tuple(rivals))[me.id]), why=why.strip())
+        lapse = None if bound.lapse is None else partial(_part_lapses, bound.lapse, bound, rivals, me.id)
+        yield Claim(bound.owner, min(free, split(bound, rivals)[me.id]), why=why.strip(), lapse=lapse)
 
     def _rank(self, cx: Context, evse: Evse) -> tuple[bool, int]:
         """Those that give back go before those that take."""

@@ -14,7 +14,7 @@ from agent.core.network import order
 from agent.core.network_profiles import Entry
 from agent.core.operator_firmware import FirmwareVerbs, Wait
 from agent.core.operator_limits import LimitVerbs
-from agent.core.recorder import explain
+from agent.core.recorder import dated, explain
 from agent.core.status import begin_wh, describe, faults, main_meter, meter, obstacle, transaction
 from config_keys import comm
 from state_machines.reasons import Cause
@@ -99,7 +99,8 @@ class Operator:
         if args.get("at") is not None:
             return [self._recorded(cx, evse, self._moment(cx, self._text(args, "at"))) for evse in evses]
         return [
-            explain(cx, evse, self._charger.limits.judge(cx, evse)) | {"obstacle": obstacle(self._charger, cx, evse)}
+            dated(cx, explain(cx, evse, self._charger.limits.judge(cx, evse)), cx.ms)
+            | {"obstacle": obstacle(self._charger, cx, evse)}
             for evse in evses
         ]
 
@@ -119,7 +120,7 @@ class Operator:
             begins, now = self._charger.recorder.begins_ms(evse.id), cx.utc()
             since = "now" if begins is None or now is None else rfc3339(now - (cx.ms - begins))
             raise Wrong(f"EVSE {evse.id}: nothing is recorded of that moment; the record begins at {since}")
-        return found
+        return dated(cx, found, at_ms)
 
     def _tx_list(self, cx: Context, args: Mapping[str, Any]) -> dict[str, Any]:
         running = [transaction(evse) for evse in self._charger.evses.values() if evse.tx is not None]

@@ -11,6 +11,7 @@ from agent.core.blackbox import Blackbox
 from agent.core.context import Context
 from agent.core.electrics import closed_phases
 from agent.core.evse import Evse
+from agent.core.instant import rfc3339
 from agent.core.limits import Verdict
 
 _NOTHING = (None, None, None)
@@ -22,10 +23,27 @@ TOLD = 100
 
 
 def explain(cx: Context, evse: Evse, verdict: Verdict) -> dict[str, Any]:
-    """The winner, every losing claim, and what stands in the way, as JSON."""
+    """The winner, every losing claim, and what stands in the way, as JSON; ends in monotonic ms."""
     return {"evse": evse.id, "amps": verdict.amps, "owner": verdict.owner, "commanded_amps": evse.commanded_amps,
             "session": evse.session.state, "phases": closed_phases(evse), "obstacle": evse.obstacle(cx),
             "claims": verdict.explain()}  # fmt: skip
+
+
+def dated(cx: Context, told: dict[str, Any], at_ms: int) -> dict[str, Any]:
+    """What was explained, for a person who asks about `at_ms`: ends in UTC, or in seconds while no clock is known.
+
+    An end that was told before and is over by then is left out: the limit was said anew.
+    """
+    return told | {"claims": [_dated(cx, claim, at_ms) for claim in told["claims"]]}
+
+
+def _dated(cx: Context, claim: Mapping[str, Any], at_ms: int) -> dict[str, Any]:
+    bare = {name: value for name, value in claim.items() if name not in ("until_ms", "then")}
+    until_ms, utc = claim.get("until_ms"), cx.utc()
+    if until_ms is None or until_ms <= at_ms:
+        return bare
+    end = {"left_s": (until_ms - at_ms) // 1000} if utc is None else {"until": rfc3339(utc - cx.ms + until_ms)}
+    return bare | end | {"then": claim["then"]}
 
 
 class _Change(NamedTuple):

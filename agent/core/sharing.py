@@ -8,7 +8,7 @@ nothing or at least what its car needs to charge; where it is too little for all
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
@@ -26,6 +26,13 @@ ROTATE = "limits.rotate"
 """Name of the deadline at which cars take turns."""
 
 
+class Lapse(NamedTuple):
+    """Until when a limit holds (monotonic ms; None: no end is known), and what it becomes then."""
+
+    until_ms: int | None
+    then: float
+
+
 class Shared(NamedTuple):
     """A bound for the sum of all EVSEs, in A on each phase or in W."""
 
@@ -37,6 +44,8 @@ class Shared(NamedTuple):
     """Where only some EVSEs count: these, and the phases of the installation on which they do."""
     phases: frozenset[int] = ALL
     """The phases of the installation that a bound in A holds for."""
+    lapse: Callable[[], Lapse] | None = None
+    """Where it has an end: asked when somebody wants to know, so that a limit said anew is the same bound."""
 
 
 class Taker(NamedTuple):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from agent.core.instant import rfc3339
+from agent.core.instant import parse_rfc3339, rfc3339
 from agent.core.recorder import KEPT
-from tests.blocks.stories import QUIET, charging, idle, profile, why
+from tests.blocks.stories import OTHER, QUIET, charge, charging, idle, profile, why
 from tests.sim.outlet import raw
 from tests.sim.world import World
 
@@ -59,3 +61,56 @@ def test_the_record_is_bounded_and_keeps_the_newest() -> None:
         world.runs(seconds=2)
     assert recorded(world, 0)[0] in (10, 11)
     refused(world, at(world, 2 * (KEPT + 49)), "the record begins at")
+
+
+def claim(world: World, owner: str, **asked: Any) -> dict[str, Any]:
+    """What one of those who bound EVSE 1 says."""
+    (told,) = world.asks_station("why", evse=1, **asked)
+    (found,) = [dict(claim) for claim in told["claims"] if claim["owner"] == owner]
+    return found
+
+
+def until_s(found: dict[str, Any], world: World) -> float:
+    """How long from now it still holds."""
+    return (parse_rfc3339(found["until"]) - world.clock.utc_ms) / 1000
+
+
+def test_a_limit_says_until_when_it_holds_and_what_it_becomes() -> None:
+    world = charging(keys=QUIET)
+    world.asks_station("limit.set", limit=20, evse=1, source="EMS", valid_s=60, fallback=8)
+    world.asks_station("limit.set", limit=25, evse=1)
+    world.runs(seconds=10)
+    found = claim(world, "external EMS")
+    assert (found["amps"], found["then"]) == (20, 8) and 48 <= until_s(found, world) <= 51
+    assert {"until", "then"}.isdisjoint(claim(world, "operator")), "it has no end"
+    world.runs(seconds=55)
+    lapsed, past = claim(world, "external EMS"), claim(world, "external EMS", at=at(world, 30))
+    assert lapsed["amps"] == 8 and "until" not in lapsed
+    assert (past["then"], past["until"]) == (8, found["until"])
+
+
+def test_of_a_limit_of_the_station_the_part_that_will_be_left_is_told() -> None:
+    world = charging((raw(32), raw(32)), keys=QUIET)
+    charge(world, 2, OTHER)
+    said = {"source": "EMS", "limit": 40, "valid_s": 60, "fallback": 14}
+    world.asks_station("limit.set", **said)
+    world.runs(seconds=30)
+    found = claim(world, "external EMS")
+    assert (found["amps"], found["then"]) == (20, 7) and 28 <= until_s(found, world) <= 31
+    world.asks_station("limit.set", **said)
+    world.runs(seconds=1)
+    assert 57 <= until_s(claim(world, "external EMS"), world) <= 60, "it was said again"
+    world.runs(seconds=40)
+    assert "until" not in claim(world, "external EMS", at=at(world, 5)), "not the end that it had at first"
+    world.runs(seconds=40)
+    assert claim(world, "external EMS")["amps"] == 7
+
+
+def test_without_a_clock_the_end_is_told_in_seconds() -> None:
+    world = World(network=False)
+    world.clock.synchronised = False
+    world.runs(seconds=5)
+    world.asks_station("limit.set", limit=20, evse=1, source="EMS", valid_s=60, fallback=8)
+    world.runs(seconds=10)
+    found = claim(world, "external EMS")
+    assert "until" not in found and (found["left_s"], found["then"]) in ((49, 8), (50, 8))

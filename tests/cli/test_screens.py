@@ -38,6 +38,15 @@ def test_why_begins_with_the_winner(charging: World) -> None:
     assert any("nameplate" in line for line in rest)
 
 
+def test_why_shows_the_end_of_a_limit() -> None:
+    claims = [{"owner": "external EMS", "amps": 16.0, "why": "16 A", "until": "2026-01-31T12:00:00.000Z", "then": 6.0},
+              {"owner": "operator", "amps": 20.0, "why": "", "left_s": 65, "then": 0.0}]  # fmt: skip
+    told = {"evse": 1, "amps": 16.0, "owner": "external EMS", "commanded_amps": 16.0, "session": "powered"}
+    *_, first, second = screens.why([told | {"claims": claims}]).splitlines()
+    assert first.endswith("16 A  external EMS until 2026-01-31T12:00:00.000Z, then 6 A: 16 A")
+    assert second.endswith("20 A  operator for 1 min 5 s, then 0 A")
+
+
 def test_variables_are_a_table_and_one_value_is_bare(charging: World) -> None:
     table = screens.variables(charging.asks_station("config.list", search="OfflineLimit")).splitlines()
     assert table[0].split()[:3] == ["NAME", "VALUE", "ACCESS"]

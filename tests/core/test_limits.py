@@ -89,7 +89,10 @@ def test_a_lapsed_claim_becomes_its_own_fallback_never_no_limit() -> None:
     bench = Bench()
     bench.claims = [Claim("external", 16, until_ms=110_000, fallback=8)]
     assert bench.settles() == [16]
+    told = bench.limits.verdicts[1].explain()[0]
+    assert told == {"owner": "external", "amps": 16, "why": "", "until_ms": 110_000, "then": 8}
     assert bench.settles(20) == [8]
+    assert bench.limits.verdicts[1].explain()[0] == {"owner": "external", "amps": 8, "why": ""}
 
 
 def test_a_permission_carries_the_limit_of_the_moment() -> None:
