@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 
 from agent.core.effects import Persist, Put, Record
 from agent.core.events import StoreReported
-from agent.io import store_file
+from agent.io import store_file, store_repair
 from agent.io.store_file import Damaged, Tables
 from agent.io.values import Values, to_json
 
@@ -33,6 +33,8 @@ GROUP_MOST = 64
 RESERVE_BYTES = 256 * 1024
 """Preallocated next to the store and given up when the disk is full, so that what matters still fits."""
 SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+START_STEP = 1
+"""The first step of a start; the store's report is heard in the one after it."""
 _UNUSABLE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 
 
@@ -71,6 +73,8 @@ class Journal:
         self._mappings: dict[str, Values] = {}
         self._state = "ok" if connection else "dead"
         self._trouble = ""
+        self._untold = False
+        """The file is marked as repaired, until that is on record."""
         self._lazy_wait_s = lazy_wait_s
         self._wake = threading.Condition()
         self._pending: deque[_Batch] = deque()
@@ -91,11 +95,12 @@ class Journal:
         """
         try:
             connection, records, tables, report = _open(path, path.with_name(path.name + ".reserve"))
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, Damaged) as error:
             journal = cls(path, None, size_limit, lazy_wait_s)
             journal._trouble = f"{path}: {error}"
             return journal, [], {}, StoreReported("dead", journal._trouble)
         journal = cls(path, connection, size_limit, lazy_wait_s)
+        journal._untold = report.state == "restored"
         if not journal._reserve_made():
             journal._state = "full"
             report = StoreReported("full", report.detail or "no room for the reserve file")
@@ -183,7 +188,7 @@ class Journal:
 
     def _second_try(self, group: list[_Batch], error: sqlite3.Error) -> dict[int, str]:
         """After a failed commit: on a full disk give the reserve up and try once more; else all is lost."""
-        full = _is_full(error)
+        full = store_file.is_full(error)
         if full and self._reserve.exists():
             self._reserve.unlink(missing_ok=True)
             try:
@@ -201,6 +206,7 @@ class Journal:
         if self._connection is None:
             raise sqlite3.OperationalError(self._trouble)
         refused: dict[int, str] = {}
+        tells = self._untold and group[-1].step > START_STEP
         self._bound_size()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -213,6 +219,8 @@ class Journal:
                     self._mappings.clear()
                     refused[batch.step] = str(error)
                 self._connection.execute("RELEASE batch")
+            if tells:
+                self._connection.execute("PRAGMA application_id=0")
             self._connection.execute("COMMIT")
         except BaseException:
             self._mappings.clear()
@@ -221,6 +229,7 @@ class Journal:
                     self._connection.execute("ROLLBACK")
             raise
         self.commits += 1
+        self._untold = self._untold and not tells
         return refused
 
     def _apply(self, batch: _Batch) -> None:
@@ -280,22 +289,37 @@ def _copy(put: Put) -> Put:
     return Put(put.table, put.key, json.loads(to_json(put.value)))
 
 
-def _open(path: Path, reserve: Path) -> tuple[sqlite3.Connection, list[Record], Tables, StoreReported]:
+Opened = tuple[sqlite3.Connection, list[Record], Tables, StoreReported]
+
+
+def _open(path: Path, reserve: Path) -> Opened:
     """The healthy path, or a fresh store with what could be saved of a damaged one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    vanished = reserve.exists() and (not path.exists() or path.stat().st_size == 0)
     try:
-        if vanished:
+        if store_repair.resume(path):
+            raise Damaged("its repair was cut off")
+        if reserve.exists() and (not path.exists() or path.stat().st_size == 0):
             raise Damaged("the file is missing or empty although it was in use")
-        connection = _connect(path, reserve)
-        try:
-            records, tables = store_file.load(connection)
-        except Damaged:
-            connection.close()
-            raise
-        return connection, records, tables, StoreReported("ok")
+        return _read(path, reserve)
     except Damaged as damage:
-        return _restore(path, reserve, str(damage))
+        store_repair.repair(path, reserve)
+        connection, records, tables, report = _read(path, reserve)
+        return connection, records, tables, report._replace(detail=f"{damage}; {report.detail}")
+
+
+def _read(path: Path, reserve: Path) -> Opened:
+    connection = _connect(path, reserve)
+    try:
+        records, tables = store_file.load(connection)
+        repaired = store_file.is_untold(connection)
+    except Damaged:
+        connection.close()
+        raise
+    if not repaired:
+        return connection, records, tables, StoreReported("ok")
+    saved = len(records) + sum(map(len, tables.values()))
+    detail = f"set aside as {store_repair.newest_aside(path)}, {saved} rows saved"
+    return connection, records, tables, StoreReported("restored", detail)
 
 
 def _connect(path: Path, reserve: Path) -> sqlite3.Connection:
@@ -304,21 +328,10 @@ def _connect(path: Path, reserve: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") in _UNUSABLE:
             raise Damaged(str(error)) from error
-        if not _is_full(error):
+        if not store_file.is_full(error):
             raise
         reserve.unlink(missing_ok=True)
         return store_file.connect(path)
-
-
-def _restore(
-    path: Path, reserve: Path, damage: str
-) -> tuple[sqlite3.Connection, list[Record], Tables, StoreReported]:
-    aside = store_file.set_aside(path)
-    connection = _connect(path, reserve)
-    saved = store_file.salvage(aside, connection)
-    records, tables = store_file.load(connection)
-    detail = f"{damage}; set aside as {aside.name}, {saved} rows saved" if aside.exists() else damage
-    return connection, records, tables, StoreReported("restored", detail)
 
 
 def _preallocated(reserve: Path) -> bool:
@@ -333,7 +346,3 @@ def _preallocated(reserve: Path) -> bool:
         reserve.unlink(missing_ok=True)
         return False
     return True
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"

@@ -275,6 +275,11 @@ DAMAGES: dict[Callable[[Path], None], int] = {
 }
 
 
+async def put_on_record(journal: Journal, ear: Ear) -> None:
+    """What the station does in its second step: until then each start must report the damage again."""
+    journal.append(2, Persist(drop=(10_000,)))
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__.strip("_"))
 def test_a_damaged_store_is_set_aside_and_what_is_whole_is_kept(
     tmp_path: Path, damage: Callable[[Path], None]
@@ -289,6 +294,7 @@ def test_a_damaged_store_is_set_aside_and_what_is_whole_is_kept(
     assert all(r == record(r.id, "x" * 200) for r in records)
     assert (tmp_path / "journal.db.damaged-1").exists()
 
+    assert use(path, put_on_record).reports == [StoreReported("restored", report.detail.split("; ", 1)[1])]
     again, kept, kept_tables, second = Journal.open(path)
     again.close()
     assert second == StoreReported("ok")
