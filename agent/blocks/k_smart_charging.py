@@ -76,6 +76,7 @@ class SmartCharging(Block):
     ) -> call_result.GetChargingProfiles | Violation:
         if not cx.keys[smart_charging.ENABLED]:
             return OFF
+        self.charger.energy.external.refresh(cx)
         pages = list(report_pages(self.charger.schedules.select(_to_report(request))))
         for number, page in enumerate(pages, start=1):
             data = {**page, "request": request.request_id, "tbc": number < len(pages)}
@@ -98,6 +99,7 @@ class SmartCharging(Block):
     @sends("NotifyChargingLimit")
     def notify(self, data: Mapping[str, Any], cx: Context) -> call.NotifyChargingLimit:
         limit = datatypes.ChargingLimitType(data["source"], is_grid_critical=data["critical"] or None)
+        self.charger.energy.external.refresh(cx)
         profile = self.charger.schedules.profile(data["profile"])
         told = profile is not None and cx.keys[smart_charging.NOTIFY_CHARGING_LIMIT_WITH_SCHEDULES]
         schedules: Any = [schedule_on_wire(s) for s in profile.schedules] if told and profile else None

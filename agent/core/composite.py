@@ -10,10 +10,12 @@ from typing import NamedTuple
 from agent.core.context import Context
 from agent.core.electrics import closed_phases, grid_phases
 from agent.core.evse import Evse
+from agent.core.hours import Hours, within
 from agent.core.limits import Limits
 from agent.core.profiles import EVER, MAX
 from agent.core.schedules import Leading, Schedules
 from agent.core.sharing import Shared, Taker, split
+from config_keys import limits as keys
 
 MOST_SLICES = 1_024
 """What one answer can hold; a longer plan ends earlier and says so."""
@@ -61,6 +63,10 @@ class Outlook(NamedTuple):
     which: int | None
     expired: float
     """A per phase after the time of a profile is over."""
+    hours: str
+    """In which cars charge where no profile says anything."""
+    delayed_ms: Mapping[int, int]
+    """Until when (UTC) a random delay runs, by EVSE."""
 
 
 class Moment(NamedTuple):
@@ -80,6 +86,7 @@ class Composite:
         evses: Mapping[int, Evse],
         schedules: Schedules,
         limits: Limits,
+        hours: Hours,
         fixed: Sequence[Callable[[Context], Iterable[Shared]]],
     ) -> None:
         """`fixed` are the shared bounds that follow no schedule."""
@@ -88,7 +95,10 @@ class Composite:
         self._evses = evses
         self._schedules = schedules
         self._limits = limits
+        self._hours = hours
         self._fixed = tuple(fixed)
+        self.refresh: Callable[[Context], None] = lambda cx: None
+        """Brings what follows the monotonic clock to that on the wall, before it is looked at."""
         self.free_phases: Callable[[Context, Evse], tuple[int, ...]] = lambda cx, evse: (3,)
         """What an EVSE with a phase relay would charge on when nobody asks for fewer phases, the better first."""
 
@@ -99,6 +109,7 @@ class Composite:
         """
         now = cx.utc()
         assert now is not None, "a plan needs a clock"
+        self.refresh(cx)
         end, covered = now + duration_s * 1000, now
         slices: list[Slice] = []
         for moment in self._moments(self._outlook(cx, evse_id, unit, now, which), now, end):
@@ -123,6 +134,8 @@ class Composite:
             tuple(bound for source in self._fixed for bound in source(cx)),
             which,
             self._schedules.expired_limit(cx),
+            cx.keys[keys.DEFAULT_HOURS],
+            {evse.id: now + self._hours.delay_ms(cx, evse) for evse in evses},
         )
 
     def _foreseen(self, cx: Context, evse: Evse) -> Foreseen:
@@ -149,26 +162,38 @@ class Composite:
         bounds = [*outlook.fixed, *_bound(MAX, station), *(b for lead in outer for b in _bound("external", lead))]
         until = min(change, station.until_ms, *(lead.until_ms for lead in leads.values()))
         over: dict[int, tuple[Leading, ...]] = {}
-        bases = tuple(self._after_profiles(outlook, taker, leads[taker.id], at_ms) for taker in outlook.takers)
+        bases: list[Taker] = []
         for taker in outlook.takers:
+            base, change = self._base(outlook, taker, leads[taker.id], at_ms)
+            bases.append(base)
+            until = min(until, change)
             inner, change = self._schedules.external(taker.id, at_ms)
             wish = self.ev(taker.id, at_ms)
             until = min(until, change, wish.until_ms)
             over[taker.id] = (leads[taker.id], *inner, wish)
         demanded = {i: _fewest(outlook.phases[i], (station, *outer, *found)) for i, found in over.items()}
-        phases, takers, amps = _best(outlook._replace(takers=bases), over, demanded, bounds)
+        phases, takers, amps = _best(outlook._replace(takers=tuple(bases)), over, demanded, bounds)
         if outlook.evse == 0:
             return Moment(at_ms, until, _total(takers, outlook.unit, amps), None)
         taker = next(t for t in takers if t.id == outlook.evse)
         limit = amps[taker.id] * (taker.watts_per_amp if outlook.unit == "W" else 1.0)
         return Moment(at_ms, until, _tenths(limit), phases)
 
-    def _after_profiles(self, outlook: Outlook, taker: Taker, lead: Leading, at_ms: int) -> Taker:
-        """FallbackCtrlr.ProfileExpiredLimit holds where no profile does any more."""
-        if lead.profile is not None or outlook.expired >= taker.ceiling:
-            return taker
-        over = self._schedules.has_expired(taker.id, at_ms, outlook.began_ms[taker.id])
-        return taker._replace(ceiling=outlook.expired) if over else taker
+    def _base(self, outlook: Outlook, taker: Taker, lead: Leading, at_ms: int) -> tuple[Taker, int]:
+        """An EVSE without its profiles, and until when: nothing during a random delay that runs."""
+        delayed_ms = outlook.delayed_ms[taker.id]
+        if at_ms < delayed_ms:
+            return taker._replace(ceiling=0.0), delayed_ms
+        return (taker, EVER) if lead.profile is not None else self._unled(outlook, taker, at_ms)
+
+    def _unled(self, outlook: Outlook, taker: Taker, at_ms: int) -> tuple[Taker, int]:
+        """Where no profile says anything: FallbackCtrlr.ProfileExpiredLimit after one, else the default hours."""
+        if outlook.expired < EVER and self._schedules.has_expired(taker.id, at_ms, outlook.began_ms[taker.id]):
+            return taker._replace(ceiling=min(taker.ceiling, outlook.expired)), EVER
+        if not outlook.hours:
+            return taker, EVER
+        inside, change_ms = within(outlook.hours, at_ms)
+        return taker if inside else taker._replace(ceiling=0.0), at_ms + change_ms
 
 
 def _says_nothing(evse_id: int, at_ms: int) -> Leading:

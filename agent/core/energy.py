@@ -52,9 +52,10 @@ class Energy:
             self.schedules.efficient,
         )
         self.phases = Phases(evses, self._demands, self.limits, stored.get(PHASES, {}))
-        self.composite = Composite(evses, self.schedules, self.limits, fixed)
+        self.composite = Composite(evses, self.schedules, self.limits, self._hours, fixed)
         self.high_level = HighLevel(evses, self.schedules, self.composite, outbox)
         self.composite.ev = self.high_level.leading
+        self.composite.refresh = self.external.refresh
         self.composite.free_phases = self.phases.free
         self.phases.choice.speaks = self.high_level.speaks
 

@@ -38,6 +38,7 @@ class Bound:
 
     profile_id: int
     word: LimitSet
+    said_ms: int
     until_ms: int | None
     kept: LimitSet | None = None
     kept_ms: int = 0
@@ -157,10 +158,15 @@ class External:
         until = None if word.valid_s is None else cx.ms + word.valid_s * 1000
         if old is None:
             ident = self._schedules.free_id()
-            old = self._bounds[_place(word)] = Bound(ident, word, until)
+            old = self._bounds[_place(word)] = Bound(ident, word, cx.ms, until)
             cx.note("limit", f"{word.source} sets {word.limit:g} {word.unit} at EVSE {word.evse}")
-        old.word, old.until_ms = word, until
+        old.word, old.said_ms, old.until_ms = word, cx.ms, until
         self._schedules.hold(cx, _profile(cx, old))
+
+    def refresh(self, cx: Context) -> None:
+        """Show all limits among the profiles as they are by the clock as it is now: it may have been set."""
+        for bound in self._bounds.values():
+            self._schedules.show(_profile(cx, bound))
 
     def _keep(self, cx: Context, bound: Bound) -> None:
         """What would be too high after a restart is written down at once, what would be too low now and then."""
@@ -250,12 +256,17 @@ def is_significant(cx: Context, before: float, now: float) -> bool:
 
 
 def _profile(cx: Context, bound: Bound) -> Profile:
-    """How an external limit is reported (K11.FR.06): negative ids never meet those of a CSMS."""
-    word = bound.word
-    now, periods = cx.utc(), [Period(0, word.limit, word.phases)]
-    if word.valid_s is not None and now is not None:
-        periods.append(Period(word.valid_s, word.fallback, word.phases))
-    schedule = Schedule(word.unit, tuple(periods), now or 0)
+    """How an external limit is reported (K11.FR.06): negative ids never meet those of a CSMS.
+
+    Its time is counted on the clock that never steps; without one on the wall only what holds now can be told.
+    """
+    word, utc = bound.word, cx.utc()
+    periods, start_ms = [Period(0, bound.limit(cx.ms), word.phases)], 0
+    if utc is not None:
+        start_ms = utc - (cx.ms - bound.said_ms)
+        periods[0] = Period(0, word.limit, word.phases)
+        periods += [] if word.valid_s is None else [Period(word.valid_s, word.fallback, word.phases)]
+    schedule = Schedule(word.unit, tuple(periods), start_ms)
     return Profile(bound.profile_id, word.evse, EXTERNAL, 0, "Absolute", (schedule,), source=_wire(word))
 
 

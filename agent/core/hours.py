@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from agent.core.context import Context
 from agent.core.delays import Delays
@@ -28,8 +29,12 @@ class Hours:
         """A pause outside the default hours, and during the delay after a schedule's pause; nothing is drawn here."""
         if cx.keys[limits.DEFAULT_HOURS] and not self._told(cx, evse) and self._outside(cx):
             yield Claim("default hours", 0.0, why="ScheduleCtrlr.DefaultHours; no profile says anything")
-        if self._delays.left_ms(cx, _name(evse)):
+        if self.delay_ms(cx, evse):
             yield Claim("random delay", 0.0, why="ScheduleCtrlr.RandomDelay")
+
+    def delay_ms(self, cx: Context, evse: Evse) -> int:
+        """How long a delay that runs at an EVSE still lasts; 0 when none does."""
+        return self._delays.left_ms(cx, _name(evse))
 
     def follow(self, cx: Context, evses: Iterable[Evse]) -> None:
         """Once before the arbiter, with the phases that are: delays begin where a pause is over, and end."""
@@ -67,7 +72,7 @@ class Hours:
 def within(text: str, utc_ms: int) -> tuple[bool, int]:
     """Whether that moment is in one of the hours (`22:00-08:00,11:00-16:00`), and ms until one begins or ends."""
     now = utc_ms // MINUTE_MS % DAY_MIN
-    spans = [tuple(_minute(end) for end in hours.split("-")) for hours in text.split(",")]
+    spans = _spans(text)
     change = min((mark - now - 1) % DAY_MIN + 1 for span in spans for mark in span)
     inside = any((now - begin) % DAY_MIN < (end - begin) % DAY_MIN for begin, end in spans)
     return inside, change * MINUTE_MS - utc_ms % MINUTE_MS
@@ -75,6 +80,12 @@ def within(text: str, utc_ms: int) -> tuple[bool, int]:
 
 def _name(evse: Evse) -> str:
     return f"schedule {evse.id}"
+
+
+@lru_cache(maxsize=4)
+def _spans(text: str) -> tuple[tuple[int, int], ...]:
+    ends = (hours.split("-") for hours in text.split(","))
+    return tuple((_minute(begin), _minute(end)) for begin, end in ends)
 
 
 def _minute(text: str) -> int:

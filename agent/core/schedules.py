@@ -116,13 +116,13 @@ class Schedules(Owned):
         """All that the CSMS has set; limits from elsewhere are nobody's."""
         self._carried = [profile for profile in self._profiles.values() if profile.purpose == EXTERNAL]
         for profile in self._carried:
-            self._remove(cx, profile)
+            self.release(cx, profile.id)
         return super().parked(cx)
 
     def adopted(self, cx: Context) -> None:
         """Limits from elsewhere are put in again; TxProfiles of transactions that are over go."""
         for profile in self._carried:
-            self.keep(cx, profile)
+            self.hold(cx, profile)
         self._carried = []
         self.start(cx, {evse.tx.id for evse in self._evses.values() if evse.tx is not None})
 
@@ -186,6 +186,12 @@ class Schedules(Owned):
         """Show an external limit among the profiles; who holds it keeps it."""
         self._profiles[profile.id] = profile
         self._count(cx)
+
+    def show(self, profile: Profile) -> None:
+        """An external limit that has not changed, as it is told by the clock now: nothing is looked at anew for it."""
+        if self._profiles[profile.id] != profile:
+            self._profiles[profile.id] = profile
+            self._ranked.clear()
 
     def release(self, cx: Context, profile_id: int) -> None:
         """An external limit is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.core.events import LimitReleased, LimitSet
 from tests.blocks.stories import CARD, QUIET, charge, install, list_entry, profile, send_list
 from tests.blocks.test_b_network import HERE, order, other_csms, write
 from tests.marks import req
@@ -93,6 +94,21 @@ def test_csms_migration_keeps_the_data_of_two_operators_apart() -> None:
     assert len(mine) == 1 and theirs.events[-1]["eventType"] == "Ended"
     assert theirs.seq_numbers == consecutive() and theirs.events[-1]["offline"] is True
     assert mine.isdisjoint(e["transactionInfo"]["transactionId"] for e in told(second))
+
+
+def test_a_limit_from_elsewhere_holds_on_and_is_gone_when_it_is_released() -> None:
+    """It is nobody's: not kept among the profiles of the operator that it met."""
+    world, _, second = between_two()
+    charge(world)
+    world.hear(LimitSet("EMS", 1, 9.0))
+    hands_over(world, THERE, second)
+    assert world.outlets[1].offered == 9
+    world.hear(LimitReleased("EMS", 1))
+    world.runs(seconds=20)
+    assert world.outlets[1].offered == 32
+    world.kills_agent().returns_after(seconds=5)
+    world.runs(minutes=2)
+    assert furniture(world)[1] == "NoProfiles"
 
 
 @req("C10.FR.01")

@@ -207,3 +207,34 @@ def test_the_plan_is_what_happens() -> None:
     for start, limit in rows(answer):
         world.runs(ms=max(0, begin + (start + 8) * 1000 - world.clock.utc_ms))
         assert world.outlets[1].offered == limit, start
+
+
+@req("K08.FR.04")
+def test_the_plan_knows_the_default_hours_where_no_profile_speaks() -> None:
+    """The world begins at 12:00 UTC; the total knows them too."""
+    world = idle(keys={**QUIET, "ScheduleCtrlr.DefaultHours": "22:00-08:00,13:00-16:00"})
+    began = begin_ms(world) // 86_400_000 * 86_400_000 + 43_200_000
+    plain = [(0, 0.0), (3600, 32.0), (14_400, 0.0), (36_000, 32.0)]
+    for evse in (0, 1):
+        answer = ask(world, evse, 43_200)
+        assert rows(answer) == shifted(plain, answer, began)
+    install(world, 1, profile(1, (0, 12.0), duration=1800))
+    install(world, 0, station_maximum(2, (0, 20.0)))
+    answer = ask(world, 1, 43_200)
+    expected = [(0, 12.0), (1800, 0.0), (3600, 20.0), (14_400, 0.0), (36_000, 20.0)]
+    assert rows(answer) == shifted(expected, answer, began)
+
+
+@req("K08.FR.04")
+def test_the_plan_is_nothing_for_the_rest_of_a_random_delay() -> None:
+    world = charging(keys={**QUIET, "ScheduleCtrlr.RandomDelay": "1800"})
+    relative = {"chargingProfileKind": "Relative", "startSchedule": None}
+    install(world, 1, profile(1, (0, 0.0), (60, 16.0), **relative))
+    world.runs(seconds=100)
+    assert world.outlets[1].offered == 0
+    (_, nothing), (left_s, limit) = rows(ask(world, 1, 3600))
+    assert (nothing, limit) == (0, 16) and 0 < left_s < 1800
+    world.runs(seconds=left_s - 2)
+    assert world.outlets[1].offered == 0
+    world.runs(seconds=10)
+    assert world.outlets[1].offered == 16 and rows(ask(world, 1, 3600)) == [(0, 16)]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.core.events import LimitReleased, LimitSet, LimitSource
+from agent.core.instant import parse_rfc3339
 from tests.blocks.stories import (
     OTHER,
     QUIET,
@@ -158,6 +159,44 @@ def test_the_composite_schedule_is_below_external_limits_of_evse_and_station() -
     assert [rows(ask(world, evse, 60)) for evse in (0, 1, 2)] == [[(0, 25)], [(0, 25)], [(0, 6)]]
     install(world, 1, profile(1, (0, 9.0)))
     assert rows(ask(world, 0, 60, "W")) == [(0, 15 * 690)]
+
+
+def lapses(world: World) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+    """Plan and report of the one limit, asked at once: seconds from the plan's start, and the limit then."""
+    plan = ask(world, 1, 1200)
+    _, (page,) = report(world, chargingProfilePurpose="ChargingStationExternalConstraints")
+    schedule = page["chargingProfile"][0]["chargingSchedule"][0]
+    start = plan["schedule"]["scheduleStart"]
+    late = round((parse_rfc3339(start) - parse_rfc3339(schedule["startSchedule"])) / 1000)
+    return rows(plan), [(max(0, p["startPeriod"] - late), p["limit"]) for p in schedule["chargingSchedulePeriod"]]
+
+
+@req("K08.FR.04", "K11.FR.06")
+@pytest.mark.parametrize("evse", [0, 1])
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+def test_a_clock_that_is_set_moves_no_external_limit(evse: int, step_s: int) -> None:
+    world = charging(keys=QUIET)
+    sets(world, 8.0, evse, valid_s=600, fallback=6.0)
+    world.clock.steps_by(step_s)
+    world.runs(minutes=3)
+    assert world.outlets[1].offered == 8
+    plan, told_so = lapses(world)
+    assert [limit for _, limit in plan] == [limit for _, limit in told_so] == [8, 6]
+    assert 405 <= plan[1][0] <= 425 and abs(told_so[1][0] - plan[1][0]) <= 3
+    world.runs(minutes=8)
+    assert world.outlets[1].offered == 6 and rows(ask(world, 1, 1200)) == [(0, 6)]
+
+
+@req("K08.FR.04", "K11.FR.06")
+def test_the_lapse_of_a_limit_of_before_the_clock_was_known_is_told() -> None:
+    world = charging(keys=QUIET)
+    sets(world, 9.0, 1, valid_s=900, fallback=7.0)
+    world.clock.battery = False
+    world.loses_power("all").returns_after(seconds=10)
+    world.runs(minutes=2)
+    plan, told_so = lapses(world)
+    assert [limit for _, limit in plan] == [limit for _, limit in told_so] == [9, 7]
+    assert 750 < plan[1][0] < 900 and abs(told_so[1][0] - plan[1][0]) <= 3
 
 
 @req("K13.FR.02", "K11.FR.02")
