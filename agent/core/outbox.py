@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from operator import itemgetter
 from typing import Any, Literal
 
 from agent.core.context import Context
@@ -36,11 +38,16 @@ LIVE_RUN = 10
 """Live calls that may go before a waiting event; one that fails lets the event go at once."""
 TOLD_ONCE = frozenset({"token", "evse", "remote_start_id", "reservation"})
 """An event that carries one of these is not thinned out."""
+THINNED = 256
+"""Most events thinned out in one step: what its batch deletes from flash."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
-    """One CALL: domain data, and the name of what follows its answer. It survives in a record as it is."""
+    """One CALL: domain data, and the name of what follows its answer. It survives in a record as it is.
+
+    It equals only itself: finding one in a queue compares no data.
+    """
 
     action: str
     data: Mapping[str, Any]
@@ -328,21 +335,41 @@ class Outbox:
     # ---------------------------------------------------------------------------------------- bounds
 
     def _thin(self, cx: Context) -> None:
-        """Memory low: drop every second intermediate Updated event, never Started or Ended (E04.FR.07/08)."""
+        """Memory low: drop intermediate Updated events, some at a time, never Started or Ended (E04.FR.07/08)."""
         self._waits = False
-        if sum(map(len, self._queues.values())) < cx.keys[site.OUTBOX_LIMIT]:
+        waiting, limit = sum(map(len, self._queues.values())), cx.keys[site.OUTBOX_LIMIT]
+        if waiting < limit:
             return
-        victims = self._intermediate()[::2]
-        self._waits = not victims
-        for call in victims:
-            self._queues[call.data.get("of", FIRST)].remove(call)
-            cx.drop(call.row)
+        gone = self._every_second(min(THINNED, waiting - limit + limit // 10))
+        self._waits = not gone
+        if gone:
+            for operator, queue in self._queues.items():
+                self._queues[operator] = deque(call for call in queue if call.row not in gone)
+            cx.drop(*gone)
 
-    def _intermediate(self) -> list[Call]:
-        newest = {call.data["tx"]: call for call in self._everybodys}
-        return [
-            call
-            for call in self._everybodys
-            if call.data["type"] == "Updated" and call is not self.in_flight
-            and call is not newest[call.data["tx"]] and not call.data.keys() & TOLD_ONCE
-        ]  # fmt: skip
+    def _every_second(self, most: int) -> dict[int, None]:
+        """Records of up to `most` events to drop: where the least is missing first, and no two next to each other.
+
+        So what stays of each transaction is as dense as of the others, and its start as dense as its end.
+        """
+        gone: dict[int, None] = {}
+        stays: set[int] = set()
+        enough = nsmallest(3 * most, self._intermediate(), key=itemgetter(0))  # each that goes keeps at most two
+        for _, before, call, after in enough:
+            if len(gone) < most and call.row not in stays:
+                gone[call.row] = None
+                stays.update((before.row, after.row))
+        return gone
+
+    def _intermediate(self) -> Iterator[tuple[int, Call, Call, Call]]:
+        """Updated events that may go: the step in seqNo without it, the one before it, itself, the one after it.
+
+        A transaction's first one here may be in flight, and its last one tells its present state: both stay.
+        """
+        latest: dict[str, tuple[Call | None, Call | None]] = {}
+        for after in self._everybodys:
+            tx = after.data["tx"]
+            before, call = latest.get(tx, (None, None))
+            latest[tx] = call, after
+            if before and call and call.data["type"] == "Updated" and TOLD_ONCE.isdisjoint(call.data):
+                yield after.data["seq"] - before.data["seq"], before, call, after

@@ -96,6 +96,26 @@ def test_with_little_memory_intermediate_updates_go_and_nothing_else() -> None:
     world.settles()
 
 
+@req("E04.FR.08", "E11.FR.05", "E12.FR.05", "J02.FR.13")
+def test_with_little_memory_each_transaction_keeps_as_many_updates_as_the_others() -> None:
+    """An hour offline on two EVSEs, 720 events for 100 places: evenly sparse from the start to the end of both."""
+    keys = {
+        **OFFLINE_FOR_ALL, "AlignedDataCtrlr.Interval": "0", "SampledDataCtrlr.TxUpdatedInterval": "10",
+        "RecoveryCtrlr.MaxQueuedEvents": "100",
+    }  # fmt: skip
+    world = idle([raw(32), raw(32)], keys=keys)
+    world.judge.allow.add("gaps")
+    world.csms.vanishes()
+    for evse, card in ((1, CARD), (2, OTHER)):
+        world.ev(evse).after(seconds=5).plugs_in().presents(card).after(seconds=3600).presents(card).unplugs()
+    world.runs(minutes=62)
+    assert 80 < world.asks_station("status")["queue"]["events"] <= 100
+    back_online(world)
+    steps = [max(gaps(session.seq_numbers)) for session in world.csms.transactions.values()]
+    assert len(steps) == 2 and max(steps) <= 2 * min(steps) and max(steps) <= 2 * 720 / 100 + 2, steps
+    world.settles()
+
+
 def test_a_full_queue_refuses_new_sessions_and_takes_them_again_when_it_has_drained() -> None:
     """DESIGN.md, the outbox: no Started or Ended is dropped, and the refusal ends with its cause."""
     world = idle(keys={**OFFLINE_FOR_ALL, **QUIET, "RecoveryCtrlr.MaxQueuedEvents": "100"})
