@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from hil.csms import Behaviour, Frame, Transaction
 from hil.file_server import Taken
@@ -71,6 +71,15 @@ class SecureDoor(Protocol):
 
     def drop(self) -> None:
         """End every connection."""
+        ...
+
+
+@runtime_checkable
+class Controlled(Protocol):
+    """A bench with an external control system at the station."""
+
+    def limits_from_outside(self, amps: float) -> None:
+        """An energy management system limits the whole station to so many A per phase, until it says otherwise."""
         ...
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
+from hil.agent_process import SOURCES
 from hil.bench import Amps3, End, Mood, Outfit, ScenarioFailed, SecureDoor
 from hil.csms import Behaviour, BenchCsms, Frame, Transaction
 from hil.cutter import Address, Cutter, Death
@@ -253,6 +256,14 @@ class RealBench:
     def _revive(self) -> None:
         self.rig.start_agent()
         self._agent = True
+
+    def limits_from_outside(self, amps: float) -> None:
+        """Said with chargerctl, in the place of the energy management system."""
+        place = ["--source", "EMS", "--socket", str(self.rig.home / "state" / "control.sock")]
+        command = [sys.executable, "-m", "agent.cli", "limit", "set", f"{amps:g}", *place]
+        said = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=60, check=False)
+        if said.returncode != 0:
+            raise ScenarioFailed(f"the limit was not taken: {said.stderr}")
 
     def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         return self._await(self.csms.call(self.plan.network.identity, action, payload))

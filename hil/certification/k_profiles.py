@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hil.bench import Controlled
 from hil.certification.registry import case
 from hil.certification.states import Lab
 from hil.certification.talk import WAIT_S, Json, NotApplicable
 
 DEFAULT, STATION, TX = "TxDefaultProfile", "ChargingStationMaxProfile", "TxProfile"
+EXTERNAL = "ChargingStationExternalConstraints"
 SET, GET, CLEAR = "SetChargingProfile", "GetChargingProfiles", "ClearChargingProfile"
 
 
@@ -41,17 +43,22 @@ def install(lab: Lab, evse: int, given: Json, status: str = "Accepted") -> Json:
 
 def reported(lab: Lab, expected: list[Json], evse: int | None = None, **criteria: object) -> None:
     """GetChargingProfiles: exactly these are reported; with none it is NoProfiles."""
+    found = told(lab, bool(expected), evse, **criteria)
+    lab.check("the profiles reported", found, sorted(expected, key=lambda p: int(p["id"])))
+
+
+def told(lab: Lab, some: bool, evse: int | None = None, **criteria: object) -> list[Json]:
+    """GetChargingProfiles: the profiles of all pages that follow, by id; or (not `some`) it is NoProfiles."""
     before, request = len(_reports(lab)), 900 + len(_reports(lab))
     asked: Json = {"requestId": request, "chargingProfile": criteria} | ({} if evse is None else {"evseId": evse})
-    lab.call(GET, asked, status="Accepted" if expected else "NoProfiles")
-    if not expected:
-        return
+    lab.call(GET, asked, status="Accepted" if some else "NoProfiles")
+    if not some:
+        return []
     lab.bench.wait_until("the last report", lambda: [r for r in _reports(lab)[before:] if not r.get("tbc")], WAIT_S)
     pages = _reports(lab)[before:]
     lab.check("requestId of the reports", {page["requestId"] for page in pages}, {request})
     lab.check("tbc", [page.get("tbc", False) for page in pages], [True] * (len(pages) - 1) + [False])
-    found = sorted((p for page in pages for p in page["chargingProfile"]), key=lambda p: int(p["id"]))
-    lab.check("the profiles reported", found, sorted(expected, key=lambda p: int(p["id"])))
+    return sorted((p for page in pages for p in page["chargingProfile"]), key=lambda p: int(p["id"]))
 
 
 def _reports(lab: Lab) -> list[Json]:
@@ -242,4 +249,10 @@ def tx_profile(lab: Lab) -> None:
 
 @case("TC_K_52")
 def external_limit(lab: Lab) -> None:
-    raise NotApplicable("no external control system at this bench")
+    if not isinstance(lab.bench, Controlled):
+        raise NotApplicable("no external control system at this bench")
+    lab.bench.limits_from_outside(10.0)
+    found = told(lab, True, chargingProfilePurpose=EXTERNAL)
+    lab.check("their purposes", {profile["chargingProfilePurpose"] for profile in found}, {EXTERNAL})
+    limits = [p["limit"] for one in found for p in one["chargingSchedule"][0]["chargingSchedulePeriod"]]
+    lab.check("the limit reported", limits, [10.0])
