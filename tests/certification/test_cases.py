@@ -35,9 +35,16 @@ class Run:
         return f"{self.case}-{self.way}-{self.evse or 'nowhere'}"
 
 
+class ControlledBench(SimBench):
+    """With an energy management system at the station's control socket."""
+
+    def limits_from_outside(self, amps: float) -> None:
+        self.world.asks_station("limit.set", source="EMS", limit=amps)
+
+
 def bench(case: str) -> SimBench:
     station = (replace(STATION[0], iso15118=True), STATION[1]) if case in HIGH_LEVEL else STATION
-    return SimBench(station, keys=CASES[case].presets, own_readers=case not in SHARED_READER)
+    return ControlledBench(station, keys=CASES[case].presets, own_readers=case not in SHARED_READER)
 
 
 def runs() -> Iterator[Run]:
