@@ -422,6 +422,6 @@ class SequenceList(MemberList):
 
 HOURS = String(
     max_len=200,
-    pattern=r"(HH-HH(,HH-HH)*)?".replace("HH", r"([01]\d|2[0-3]):[0-5]\d"),
-    form="hours such as 22:00-08:00,11:00-16:00, or nothing",
+    pattern=r"(?!.*(.{5})-\1)(HH-HH(,HH-HH)*)?".replace("HH", r"([01]\d|2[0-3]):[0-5]\d"),
+    form="hours such as 22:00-08:00,11:00-16:00 that begin and end at different times, or nothing",
 )

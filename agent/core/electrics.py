@@ -12,6 +12,8 @@ from config_keys import limits, physical
 
 DRAWS_AMPS, RESTS_AMPS = 1.0, 0.5
 """A car draws from a line with so much, and does not with so little."""
+LIVE = 0.7
+"""A phase with a smaller share of the configured voltage is not live: an open output, a phantom voltage."""
 ALL = frozenset((0, 1, 2))
 """The phases of the installation: R, S and T."""
 
@@ -32,7 +34,7 @@ def volts(cx: Context, evse: Evse) -> float:
     """The phase voltage that watt limits are divided by: configured (K01.FR.50) or, by key, measured when fresh."""
     if cx.keys[limits.WATT_VOLTAGE] == "Measured" and is_fresh(cx, evse):
         found = [evse.value("voltage_v", phase) for phase in range(1, closed_phases(evse) + 1)]
-        measured = [value for value in found if value]
+        measured = [value for value in found if value is not None and value >= LIVE * evse.site.volts]
         if measured:
             return sum(measured) / len(measured)
     return evse.site.volts

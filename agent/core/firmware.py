@@ -146,6 +146,8 @@ class Firmware(Subject):
             return
         if self.state == "waiting" and self.is_too_soon(cx):
             self.fire("shut", cx)
+        elif self.state == "ready" and not self.is_too_soon(cx):
+            self.fire("due", cx)
         elif self.state == "waiting" and not any(self._is_busy(evse) for evse in self._charger.evses.values()):
             self.fire("free", cx)
         elif self.state == "announcing" and not (self.statuses.owed and self._charger.outbox.online):

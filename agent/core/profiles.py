@@ -137,6 +137,12 @@ class Profile:
             end = min(end, start + schedule.duration_s * 1000)
         return utc_ms >= end
 
+    def is_endless(self, since_ms: int) -> bool:
+        """Whether it is in force at every moment from `since_ms` (UTC) on; a Relative one once somebody charges."""
+        schedule, (start, end) = self.schedule, self.validity
+        begun = max(start, schedule.start_ms or 0) <= since_ms
+        return begun and end == EVER and schedule.duration_s is None
+
     def _scheduled(self, schedule: Schedule, utc_ms: int, relative_ms: int) -> tuple[Period | None, int]:
         start = relative_ms if schedule.start_ms is None else schedule.start_ms
         if utc_ms < start:

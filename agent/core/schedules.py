@@ -5,7 +5,7 @@ A profile that needs a clock while there is none counts with its lowest period: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ from config_keys.values import Refusal
 RELATIVE = "relative"
 """The mapping that keeps when Relative schedules began, by EVSE."""
 TABLE = "profiles"
+CHARGING, STATION = (TX, DEFAULT), (MAX,)
+"""Purposes that bind an EVSE, the first that says something alone, and those that bind all EVSEs together."""
 NO_LIMIT_AMPS = 80.0
 """FallbackCtrlr.ProfileExpiredLimit from which on it says nothing."""
 
@@ -303,51 +305,54 @@ class Schedules(Owned):
 
     def shared(self, cx: Context) -> Iterable[Shared]:
         """ChargingStationMaxProfile bounds the sum of all EVSEs (K04.FR.05)."""
-        found = self._now(cx, (MAX,), 0) if self._enabled(cx) else None
-        if found is not None:
-            profile, period = found
+        for profile, period in self._now(cx, STATION, 0):
             yield Shared(MAX, period.limit, _why(profile, period), profile.schedule.unit)
 
     def claims(self, cx: Context, evse: Evse) -> Iterable[Claim]:
         """What holds for the transaction at an EVSE, or for one that may begin."""
-        found = self._now(cx, (TX, DEFAULT), evse.id) if self._enabled(cx) else None
-        if found is not None:
-            profile, period = found
+        for profile, period in self._now(cx, CHARGING, evse.id):
             yield Claim(profile.purpose, self._amps(cx, evse, profile, period.limit), why=_why(profile, period))
-        elif self._profiles:
-            yield from self._expired(cx, evse)
-
-    def _expired(self, cx: Context, evse: Evse) -> Iterable[Claim]:
-        most, utc = self.expired_limit(cx), cx.utc()
-        if most < EVER and utc is not None and self.has_expired(evse.id, utc, self.began_ms(cx, evse.id, utc)):
+        most = self.expired_limit(cx)
+        if most < EVER and (self._is_over(cx, CHARGING, evse.id) or self._is_over(cx, STATION, 0)):
             yield Claim("profile expired", most, why=failsafe.PROFILE_EXPIRED_LIMIT.name)
+
+    def _is_over(self, cx: Context, purposes: tuple[str, ...], evse_id: int) -> bool:
+        """None of these profiles is in force, and the time of one is over; without a clock: that may be so."""
+        utc = cx.utc()
+        if utc is None:
+            known = any(self._of(purpose, evse_id) for purpose in purposes)
+            return known and not self._timeless(cx, purposes, evse_id)[1]
+        over = self.has_expired(evse_id, utc, self.began_ms(cx, evse_id, utc), purposes)
+        return over and not self._now(cx, purposes, evse_id)
 
     def expired_limit(self, cx: Context) -> float:
         """What holds (A per phase) when the time of a profile is over; EVER where that is left to other limits."""
         most = float(cx.keys[failsafe.PROFILE_EXPIRED_LIMIT]) if self._enabled(cx) else EVER
         return most if most < NO_LIMIT_AMPS else EVER
 
-    def has_expired(self, evse_id: int, utc_ms: int, began_ms: int) -> bool:
-        """Whether a profile for transactions at an EVSE was in force and its time is over."""
-        return any(p.is_over(utc_ms, began_ms) for purpose in (TX, DEFAULT) for p in self._of(purpose, evse_id))
+    def has_expired(
+        self, evse_id: int, utc_ms: int, began_ms: int, purposes: tuple[str, ...] = (TX, DEFAULT)
+    ) -> bool:
+        """Whether a profile at an EVSE (0: of the station) was in force and its time is over."""
+        return any(p.is_over(utc_ms, began_ms) for purpose in purposes for p in self._of(purpose, evse_id))
 
     def efficient(self, cx: Context, evse: Evse) -> float:
         """minChargingRate of what holds, in A per phase; 0 when none is given (K01.FR.21)."""
-        found = self._now(cx, (TX, DEFAULT), evse.id) if self._enabled(cx) else None
-        rate = found[0].schedule.min_rate if found is not None else None
-        return self._amps(cx, evse, found[0], rate) if found is not None and rate else 0.0
+        for profile, _ in self._now(cx, CHARGING, evse.id)[:1]:
+            if profile.schedule.min_rate:
+                return self._amps(cx, evse, profile, profile.schedule.min_rate)
+        return 0.0
 
     def demands(self, cx: Context, evse: Evse) -> Iterable[Demand]:
         """numberPhases of what holds now, where it is fewer than three (K01.FR.49: absent is three)."""
-        for purposes, place in (((TX, DEFAULT), evse.id), ((MAX,), 0)) if self._few and self._enabled(cx) else ():
-            found = self._now(cx, purposes, place)
-            if found is not None and found[1].phases is not None and found[1].phases < 3:
-                yield Demand(found[1].phases, found[0].schedule.unit, f"profile {found[0].id}")
+        for purposes, place in ((CHARGING, evse.id), (STATION, 0)) if self._few else ():
+            for profile, period in self._now(cx, purposes, place):
+                if period.phases is not None and period.phases < 3:
+                    yield Demand(period.phases, profile.schedule.unit, f"profile {profile.id}")
 
     def any_live(self, cx: Context, evse: Evse) -> bool:
         """Whether a CSMS profile says something for this EVSE now."""
-        found = self._now(cx, (TX, DEFAULT), evse.id) if self._enabled(cx) else None
-        return found is not None or any(True for _ in self.shared(cx))
+        return bool(self._now(cx, CHARGING, evse.id) or self._now(cx, STATION, 0))
 
     def _enabled(self, cx: Context) -> bool:
         return bool(cx.keys[smart_charging.ENABLED])
@@ -365,11 +370,18 @@ class Schedules(Owned):
             self._ranked[purpose, evse_id] = found
         return found
 
-    def _now(self, cx: Context, purposes: tuple[str, ...], evse_id: int) -> tuple[Profile, Period] | None:
-        """What the first of these purposes that says something says now; sets the deadline of its change."""
+    def _now(self, cx: Context, purposes: tuple[str, ...], evse_id: int) -> Sequence[tuple[Profile, Period]]:
+        """What the first of these purposes that says something says now; sets the deadline of its change.
+
+        Without a clock it is what each profile says that may be in force: all of it holds.
+        """
+        if not self._profiles or not self._enabled(cx):
+            return ()
         utc = cx.utc()
-        found = self._timeless(cx, purposes, evse_id) if utc is None else self._timed(cx, purposes, evse_id, utc)
-        return None if found.profile is None or found.period is None else (found.profile, found.period)
+        if utc is None:
+            return self._timeless(cx, purposes, evse_id)[0]
+        found = self._timed(cx, purposes, evse_id, utc)
+        return () if found.profile is None or found.period is None else ((found.profile, found.period),)
 
     def _timed(self, cx: Context, purposes: tuple[str, ...], evse_id: int, utc: int) -> Leading:
         """Looked up anew when it changes by itself, or anything that it follows from has changed."""
@@ -392,23 +404,34 @@ class Schedules(Owned):
                 return found._replace(until_ms=until)
         return Leading(None, None, until)
 
-    def _timeless(self, cx: Context, purposes: tuple[str, ...], evse_id: int) -> Leading:
-        found = (self._uncounted(cx, purpose, evse_id) for purpose in purposes)
-        return next((lead for lead in found if lead.period is not None), NOTHING)
+    def _timeless(
+        self, cx: Context, purposes: tuple[str, ...], evse_id: int
+    ) -> tuple[list[tuple[Profile, Period]], bool]:
+        """Without a clock: all that may be in force, down to the first profile that surely is, if there is one."""
+        found = []
+        for profile in (profile for purpose in purposes for profile in self._of(purpose, evse_id)):
+            period, sure = self._uncounted(cx, profile, evse_id)
+            if period is not None:
+                found.append((profile, period))
+            if sure:
+                return found, True
+        return found, False
 
-    def _uncounted(self, cx: Context, purpose: str, evse_id: int) -> Leading:
-        """Without a clock: a Relative profile is still counted, all others bind with their lowest period."""
+    def _uncounted(self, cx: Context, profile: Profile, evse_id: int) -> tuple[Period | None, bool]:
+        """Without a clock: a Relative profile is still counted, all others bind with their lowest period.
+
+        And whether it surely is in force: then it hides those below it.
+        """
         began = self._relative.get(evse_id)
-        for profile in self._of(purpose, evse_id):
-            relative = profile.schedule.start_ms is None and profile.validity == (0, EVER)
-            if not relative or began is None or began.mono_ms is None:
-                return Leading(profile, profile.schedule.lowest, EVER)
+        relative = profile.schedule.start_ms is None and profile.validity == (0, EVER)
+        if relative and began is not None and began.mono_ms is not None:
             period, until = profile.at(cx.ms, began.mono_ms)
             if until < EVER:
                 wake(cx, until)
-            if period is not None:
-                return Leading(profile, period, until)
-        return NOTHING
+            return period, period is not None
+        if profile.is_over(cx.clock.floor_ms, EVER):
+            return None, False
+        return profile.schedule.lowest, profile.is_endless(cx.clock.floor_ms)
 
 
 def wake(cx: Context, at_ms: int) -> None:

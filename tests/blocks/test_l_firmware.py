@@ -163,6 +163,16 @@ def test_a_window_that_is_opened_lets_the_update_go_on_at_once() -> None:
     assert set_variable(world, "FwCtrlr.Window", "11:00-13:00") == "Accepted"
     world.until(lambda: told(world)[-1:] == ["Installed"], within_s=180)
     assert set_variable(world, "FwCtrlr.Window", "at night") == "Rejected"
+    assert set_variable(world, "FwCtrlr.Window", "02:00-05:00,08:00-08:00") == "Rejected", "all day, or never?"
+
+
+def test_an_update_that_waits_for_its_hours_goes_on_when_there_are_none_any_more() -> None:
+    world, _ = ready(keys={"FwCtrlr.Window": "22:00-23:00"})
+    ask(world, installDateTime=None)
+    world.runs(minutes=5)
+    assert told(world)[-1] == "InstallScheduled"
+    assert set_variable(world, "FwCtrlr.Window", "") == "Accepted"
+    world.until(lambda: told(world)[-1:] == ["Installed"], within_s=180)
 
 
 def broken(times: int, done: int, **failure: Any) -> Any:

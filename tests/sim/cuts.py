@@ -59,22 +59,27 @@ class _Branches:
         if self.parent is not None or (self._world.boundaries - 1) % self._every:
             return
         reads, writes = os.pipe()
-        if not os.fork():
+        child = os.fork()
+        if not child:
             gc.freeze()  # what the parent has made is not looked through, and so not copied
             self.parent, self._world.cut_at = writes, self._world.boundaries
             return
         os.close(writes)
-        with open(reads, "rb") as child:
-            ended = child.read()
-        os.wait()
-        assert ended, f"the process of the cut at boundary {self._world.boundaries} died"
+        with open(reads, "rb") as told:
+            ended = told.read()
+        _, status = os.waitpid(child, 0)
+        assert ended and not status, f"the process of the cut at boundary {self._world.boundaries} died: {status}"
         value, failure = pickle.loads(ended)
         assert not failure, f"cut at boundary {self._world.boundaries}:\n{failure}"
         self.told.append(value)
 
     def ends(self, end: tuple[Any, str]) -> NoReturn:
-        """The child's last deed."""
+        """The child's last deed; whatever happens, it never goes on with what its parent is about to do."""
         assert self.parent is not None
-        with open(self.parent, "wb") as parent:
-            parent.write(pickle.dumps(end))
-        os._exit(0)
+        status = 1
+        try:
+            with open(self.parent, "wb") as parent:
+                parent.write(pickle.dumps(end))
+            status = 0
+        finally:
+            os._exit(status)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agent.core.effects import Effect, Energise, MakeSafe, Note, Persist, Put, Record
 from agent.core.events import Event, FrameReceived, LinkDown, LinkUp, PersistFailed, StoreReported, Tick
 from hal.ports import (
@@ -18,10 +20,23 @@ from hal.ports import (
     Withdraw,
 )
 from tests.sim.clock import EPOCH_MS
+from tests.sim.cuts import cut_points
 from tests.sim.disk import Keep
 from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.scripted import Scripted, scripted
 from tests.sim.world import World
+
+
+def unpicklable(world: World) -> object:
+    """What no child process can tell its parent."""
+    return lambda: world
+
+
+def test_a_child_that_cannot_tell_its_end_ends_all_the_same() -> None:
+    """Where the power is cut at each boundary of a story, a child process must not run the rest of the tests."""
+    with pytest.raises(AssertionError, match="died"):
+        cut_points(lambda: World([raw(16)]), lambda world: world.runs(seconds=5), unpicklable, every=50)
+
 
 TX = Persist((Record(1, "tx", {"evse": 1}),))
 
