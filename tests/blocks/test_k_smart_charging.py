@@ -251,8 +251,6 @@ def test_stack_levels_and_durations_fall_through_within_a_second() -> None:
 
 
 def _utc(world: World, seconds: float = 0) -> str:
-    from agent.core.instant import rfc3339
-
     return rfc3339(world.clock.utc_ms + round(seconds * 1000))
 
 
@@ -477,78 +475,3 @@ def test_a_tx_profile_dies_with_its_transaction_even_over_a_power_cut() -> None:
     assert world.outlets[1].offered == 32 and len(world.csms.transactions) == 2
     assert world.disk.tables.get("profiles", {}) == {}
     world.settles()
-
-
-LATE_BOOT = {**QUIET, "FallbackCtrlr.BootLimit": "16"}
-
-
-def without_a_clock(world: World) -> float:
-    """What is offered after a power cut, with no CSMS and no clock."""
-    world.csms.vanishes()
-    world.clock.synchronised = False
-    world.loses_power().returns_after(seconds=10)
-    return world.runs(minutes=2).outlets[1].offered
-
-
-def soon(world: World, seconds: int) -> str:
-    """A moment ahead (RFC 3339)."""
-    return rfc3339(world.clock.utc_ms + 1000 * seconds)
-
-
-@req("K01.FR.36", "K01.FR.37")
-@pytest.mark.parametrize("evse", [0, 1])
-def test_without_a_clock_a_profile_that_may_be_over_hides_none_below_it(evse: int) -> None:
-    world = charging(keys=LATE_BOOT)
-    purpose = "TxDefaultProfile" if evse else "ChargingStationMaxProfile"
-    install(world, evse, profile(1, (0, 0.0), chargingProfilePurpose=purpose))
-    high = profile(2, (0, 20.0), chargingProfilePurpose=purpose, stackLevel=5, validTo=soon(world, 5))
-    install(world, evse, high)
-    assert offered_after(world, 40) == 0
-    assert without_a_clock(world) == 0
-
-
-@req("K01.FR.36")
-def test_without_a_clock_a_profile_that_surely_holds_hides_those_below_it() -> None:
-    world = charging(keys=LATE_BOOT)
-    install(world, 1, profile(1, (0, 0.0)))
-    install(world, 1, profile(2, (0, 12.0), stackLevel=5))
-    world.runs(minutes=6)
-    assert without_a_clock(world) == 12
-
-
-@req("K01.FR.37")
-def test_without_a_clock_what_holds_after_a_profile_holds_on() -> None:
-    world = charging(keys={**LATE_BOOT, "FallbackCtrlr.ProfileExpiredLimit": "6"})
-    install(world, 1, profile(1, (0, 10.0), duration=600, chargingProfileKind="Relative", startSchedule=None))
-    assert offered_after(world, 720) == 6
-    assert without_a_clock(world) == 6
-
-
-@req("K01.FR.37")
-def test_after_a_station_maximum_the_limit_of_the_key_holds_as_after_any_profile() -> None:
-    world = charging(keys={**QUIET, "FallbackCtrlr.ProfileExpiredLimit": "8"})
-    install(world, 0, station_maximum(1, (0, 10.0), validTo=soon(world, 60)))
-    assert offered_after(world, 30) == 10
-    assert offered_after(world, 60) == 8 and why(world)["owner"] == "profile expired"
-
-
-@req("K01.FR.50")
-def test_a_dead_output_is_no_measured_voltage() -> None:
-    world = idle([raw(32, phases=3)], keys={**QUIET, "LimitCtrlr.WattVoltage": "Measured"})
-    install(world, 1, profile(1, (0, 4200.0), chargingRateUnit="W"))
-    world.outlets[1].volts = 20.0
-    world.runs(seconds=15)
-    world.ev(1).plugs_in(cable_amps=32.0).presents(CARD)
-    world.until(lambda: world.outlets[1].offered > 0, within_s=30)
-    assert world.outlets[1].offered == 6
-
-
-@req("K01.FR.36")
-def test_without_a_clock_a_profile_counts_with_its_lowest_period() -> None:
-    world = charging(keys={**QUIET, "FallbackCtrlr.BootLimit": "16"})
-    install(world, 1, profile(1, (0, 20.0), (3600, 9.0), (7200, 25.0)))
-    world.csms.vanishes()
-    world.clock.synchronised = False
-    world.loses_power().returns_after(seconds=10)
-    world.runs(minutes=2)
-    assert world.outlets[1].offered == 9
