@@ -235,7 +235,7 @@ class Journal:
     def _apply(self, batch: _Batch) -> None:
         assert self._connection is not None
         if batch.rows:
-            self._connection.executemany("INSERT INTO journal VALUES (?, ?, ?)", batch.rows)
+            store_file.insert(self._connection, batch.rows)
         if batch.drop:
             self._connection.executemany("DELETE FROM journal WHERE id = ?", batch.drop)
         for put in batch.puts:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from agent.core.effects import Record
-from agent.io.values import Values
+from agent.io.values import Values, checksum
 
 PAGE_BYTES = 512
 """Measured with four records of 740 B a commit: 3.2 KB to the device for each, against 4.3 KB at 1024."""
 CHECKPOINT_PAGES = 512
 WAL_KEPT_BYTES = 512 * 1024
 FORMAT = 1
+WITHOUT_CRC = 3
+"""Columns of a journal made before there were checksums; its rows are taken as they are."""
 UNTOLD = 0x52455041
 """The application_id of a repaired store until the station has put on record that it was damaged."""
-_JOURNAL = "CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, kind TEXT, body TEXT)"
+_JOURNAL = "CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, kind TEXT, body TEXT, crc INTEGER)"
 
 Tables = dict[str, dict[str, Any]]
 
@@ -36,6 +39,8 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
         connection.execute(_JOURNAL)
+        if len(connection.execute("PRAGMA table_info(journal)").fetchall()) == WITHOUT_CRC:
+            connection.execute("ALTER TABLE journal ADD COLUMN crc INTEGER")
         if connection.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
             connection.execute(f"PRAGMA user_version={FORMAT}")
     except BaseException:
@@ -50,7 +55,7 @@ def load(connection: sqlite3.Connection) -> tuple[list[Record], Tables]:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise Damaged(str(verdict))
-        rows = connection.execute("SELECT id, kind, body FROM journal ORDER BY id").fetchall()
+        rows = connection.execute("SELECT * FROM journal ORDER BY id").fetchall()
         records = [record(*row) for row in rows]
         return records, {name: dict(Values(connection, name).items()) for name in mapping_names(connection)}
     except (ValueError, TypeError, RecursionError) as error:
@@ -75,8 +80,16 @@ def mapping_names(connection: sqlite3.Connection) -> list[str]:
     return sorted(name for (name,) in rows if name != "journal" and not name.startswith("sqlite_"))
 
 
-def record(number: Any, kind: Any, body: Any) -> Record:
+def insert(connection: sqlite3.Connection, rows: Iterable[tuple[int, str, str]]) -> None:
+    """Records (id, kind, JSON) into the journal, with their checksums. Raises sqlite3.Error."""
+    checked = ((*row, checksum(*row)) for row in rows)
+    connection.executemany("INSERT INTO journal (id, kind, body, crc) VALUES (?, ?, ?, ?)", checked)
+
+
+def record(number: Any, kind: Any, body: Any, crc: Any = None) -> Record:
     """A row of the journal as a record. Raises ValueError, TypeError or RecursionError when it is none."""
+    if crc is not None and crc != checksum(number, kind, body):
+        raise ValueError(f"record {number} fails its checksum")
     data = json.loads(body)
     if not isinstance(kind, str) or not isinstance(data, dict):
         raise ValueError(f"record {number} is no object with a kind")

@@ -11,7 +11,6 @@ Until step 3 the damaged file stays where it is and is only read, so the next st
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import stat
@@ -21,7 +20,7 @@ from typing import Any
 
 from agent.io import store_file
 from agent.io.store_file import mapping_names, record
-from agent.io.values import Values
+from agent.io.values import Values, opened
 
 DAMAGED_KEPT = 3
 
@@ -126,13 +125,13 @@ def _salvage(damaged: Path, fresh: sqlite3.Connection) -> None:
 
 def _salvage_table(source: sqlite3.Connection, name: str, fresh: sqlite3.Connection) -> None:
     mapping = None if name == "journal" else Values(fresh, name)
-    for row in _readable_rows(source, name, "id, kind, body" if mapping is None else "key, value"):
+    for row in _readable_rows(source, name, "*" if mapping is None else "key, value"):
         with contextlib.suppress(ValueError, TypeError, RecursionError, sqlite3.IntegrityError):
             if mapping is None:
                 record(*row)
-                fresh.execute("INSERT INTO journal VALUES (?, ?, ?)", row)
+                store_file.insert(fresh, [row[:3]])
             else:
-                mapping[row[0]] = json.loads(row[1])
+                mapping[row[0]] = opened(name, *row)
 
 
 def _readable_rows(source: sqlite3.Connection, name: str, columns: str) -> Iterator[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,35 @@ if TYPE_CHECKING:
         def __delitem__(self, key: str) -> None: ...
         def __iter__(self) -> Iterator[str]: ...
         def __len__(self) -> int: ...
+        def iteritems(self) -> Iterator[tuple[str, Any]]: ...
 else:
     from sqlitedict import SqliteDict
+
+
+CRC_BYTES = 4
 
 
 def to_json(value: Any) -> str:
     """Compact JSON text; raises TypeError or ValueError for what JSON cannot say (NaN included)."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def checksum(*parts: str | int) -> int:
+    """CRC-32 of the parts of a row, as a signed number: SQLite keeps it in 4 bytes."""
+    return zlib.crc32("\0".join(map(str, parts)).encode()) - 2**31
+
+
+def opened(table: str, key: str, stored: str | bytes) -> Any:
+    """The value in a stored entry. Raises ValueError when it is not what was written for this key.
+
+    Text is what was written before there were checksums: JSON, taken as it is.
+    """
+    if isinstance(stored, str):
+        return json.loads(stored)
+    text = stored[CRC_BYTES:].decode()
+    if int.from_bytes(stored[:CRC_BYTES], signed=True) != checksum(table, key, text):
+        raise ValueError(f"the entry {key} of {table} fails its checksum")
+    return json.loads(text)
 
 
 class SharedConnection:
@@ -64,15 +87,38 @@ class SharedConnection:
 class Values(SqliteDict):
     """One small mapping on a shared connection. Keys are text, values are whatever JSON can hold.
 
-    Raises sqlite3.Error from every operation, and ValueError when a stored value is no JSON.
+    An entry is stored as the checksum of table, key and JSON, followed by the JSON.
+    Raises sqlite3.Error from every operation, and ValueError when an entry is not what was written.
     """
 
     def __init__(self, connection: sqlite3.Connection, table: str) -> None:
         self._shared = SharedConnection(connection)
-        super().__init__("", table, encode=to_json, decode=json.loads, outer_stack=False)
+        self._table = table
+        super().__init__("", table, encode=bytes, decode=_as_stored, outer_stack=False)
 
     def _new_conn(self) -> SharedConnection:
         return self._shared
+
+    def __getitem__(self, key: str) -> Any:
+        return opened(self._table, key, super().__getitem__(key))
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        text = to_json(value)
+        crc = checksum(self._table, key, text).to_bytes(CRC_BYTES, signed=True)
+        super().__setitem__(key, crc + text.encode())
+
+    def iteritems(self) -> Iterator[tuple[str, Any]]:
+        """Key and value of each entry, in the order of their making."""
+        for key, stored in super().iteritems():
+            yield key, opened(self._table, key, stored)
+
+    def itervalues(self) -> Iterator[Any]:
+        """The value of each entry."""
+        return (value for _, value in self.iteritems())
+
+    def update(self, *others: Any, **entries: Any) -> None:
+        """As a mapping does: entry by entry."""
+        MutableMapping.update(self, *others, **entries)
 
     def put(self, key: str, value: Any) -> None:
         """Set one entry, or remove it when `value` is None."""
@@ -80,3 +126,7 @@ class Values(SqliteDict):
             self[key] = value
         elif key in self:
             del self[key]
+
+
+def _as_stored(entry: str | bytes) -> str | bytes:
+    return entry

@@ -143,7 +143,7 @@ def test_the_damage_is_reported_until_it_is_on_record(tmp_path: Path) -> None:
     second = use(path, put_on_record).reports
     third = use(path, put_on_record).reports
     detail = "set aside as journal.db.damaged-1, 17 rows saved"
-    why = "a row cannot be read: record 3 is no object with a kind"
+    why = "a row cannot be read: record 3 fails its checksum"
     assert first == StoreReported("restored", f"{why}; {detail}")
     assert second == [StoreReported("restored", detail)]
     assert third == [StoreReported("ok")]
