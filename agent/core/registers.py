@@ -13,6 +13,8 @@ from hal.ports import MeterSigned, Quantity, Reading
 
 TABLE = "meters"
 KEPT: tuple[Quantity, ...] = ("energy_import_wh", "energy_export_wh")
+KEPT_OF_ALL = tuple((quantity, phase) for quantity in KEPT for phase in range(4))
+"""Phase 0 is the total; some meters count each phase as well, and those registers never go back either."""
 SIGNED_APART_WH = 10
 """So much may a signed and a plain reading of about the same moment differ: they are rounded in other ways, too."""
 LIFTED_WH = 100
@@ -47,39 +49,39 @@ class Registers:
     def continued(self, cx: Context, reading: Reading) -> Reading:
         """The reading with totals that go on where they were; a swap or reset is noted."""
         values = dict(reading.values)
-        for quantity in KEPT:
-            if (raw := values.get((quantity, 0))) is not None:
-                values[quantity, 0] = raw + self._offset(cx, reading, quantity, raw)
+        for quantity, phase in KEPT_OF_ALL:
+            if (raw := values.get((quantity, phase))) is not None:
+                values[quantity, phase] = raw + self._offset(cx, reading, named(quantity, reading.evse, phase), raw)
         return self.lifted(reading._replace(values=values))
 
     def signed(self, cx: Context, event: MeterSigned) -> MeterSigned:
         """What was signed, told in the register that goes on; the container keeps the meter's own figure."""
-        register = self._registers.get(f"{KEPT[0]}@{event.evse}")
+        register = self._registers.get(named(KEPT[0], event.evse))
         if register is not None and event.energy_wh >= register.last - SIGNED_APART_WH:
             offset = register.offset
         else:
-            offset = self._offset(cx, Reading(event.evse, event.mono_ms, {}), KEPT[0], event.energy_wh)
+            plain = Reading(event.evse, event.mono_ms, {})
+            offset = self._offset(cx, plain, named(KEPT[0], event.evse), event.energy_wh)
         told = event._replace(energy_wh=event.energy_wh + offset)
-        self._registers[f"{KEPT[0]}@{event.evse}"].signed = told.energy_wh
+        self._registers[named(KEPT[0], event.evse)].signed = told.energy_wh
         return told
 
     def lifted(self, reading: Reading) -> Reading:
         """The same, with no less than was signed a moment ago: what was read just before may be told just after it."""
-        register = self._registers.get(f"{KEPT[0]}@{reading.evse}")
+        register = self._registers.get(named(KEPT[0], reading.evse))
         told = reading.values.get((KEPT[0], 0))
         if register is None or told is None or not 0 < register.signed - told <= LIFTED_WH:
             return reading
         return reading._replace(values={**reading.values, (KEPT[0], 0): register.signed})
 
-    def _offset(self, cx: Context, reading: Reading, quantity: str, raw: Decimal) -> Decimal:
-        name = f"{quantity}@{reading.evse}"
+    def _offset(self, cx: Context, reading: Reading, name: str, raw: Decimal) -> Decimal:
         register = self._registers.get(name)
         if register is None:
             register = self._registers[name] = _Register(reading.serial, raw, Decimal(0), Decimal(-1))
         swapped = bool(reading.serial) and bool(register.serial) and reading.serial != register.serial
         if swapped or raw < register.last:
             what = f"another meter ({register.serial} -> {reading.serial})" if swapped else "the register went back"
-            cx.note("meter", f"EVSE {reading.evse}: {what}: {register.last} -> {raw} Wh; counting goes on", "error")
+            cx.note("meter", f"{name}: {what}: {register.last} -> {raw} Wh; counting goes on", "error")
             register.offset += register.last - raw
             register.written = Decimal(-1)
         register.serial, register.last, register.mono_ms = reading.serial or register.serial, raw, reading.mono_ms
@@ -106,15 +108,18 @@ class Registers:
     def follow(self, evse_id: int, values: Iterable[Mapping[str, Any]]) -> None:
         """Take over what records of before the restart say that was read at an EVSE."""
         for value, (measurand, phase, _, text, *_signed) in ((v, row) for v in values for row in v.get("values", ())):
-            quantity = MEASURANDS[measurand].quantity if measurand in MEASURANDS else None
-            register = self._registers.get(f"{quantity}@{evse_id}")
-            if register is not None and phase is None and (raw := Decimal(text) - register.offset) > register.last:
+            spec = MEASURANDS.get(measurand)
+            labels = (None, *spec.labels) if spec is not None else ()
+            if spec is None or phase not in labels:
+                continue
+            register = self._registers.get(named(spec.quantity, evse_id, labels.index(phase)))
+            if register is not None and (raw := Decimal(text) - register.offset) > register.last:
                 register.last, register.at = raw, {name: value.get(name) for name in ("mono", "boot", "utc")}
 
     def before(self, evse_id: int) -> dict[str, Any] | None:
         """What an EVSE's meter was known to have counted before the restart, with the moment of that reading; None
         when it is not known, or the meter has been read since."""
-        register = self._registers.get(f"{KEPT[0]}@{evse_id}")
+        register = self._registers.get(named(KEPT[0], evse_id))
         if register is None or register.at is None or register.mono_ms is not None:
             return None
         row = ["Energy.Active.Import.Register", None, "Wh", f"{register.last + register.offset:f}"]
@@ -125,3 +130,8 @@ class Registers:
         for name in self._registers:
             if name.endswith(f"@{evse_id}"):
                 self.keep(cx, name)
+
+
+def named(quantity: str, evse_id: int, phase: int = 0) -> str:
+    """Under which name a register of an EVSE's meter is kept; phase 0: its total."""
+    return f"{quantity}@{evse_id}" if phase == 0 else f"{quantity}.L{phase}@{evse_id}"

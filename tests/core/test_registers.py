@@ -60,6 +60,25 @@ def test_nothing_that_was_recorded_is_undercut_either() -> None:
         assert told(registers, 7) == 5400, record.kind
 
 
+@req("J02.FR.16", "J02.FR.17")
+def test_the_registers_of_the_phases_go_on_each_from_its_own_count() -> None:
+    registers, cx = Registers({}), context()
+    keys: list[tuple[Quantity, int]] = [KEY, ("energy_import_wh", 1), ("energy_import_wh", 2)]
+
+    def by_phase(registers: Registers, serial: str, *wh: int) -> list[int]:
+        reading = Reading(1, 0, {key: Decimal(w) for key, w in zip(keys, wh, strict=True)}, serial)
+        values = registers.continued(cx, reading).values
+        return [int(values[key]) for key in keys]
+
+    assert by_phase(registers, "A", 900, 600, 300) == [900, 600, 300]
+    registers.keep_evse(cx, 1)
+    batch = next(e for e in cx.finish() if isinstance(e, Persist))
+    after_boot = Registers({put.key: put.value for put in batch.puts})
+    after_boot.follow(1, [{"values": [["Energy.Active.Import.Register", "L2", "Wh", "310"]]}])
+    assert by_phase(after_boot, "B", 30, 10, 20) == [900, 600, 310]
+    assert by_phase(after_boot, "B", 40, 15, 25) == [910, 605, 315]
+
+
 def test_a_meter_that_was_reset_goes_on_too() -> None:
     registers = Registers({})
     told(registers, 900)

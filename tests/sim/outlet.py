@@ -19,7 +19,7 @@ from hal.ports import Pilot, Quantity
 from tests.sim.car import MIN_AMPS, Behaviour, Car
 from tests.sim.clock import Life, Timeline
 
-Meter = Literal["usual", "rich", "without totals"]
+Meter = Literal["usual", "rich", "without totals", "counts phases"]
 Cable = Literal["fixed", "socket"]
 LATCHING = frozenset(
     ("diode", "residual_current", "residual_selftest", "contactor_welded", "contactor_failed", "contactor_dropped")
@@ -287,8 +287,10 @@ class Outlet:
             amps = self.amps if phase <= self.live_phases else 0.0
             shown[("current_a", phase)] = Decimal(f"{amps:.2f}")
             shown[("voltage_v", phase)] = Decimal(f"{self.volts:.1f}")
-            if self.spec.meter != "usual":
+            if self.spec.meter in ("rich", "without totals"):
                 shown[("power_w", phase)] = Decimal(round(amps * self.volts))
+            if self.spec.meter == "counts phases":
+                shown["energy_import_wh", phase] = Decimal(int(self.register.shown(now) / self.spec.phases))
             if self.spec.meter == "rich":
                 shown[("power_factor", phase)] = Decimal("0.98")
         return shown | (RICH if self.spec.meter == "rich" else {})
