@@ -147,7 +147,7 @@ RESUME_TIMEOUT = key(
     access=RW,
     unit="s",
     default=300,
-    doc="Longest power cut after which a transaction goes on.",
+    doc="Longest power cut after which a transaction goes on; without a clock it waits for one so long, unpowered.",
 )
 STAGGER_RANDOM_RANGE = key(
     "RecoveryCtrlr.StaggerRandomRange",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Authorization, Evse
@@ -26,10 +27,11 @@ class Resumption:
         self._outbox = outbox
         self._series = series
         self._cut = Cause.POWER_LOST
+        self._started_ms = 0
 
     def recover(self, cx: Context, evses: Mapping[int, Evse], running: list[Transaction], reason: str) -> None:
         """Running transactions of before the restart wait until the hardware tells whether the car is there."""
-        self._cut = Cause.POWER_LOST if reason == "PowerUp" else Cause.REBOOTED
+        self._cut, self._started_ms = Cause.POWER_LOST if reason == "PowerUp" else Cause.REBOOTED, cx.ms
         for transaction in running:
             evse = evses.get(transaction.evse)
             if evse is None or evse.tx is not None:
@@ -37,7 +39,9 @@ class Resumption:
                 continue
             evse.tx = transaction
             transaction.recovered_by_ms = cx.ms + RECOVERY_MS
-            cx.after(f"evse{evse.id}.recovery", RECOVERY_MS / 1000)
+            if transaction.at.get("utc") is None:
+                transaction.at = {}
+            cx.after(recovery_timer(evse.id), RECOVERY_MS / 1000)
 
     def settle(self, cx: Context, evse: Evse) -> None:
         """E.3: with the car still there the transaction goes on, if the keys allow; else it ends."""
@@ -47,19 +51,41 @@ class Resumption:
         known = evse.is_seen and evse.contactor.state != "unseen"
         if not known and cx.ms < running.recovered_by_ms:
             return
+        stays = known and evse.connected and not running.was_over
+        goes_on = self._may_resume(cx, running) if stays else False
+        if goes_on is None:
+            self._wait_for_clock(cx, evse, running)
+            return
         running.recovered_by_ms = None
         self._transactions.takes_up(evse)
         if evse.connected:
             evse.session.fire("plug", cx)
-        if known and evse.connected and not running.was_over and self._may_resume(cx, running):
+        if goes_on:
             self._resume(cx, evse, running)
         else:
             self._transactions.end_now(cx, evse, self._cut)
 
-    def _may_resume(self, cx: Context, running: Transaction) -> bool:
-        utc, last = cx.utc(), running.at.get("utc")
-        away_s = (utc - last) / 1000 if utc is not None and last is not None else 0.0
-        return cx.keys[site.RESUME_TRANSACTIONS_ON_BOOT] and away_s <= cx.keys[site.RESUME_TIMEOUT]
+    def _may_resume(self, cx: Context, running: Transaction) -> bool | None:
+        """Whether the time away was short enough; None while only a clock could tell, at most ResumeTimeout from the
+        start on. A last event that was never stamped with UTC was too long ago: no clock can tell."""
+        away_ms = _away_ms(cx, running.at)
+        if not cx.keys[site.RESUME_TRANSACTIONS_ON_BOOT]:
+            return False
+        if away_ms is not None:
+            return away_ms <= cx.keys[site.RESUME_TIMEOUT] * 1000
+        return None if running.at and cx.ms < self._deadline_ms(cx) else False
+
+    def _deadline_ms(self, cx: Context) -> int:
+        """When no clock is waited for any longer."""
+        return self._started_ms + int(cx.keys[site.RESUME_TIMEOUT]) * 1000
+
+    def _wait_for_clock(self, cx: Context, evse: Evse, running: Transaction) -> None:
+        """It stays open and without power until the clock is known, or the deadline has passed."""
+        until_ms = self._deadline_ms(cx)
+        if running.recovered_by_ms != until_ms:
+            cx.note("recovery", f"EVSE {evse.id}: transaction {running.id} waits until the clock is known")
+            running.recovered_by_ms = until_ms
+            cx.timers.set(recovery_timer(evse.id), until_ms)
 
     def _resume(self, cx: Context, evse: Evse, running: Transaction) -> None:
         cx.note("recovery", f"EVSE {evse.id}: transaction {running.id} goes on")
@@ -85,3 +111,14 @@ class Resumption:
         running.next_seq += 1
         self._transactions.keep(cx, running, ended=True)
         self._outbox.add_event(cx, data)
+
+
+def recovery_timer(evse_id: int) -> str:
+    """Name of the deadline for the decision on an EVSE's transaction of before the restart."""
+    return f"evse{evse_id}.recovery"
+
+
+def _away_ms(cx: Context, last: Mapping[str, Any]) -> int | None:
+    """How long ago the last event was; None when the clock does not tell: unknown, or earlier than that event."""
+    utc, then = cx.utc(), last.get("utc")
+    return None if utc is None or then is None or utc < then else int(utc - then)

@@ -66,9 +66,9 @@ class Transaction:
     """Its stop point had been reached before the restart, and only the last reading was missing."""
     """It goes on after a restart, and no energy has been offered and taken since."""
     recovered_by_ms: int | None = None
-    """Set after a restart until it is known whether the car is still there."""
+    """Set after a restart until it is known whether the car is still there, and how long we were away."""
     at: dict[str, Any] = field(default_factory=dict)
-    """Stamp of the last event: how long we were away is counted from it."""
+    """Stamp of the last event: how long we were away is counted from it; empty when that is never to be known."""
     end_wh: str | None = None
     signed: dict[str, Any] = field(default_factory=dict)
     """Begin and end value as the meter has signed them."""

@@ -477,7 +477,10 @@ class Transactions:
         self._outbox.synchronise(cx)
         for evse in evses.values():
             running = evse.tx
-            if running is not None and any([resolve(cx, running.started), resolve(cx, running.began)]):
+            if running is None:
+                continue
+            resolved = [resolve(cx, stamped) for stamped in (running.started, running.began, running.at)]
+            if any(resolved):
                 self.keep(cx, running)
 
 

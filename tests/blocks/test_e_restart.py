@@ -97,6 +97,91 @@ def test_by_key_a_power_cut_ends_the_transaction(keys: dict[str, str]) -> None:
     world.settles()
 
 
+def _cut_without_a_battery(seconds: float, *, online: bool) -> World:
+    """A car charges, the power is gone for so long, and the board does not know the time when it is back."""
+    world = charging(keys={**QUIET, **OFFLINE_FOR_ALL})
+    if not online:
+        world.csms.vanishes()
+    world.runs(seconds=30)
+    world.clock.battery = False
+    world.judge.clock_changed()
+    world.loses_power().returns_after(seconds=seconds)
+    return world.runs(seconds=seconds)
+
+
+@req("E06.FR.08")
+@pytest.mark.parametrize("cut_s", [30, 86_400])
+def test_without_a_clock_at_the_start_the_time_of_the_csms_tells_whether_it_goes_on(cut_s: int) -> None:
+    world = _cut_without_a_battery(cut_s, online=True)
+    world.runs(minutes=3)
+    session = world.csms.transaction(1)
+    if cut_s == 30:
+        assert world.outlets[1].amps > 6 and not session.ended
+    else:
+        assert session.stopped_reason == "PowerLoss" and not world.outlets[1].permitted
+    world.settles()
+
+
+@req("E06.FR.08")
+@pytest.mark.parametrize("cut_s", [30, 86_400])
+def test_while_no_clock_comes_it_waits_without_power_and_then_ends(cut_s: int) -> None:
+    world = _cut_without_a_battery(cut_s, online=False)
+    world.runs(seconds=270)
+    assert world.asks_station("status")["evses"][0]["transaction"]["state"] == "Recovering"
+    assert not world.outlets[1].permitted
+    world.runs(seconds=120)
+    assert world.asks_station("status")["evses"][0]["transaction"] is None and not world.outlets[1].permitted
+    back_online(world)
+    assert world.csms.transaction(1).stopped_reason == "PowerLoss"
+    world.settles()
+
+
+def test_a_clock_from_elsewhere_lets_it_go_on_and_a_car_that_leaves_before_ends_it() -> None:
+    world = _cut_without_a_battery(30, online=False)
+    world.runs(seconds=60)
+    assert not world.outlets[1].permitted
+    world.clock.battery = world.clock.synchronised = True
+    world.judge.clock_changed()
+    world.runs(seconds=60)
+    assert world.outlets[1].amps >= 6
+    world.clock.battery = False
+    world.loses_power().returns_after(seconds=30)
+    world.ev(1).after(seconds=60).unplugs()
+    world.runs(seconds=90)
+    assert world.asks_station("status")["evses"][0]["transaction"] is None
+    back_online(world)
+    assert len(world.csms.transactions) == 1 and world.csms.transaction(1).stopped_reason == "PowerLoss"
+    world.settles()
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_absence_short() -> None:
+    world = charging(keys={**QUIET, **OFFLINE_FOR_ALL})
+    world.csms.vanishes()
+    world.runs(seconds=30)
+    world.judge.clock_changed()
+    world.loses_power().returns_after(seconds=86_400)
+    world.clock.steps_by(-2 * 86_400)
+    world.runs(seconds=86_400 + 270)
+    assert not world.outlets[1].permitted
+    world.runs(seconds=120)
+    assert world.asks_station("status")["evses"][0]["transaction"] is None and not world.outlets[1].permitted
+
+
+def test_what_was_never_stamped_with_the_time_does_not_go_on() -> None:
+    """No clock that comes later can tell how long ago it was."""
+    world = _cut_without_a_battery(30, online=False)
+    world.runs(minutes=6)
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    assert world.outlets[1].amps >= 6
+    world.loses_power().returns_after(seconds=86_400)
+    world.runs(seconds=86_400 + 20)
+    back_online(world)
+    assert world.outlets[1].amps == 0
+    assert [session.stopped_reason for session in world.csms.transactions.values()] == ["PowerLoss", "PowerLoss"]
+    world.settles()
+
+
 @req("E04.FR.01", "E04.FR.02")
 def test_a_session_offline_with_power_cuts_arrives_once() -> None:
     """Bugs 10 and 12."""
