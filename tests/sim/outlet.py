@@ -278,9 +278,7 @@ class Outlet:
     def values(self) -> dict[tuple[Quantity, int], Decimal]:
         """What the meter shows: Wh without fraction, W, A to 0.01, V to 0.1."""
         now = self.timeline.clock.true_ms
-        shown: dict[tuple[Quantity, int], Decimal] = {
-            ("energy_import_wh", 0): Decimal(int(self.register.shown(now))),
-        }
+        shown: dict[tuple[Quantity, int], Decimal] = {("energy_import_wh", 0): Decimal(int(self.register.shown(now)))}
         if self.spec.meter != "without totals":
             shown[("power_w", 0)] = Decimal(round(self.register.watts))
         for phase in range(1, self.spec.phases + 1):
