@@ -139,7 +139,7 @@ SILENCES: Mapping[str, Row] = {
                        by="and the lowest of FallbackCtrlr.OfflineLimit[L1] to [L3] of the phases in use; with "
                        "KeepProfile only where no charging profile is in force; lifted when it is back for "
                        "FallbackCtrlr.RecoverHold"),
-    "profile expired": Row("The time of a transaction's charging profile is over, and no other is in force", _FALLBACK,
+    "profile expired": Row("The time of a charging profile is over, and no other is in force", _FALLBACK,
                            amps=failsafe.PROFILE_EXPIRED_LIMIT,
                            by="80 A leaves it to the limits of the installation, as OCPP has it (K02.FR.08)"),
     "boot": Row("Not accepted by the CSMS since the start", _FALLBACK, amps=site.BOOT_LIMIT,
@@ -147,7 +147,7 @@ SILENCES: Mapping[str, Row] = {
     "external": Row("An external system (EMS, grid operator) does not say its limit again", _FALLBACK,
                     by="the fallback that it said with its limit, after the time that it said"),
     "time unknown": Row("The station does not know the time", _FALLBACK,
-                        by="the lowest period of each profile that needs a clock"),
+                        by="the lowest period of every profile that may be in force"),
     "heat": Row("A sensor is above ThermalCtrlr.DerateFrom", _DERATE,
                 by="straight from full current there to the EV minimum at ThermalCtrlr.PauseAt; from there on a pause, "
                 "until it is 5 degrees cooler"),
