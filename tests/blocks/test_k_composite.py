@@ -19,7 +19,6 @@ from tests.blocks.stories import (
     station_maximum,
 )
 from tests.marks import req
-from tests.sim.limit_judge import MAX, Ceiling
 from tests.sim.outlet import raw, smart
 from tests.sim.transactions import Payload
 from tests.sim.world import World
@@ -94,7 +93,6 @@ def test_all_purposes_are_merged(unit: str, factor: float) -> None:
     default = ((0, 6.0), (60, 10.0), (120, 8.0), (180, 15.0), (260, 8.0))
     own = ((0, 8.0), (50, 11.0), (140, 16.0), (200, 6.0), (240, 12.0))
     install(world, 0, station_maximum(1, (0, 10.0 * factor), **common, duration=86_400))
-    world.judge.limits.promises[MAX].accepted = Ceiling(10.0)
     install(world, 1, profile(2, *((s, a * factor) for s, a in default), **common, duration=300))
     install(world, 1, profile(3, *((s, a * factor) for s, a in own), **common, **tx, duration=260))
     answer = ask(world, 1, 400, unit)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.core.instant import rfc3339
 from tests.sim.firmware import DEAF, update
-from tests.sim.happenings import an_evse, chance, pick, verb, whole
+from tests.sim.happenings import an_evse, chance, pick, several, verb, whole
 from tests.sim.jobs import Ends
 from tests.sim.visits import CARDS
 from tests.sim.world import World
 
 MAX = "ChargingStationMaxProfile"
 DEFAULT = "TxDefaultProfile"
+TX = "TxProfile"
 LONG_AGO = "2026-01-02T00:00:00Z"
 """When plain profiles begin: before any moment that a clock of this world shows."""
 
@@ -52,6 +54,48 @@ def csms_limits_the_watts(world: World, watts: float) -> None:
 @verb(weight=2, amps=pick(0.0, 6.0, 9.0, 13.0, 32.0))
 def csms_limits_transactions(world: World, amps: float) -> None:
     world.csms.sends("SetChargingProfile", plain_profile(amps, purpose=DEFAULT))
+
+
+@verb(
+    purpose=pick(MAX, DEFAULT, DEFAULT, TX, TX), evse=an_evse, everywhere=chance(0.5), level=whole(0, 2),
+    kind=pick("Absolute", "Absolute", "Relative", "Relative", "Daily", "Weekly"), unit=pick("A", "A", "W"),
+    limits=several(1, 4, 0.0, 5.0, 6.0, 7.5, 10.0, 16.0, 20.0, 32.0), phases=pick(None, None, None, 1, 3),
+    step_s=pick(20, 90, 300, 1800), started_s=pick(-90_000, -600, -60, 0, 0, 45, 300),
+    duration_s=pick(None, None, 40, 200, 900, 5000), valid_s=pick(None, None, (0, 300), (60, 900), (-30, 4000)),
+)  # fmt: skip
+def csms_schedules_limits(
+    world: World, purpose: str, evse: int, everywhere: bool, level: int, kind: str, unit: str, limits: list[float],
+    phases: int | None, step_s: int, started_s: int, duration_s: int | None, valid_s: list[int] | None,
+) -> None:  # fmt: skip
+    """A profile of any kind; limits in A (in W as of three phases), one each `step_s`; times count from now."""
+    now_ms = world.clock.utc_ms
+    place = 0 if purpose == MAX or (purpose == DEFAULT and everywhere) else evse
+    factor = 690.0 if unit == "W" else 1.0
+    few = {} if phases is None else {"numberPhases": phases}
+    periods = [{"startPeriod": n * step_s, "limit": amps * factor, **few} for n, amps in enumerate(limits)]
+    schedule: dict[str, Any] = {"id": 1, "chargingRateUnit": unit, "chargingSchedulePeriod": periods}
+    profile: dict[str, Any] = {
+        "id": (MAX, DEFAULT, TX).index(purpose) + 1 + 10 * level + 100 * place,
+        "stackLevel": level,
+        "chargingProfilePurpose": purpose,
+        "chargingProfileKind": "Recurring" if kind in ("Daily", "Weekly") else kind,
+        "chargingSchedule": [schedule],
+    }
+    if kind != "Relative":
+        schedule["startSchedule"] = rfc3339(now_ms + 1000 * started_s)
+    if kind in ("Daily", "Weekly"):
+        profile["recurrencyKind"] = kind
+    if duration_s is not None:
+        schedule["duration"] = duration_s
+    if valid_s is not None:
+        profile |= zip(("validFrom", "validTo"), (rfc3339(now_ms + 1000 * s) for s in valid_s), strict=True)
+    if purpose == TX:
+        profile["transactionId"] = _running(world, evse)
+    world.csms.sends("SetChargingProfile", {"evseId": place, "chargingProfile": profile})
+
+
+def _running(world: World, evse: int) -> str:
+    return next((t.id for t in world.csms.transactions.values() if not t.ended and t.evse == evse), "unknown")
 
 
 @verb(weight=1, purpose=pick(MAX, DEFAULT))

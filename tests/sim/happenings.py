@@ -73,6 +73,11 @@ def pick(*options: Any) -> Draw:
     return lambda rng, evses: rng.choice(options)
 
 
+def several(least: int, most: int, *options: Any) -> Draw:
+    """A list of so many of these, repeats and all."""
+    return lambda rng, evses: rng.choices(options, k=rng.randint(least, most))
+
+
 def between(low: float, high: float) -> Draw:
     """A number in this range."""
     return lambda rng, evses: round(rng.uniform(low, high), 1)

@@ -28,7 +28,9 @@ from hal.ports import (
     TokenPresented,
     Withdraw,
 )
+from tests.sim.allowance import Allowance
 from tests.sim.books import Books
+from tests.sim.clock import Clock
 from tests.sim.csms import Csms
 from tests.sim.disk import Disk, Rows
 from tests.sim.hardware_judge import HardwareJudge
@@ -61,6 +63,7 @@ class Stage(Protocol):
     outlets: dict[int, Outlet]
     csms: Csms
     disk: Disk
+    clock: Clock
     keys: Mapping[str, str]
 
     @property
@@ -79,7 +82,8 @@ class Judge:
         """EVSE: who allowed charging there since the last unplug, as far as the world knows."""
         self.books = Books(self.fail, self.allow)
         self.protocol = ProtocolJudge(self._now, self.fail)
-        self.limits = LimitJudge(self._now, self.fail, self._key, stage.outlets, self.allow)
+        self.allowance = Allowance(self._now, stage.clock, list(stage.outlets), self._is_over)
+        self.limits = LimitJudge(self._now, self.fail, self._key, stage.outlets, self.allowance)
         self.limits.standalone = stage.site.network is None
         self.hardware = HardwareJudge(self._now, self.fail, stage.outlets, self.limits)
         self.phases = PhaseJudge(self._now, self.fail, self._key, stage.outlets)
@@ -97,6 +101,10 @@ class Judge:
 
     def _now(self) -> int:
         return self.stage.now_ms
+
+    def _is_over(self, tx: str) -> bool:
+        transaction = self.stage.csms.transactions.get(tx)
+        return transaction is not None and transaction.ended
 
     def fail(self, invariant: str, text: str) -> None:
         """Stop the story."""
@@ -135,6 +143,7 @@ class Judge:
             case LinkDown(connection=connection):
                 self.protocol.link_down(connection)
                 self.limits.link(False)
+                self.allowance.profiles.unheard()
                 self._offline_after_all()
             case Asked(ask=ask, verb="config.set", args=args):
                 self._asked[ask] = (str(args.get("name")), str(args.get("value")))
@@ -155,8 +164,13 @@ class Judge:
             case PilotChanged(pilot="A", connector=connector) if self.hardware.evses[event.evse].in_use == connector:
                 if self._key("TxCtrlr.StopTxOnEVSideDisconnect", "true") == "true":
                     self.permissions.pop(event.evse, None)
+                    self.allowance.goes(event.evse)
+            case PilotChanged(pilot="B" | "C" | "D"):
+                self.allowance.plugged(event.evse)
 
     def _presented(self, uid: str, evses: Collection[int]) -> None:
+        for evse in evses:
+            self.allowance.comes(evse)
         if self._is_valid(uid):
             self._welcome.add(uid)
             self.permissions.update(dict.fromkeys(evses, uid))
@@ -185,7 +199,7 @@ class Judge:
         if call is None:
             return
         action, request = call
-        self.limits.asked(action, request)
+        self.allowance.asked(action, request)
         if action == "RequestStartTransaction" and isinstance(request, dict):
             evses = [request["evseId"]] if "evseId" in request else list(self.stage.outlets)
             self.permissions.update(dict.fromkeys(evses, "remote start"))
@@ -317,12 +331,13 @@ class Judge:
     def clock_changed(self) -> None:
         """The board's UTC is no longer the true one."""
         self.books.stepped_ms.append(self.stage.now_ms)
+        self.allowance.clock_changed()
 
     def damaged(self, rows: Rows, entries: int) -> None:
         """Damage took these records, and so many entries of the small mappings."""
         for _, body in rows.values():
             self.books.excused.add(str(json.loads(body).get("tx")))
-        self.limits.excused = self.limits.excused or entries > 0
+        self.allowance.lost = self.allowance.lost or entries > 0
         if entries:
             self.phases.forgotten()
 

@@ -37,6 +37,9 @@ REDIAL_MOST_S = 1_200.0
 LEAST_AMPS = 5.9
 UPDATES = 0.25
 """The share of stories with a firmware update."""
+SCHEDULED = 0.5
+"""The share of stories with charging profiles of every kind, and the seconds between them."""
+SCHEDULE_EVERY_S = 300.0
 SIGNED = 0.25
 """The share of stories in which the meters sign."""
 BEGUN_BY_SIGNING = 0.3
@@ -206,7 +209,7 @@ def _plan(
     rng: Random, seed: int, site: tuple[OutletSpec, ...], keys: dict[str, str], hours: float,
     scenes: Iterable[Scene], *, on_file: bool,
 ) -> Plan:  # fmt: skip
-    scenes = [*scenes, *_updates(seed, hours * 3600)]
+    scenes = [*scenes, *_updates(seed, hours * 3600), *_schedules(seed, len(site), hours)]
     site, keys = _signed(seed, site, keys)
     kept = sorted((scene for scene in scenes if scene.at_s < hours * 3600), key=lambda scene: scene.at_s)
     return Plan(seed, site, keys, hours, tuple(kept), on_file=on_file)
@@ -219,6 +222,20 @@ def _updates(seed: int, until_s: float) -> list[Scene]:
         return []
     update = VERBS["csms updates the firmware"]
     return [Scene(rng.uniform(60, until_s - 300), update.name, update.drawn(rng, ()))]
+
+
+def _schedules(seed: int, evses: int, hours: float) -> list[Scene]:
+    """In some stories the CSMS sends profiles of every kind; drawn apart from all else."""
+    rng = Random(f"schedules {seed}")
+    if rng.random() > SCHEDULED:
+        return []
+    set_one, clear = VERBS["csms schedules limits"], VERBS["csms clears limits"]
+    scenes: list[Scene] = []
+    at, every_s = 0.0, SCHEDULE_EVERY_S if hours < 24 else QUIET_FAULT_EVERY_S
+    while (at := at + rng.expovariate(1 / every_s)) < hours * 3600:
+        verb = rng.choices((set_one, clear), (5, 1))[0]
+        scenes.append(Scene(round(at, 3), verb.name, verb.drawn(rng, range(1, evses + 1))))
+    return scenes
 
 
 def _signed(

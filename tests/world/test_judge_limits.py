@@ -61,13 +61,13 @@ def test_more_than_the_installation_has() -> None:
 def test_more_watts_than_the_csms_allows() -> None:
     world = with_a_card(charges(16)).runs(seconds=20)
     world.csms.sends("SetChargingProfile", plain_profile(7_400, unit="W"))
-    assert "invariant 7 watts: when it was accepted: 11040 W in total" in caught(world)
+    assert "invariant 7 watts: when it was accepted: 16 A, 11040 W in total, the CSMS allows 7400 W" in caught(world)
 
 
 def test_more_than_the_default_of_the_csms() -> None:
     world = with_a_card(charges(16)).runs(seconds=20)
     world.csms.sends("SetChargingProfile", plain_profile(9, purpose=DEFAULT))
-    assert "the CSMS allows 9.0 A by default" in caught(world)
+    assert "16 A, 11040 W at EVSE 1, the CSMS allows 9 A" in caught(world)
 
 
 def test_more_than_the_fallback_while_the_csms_is_silent() -> None:
