@@ -101,7 +101,7 @@ class Allowance:
     # -------------------------------------------------- what is allowed
 
     def refuses(self, evse: int, amps: float, watts: float) -> str:
-        """"" when so much is allowed at an EVSE, or (0) in total; else what is."""
+        """What is allowed at an EVSE, or (0) in total, when so much is not; empty when it is."""
         if self.lost or not self.profiles.slips:
             return ""
         timed = self._timed(evse, self.now_ms())

@@ -50,7 +50,7 @@ def charging(*profiles: dict[str, Any], reaction: Reaction | None = None) -> Wor
     return world
 
 
-ABOVE = {
+ABOVE: dict[str, tuple[tuple[dict[str, Any], ...], int, str]] = {
     "a lower level when the higher one's validity is over": (
         ({"level": 1, "limits": [20.0], "valid_s": (-30, 90)}, {"limits": [10.0]}), 90, "10 A"),
     "a lower level when the higher one's duration is over": (
