@@ -291,6 +291,11 @@ class Judge:
             self.limits.answered(call.action, call.payload, str(result.get("status")))
             self._note_keys(call, result)
 
+    def dials(self, url: str) -> None:
+        """Another CSMS is called: what this one has sent is put aside, and what that one has once sent may be back."""
+        self.allowance.lost = self.allowance.lost or self.protocol.is_another(url)
+        self.protocol.dials(url)
+
     def answers(self, effect: Answer) -> None:
         """A person is answered."""
         name, value = self._asked.pop(effect.ask, ("", ""))

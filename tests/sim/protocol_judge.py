@@ -60,6 +60,10 @@ class ProtocolJudge:
         self._owed.clear()
         self._asked_for.clear()
 
+    def is_another(self, url: str) -> bool:
+        """Whether another CSMS was called last."""
+        return self._url not in ("", url)
+
     def dials(self, url: str) -> None:
         """Another CSMS does not know the station, whatever the one before has said (B10.FR.10)."""
         if url != self._url:

@@ -431,7 +431,7 @@ class World:
                 self.judge.says(effect)
                 self.network.say(effect)
             case Connect():
-                self.judge.protocol.dials(effect.url)
+                self.judge.dials(effect.url)
                 self.network.connect(effect)
             case Disconnect() | SetPing():
                 self.network.execute(effect)

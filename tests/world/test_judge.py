@@ -79,7 +79,7 @@ def test_accepting_a_limit_that_is_not_in_force() -> None:
 
     world = story(deaf).runs(seconds=20)
     world.csms.sends("SetChargingProfile", station_maximum(10))
-    assert "when it was accepted: 16 A in total, the CSMS allows 10.0 A" in caught(world)
+    assert "when it was accepted: 16 A, 11040 W in total, the CSMS allows 10 A" in caught(world)
 
 
 def test_closing_without_anybody_valid() -> None:
