@@ -35,7 +35,7 @@ class Allowance:
         self.profiles = ProfileJudge(over)
         self.sessions = {evse: Session() for evse in evses}
         self.lost = False
-        """Profiles were lost with the store, or another CSMS was called: older ones may be back, and nothing is known."""
+        """Profiles were lost with the store, or another CSMS was called: older ones may be back."""
         self._clock_changed = False
         self._stepped: tuple[int, bool] = (0, True)
         """When the last step was, and whether the board knew the time."""
