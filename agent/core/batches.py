@@ -2,6 +2,7 @@
 
 A batch that did not reach the flash comes back as PersistFailed. Its records, drops and entries are then added to a
 later batch, unless something newer has superseded them meanwhile: nothing is lost by a disk that was full for a while.
+A batch that was given up may still reach the flash: records never change, and what is handed over later counts.
 """
 
 from __future__ import annotations
@@ -32,10 +33,6 @@ class Batches:
     def is_due(self, row: int) -> bool:
         """Whether this record was lost and has not been handed over again: nothing may be said that rests on it."""
         return row in self._records
-
-    def forget(self, table: str, key: str) -> None:
-        """A lost entry is not handed over again: what it said was taken back."""
-        self._puts.pop((table, key), None)
 
     def step_of(self, row: int) -> int:
         """The step whose batch took this record along last; 0 when that is long ago."""

@@ -133,10 +133,6 @@ class Context:
         self._puts.append(Put(table, key, None))
         self._firm = self._hurried = True
 
-    def unput(self, table: str, key: str) -> None:
-        """An entry whose batch was lost is not written after all."""
-        self._durable.batches.forget(table, key)
-
     def recorded_in(self, row: int) -> int:
         """The step whose batch carries a record; 0 when it is on flash for long."""
         if any(record.id == row for record in self._records):

@@ -208,6 +208,12 @@ def _leans(effect: Effect, step: int) -> bool:
     return isinstance(effect, Energise) or (isinstance(effect, Say) and effect.rests_on == step)
 
 
+def _stays(effect: Effect) -> bool:
+    """What happens though its batch is lost: that a store is dead is to be read just then (A04.FR.04)."""
+    alarm = isinstance(effect, Note) and effect.level in ("warning", "error")
+    return alarm or isinstance(effect, LogSecurity | Connect | Disconnect)
+
+
 class Pipeline:
     """Orders the effects of steps while batches are on their way to the flash.
 
@@ -259,11 +265,14 @@ class Pipeline:
     def failed(self, step: int) -> list[Effect]:
         """The batch of `step` is lost: drop its effects, and what later steps energise or tell because of it.
 
+        Only what tells nothing of the batch stays: dialling, hanging up, and what the logs are to say of trouble.
         Returns what may run now.
         """
-        self._waiting = deque(w for w in self._waiting if w.step != step)
         for waiting in self._waiting:
-            if waiting.step > step:
+            if waiting.step == step:
+                waiting.effects = list(filter(_stays, waiting.effects))
+                waiting.durable = True
+            elif waiting.step > step:
                 waiting.effects = [e for e in waiting.effects if not _leans(e, step)]
         return self._release()
 

@@ -51,14 +51,14 @@ class FrameReceived(NamedTuple):
 
 
 class PersistFailed(NamedTuple):
-    """The batch of step `step` did not reach the flash; its ENERGISE and SPEAK effects were dropped."""
+    """The batch of step `step` is lost or was given up; its ENERGISE and SPEAK effects were dropped, but no alarms."""
 
     step: int
     reason: str
 
 
 class StoreReported(NamedTuple):
-    """The store's health: `state` is ok, restored (a damaged file was set aside), full or dead."""
+    """The store's health: `state` is ok, restored (a damaged file was set aside), full or dead (or hangs)."""
 
     state: str
     detail: str = ""

@@ -142,7 +142,10 @@ class Settings:
         cx.put(TABLE, name, text)
 
     def lost(self, cx: Context, step: int) -> None:
-        """The batch of `step` did not reach the flash, and its answer was no: the old values hold again."""
+        """The batch of `step` did not reach the flash, and its answer was no: the old values hold again.
+
+        They are written, too: a batch that was given up may still arrive.
+        """
         newer = [rows for number, rows in self._undo.items() if number > step]
         for before in reversed(self._undo.pop(step, [])):
             later = next((rows for rows in newer if any(b.slot == before.slot for b in rows)), None)
@@ -158,8 +161,8 @@ class Settings:
         self._keys.restore(key, before.value, evse, connector)
         _set(self._stored, name, before.stored)
         _set(self._trial, name, before.trial)
-        cx.unput(TABLE, name)
-        cx.unput(TRIAL, name)
+        cx.put(TABLE, name, before.stored)
+        cx.put(TRIAL, name, before.trial)
         cx.note("config", f"{name}: the new value could not be kept; the one before is back", "error")
         self._changed(cx, key)
 

@@ -30,6 +30,11 @@ LAZY_WAIT_S = 60.0
 PATIENCE_S = 1.5
 """How long a patient batch may wait for others, unless something hurries the store."""
 GROUP_MOST = 64
+COMMIT_WITHIN_S = 10.0
+"""A commit that takes longer is given up. Worn cards collect garbage for seconds; a CSMS waits 30 s for an answer."""
+LOOKS = 10
+"""So often within that time the writer is looked at: one late look, as after SIGSTOP, gives nothing up."""
+HUNG = "the flash does not answer"
 RESERVE_BYTES = 256 * 1024
 """Preallocated next to the store and given up when the disk is full, so that what matters still fits."""
 SIZE_LIMIT_BYTES = 64 * 1024 * 1024
@@ -62,7 +67,12 @@ class Journal:
     """`open` (blocking) before anything else, `start` on the loop, `append` per step, `close` at the end."""
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection | None, size_limit: int, lazy_wait_s: float
+        self,
+        path: Path,
+        connection: sqlite3.Connection | None,
+        size_limit: int,
+        lazy_wait_s: float,
+        commit_within_s: float,
     ) -> None:
         self.commits = 0
         """Commits since start, for the flash budget."""
@@ -76,30 +86,44 @@ class Journal:
         self._untold = False
         """The file is marked as repaired, until that is on record."""
         self._lazy_wait_s = lazy_wait_s
+        self._look_every_s = commit_within_s / LOOKS
         self._wake = threading.Condition()
         self._pending: deque[_Batch] = deque()
         self._closing = self._hurried = False
         self._crowded = False
+        self._groups = self._in_hand = 0
+        """Groups so far, and the one that the writer is at (0: none)."""
+        self._hung = False
+        """The group in hand was given up; nothing is taken until the writer has come back from it."""
+        self._out: set[int] = set()
+        """Steps whose outcome was not told yet. Only the loop's thread uses this and the next three."""
+        self._seen = self._looks = 0
+        self._looking = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outcomes: Outcomes | None = None
 
     @classmethod
     def open(
-        cls, path: Path, size_limit: int = SIZE_LIMIT_BYTES, lazy_wait_s: float = LAZY_WAIT_S
+        cls,
+        path: Path,
+        size_limit: int = SIZE_LIMIT_BYTES,
+        lazy_wait_s: float = LAZY_WAIT_S,
+        commit_within_s: float = COMMIT_WITHIN_S,
     ) -> tuple[Journal, list[Record], Tables, StoreReported]:
         """Open, check and read the store. A bad one does not raise: the report is restored, full or dead.
 
         `size_limit` (bytes) bounds the file; at the bound the store behaves as on a full disk.
-        `lazy_wait_s` is how long a lazy batch may wait for another commit.
+        `lazy_wait_s` is how long a lazy batch may wait for another commit, `commit_within_s` how long a commit may
+        take before it is given up.
         """
         try:
             connection, records, tables, report = _open(path, path.with_name(path.name + ".reserve"))
         except (OSError, sqlite3.Error, Damaged) as error:
-            journal = cls(path, None, size_limit, lazy_wait_s)
+            journal = cls(path, None, size_limit, lazy_wait_s, commit_within_s)
             journal._trouble = f"{path}: {error}"
             return journal, [], {}, StoreReported("dead", journal._trouble)
-        journal = cls(path, connection, size_limit, lazy_wait_s)
+        journal = cls(path, connection, size_limit, lazy_wait_s, commit_within_s)
         journal._untold = report.state == "restored"
         if not journal._reserve_made():
             journal._state = "full"
@@ -121,8 +145,16 @@ class Journal:
         due = time.monotonic() + wait_s
         drop = tuple((number,) for number in persist.drop)
         with self._wake:
-            self._pending.append(_Batch(step, rows, drop, puts, persist.lazy, persist.patient, due))
-            self._wake.notify()
+            hung = self._hung
+            if not hung:
+                self._pending.append(_Batch(step, rows, drop, puts, persist.lazy, persist.patient, due))
+                self._wake.notify()
+        if self._loop is not None:
+            self._out.add(step)
+            if hung:
+                self._loop.call_soon(self._give_up, [step])
+            else:
+                self._look_later()
 
     def hurry(self) -> None:
         """Patient batches wait no longer."""
@@ -141,6 +173,38 @@ class Journal:
         elif self._connection:
             self._connection.close()
 
+    # ------------------------------------------------------------------------------- a writer that hangs
+
+    def _look_later(self) -> None:
+        if not self._looking and self._loop is not None:
+            self._looking = True
+            self._loop.call_later(self._look_every_s, self._look)
+
+    def _look(self) -> None:
+        """Is the writer still at the same group? After so many looks all that is out is given up."""
+        assert self._outcomes is not None
+        self._looking = False
+        with self._wake:
+            self._looks = self._looks + 1 if self._in_hand and self._in_hand == self._seen else 0
+            self._seen = self._in_hand
+            self._hung = self._hung or self._looks >= LOOKS
+            hung = self._hung
+            if hung:
+                self._pending.clear()
+                self._hurried = False
+        if hung:
+            self._outcomes.reported(StoreReported("dead", HUNG))
+            self._give_up(sorted(self._out))
+        elif self._out:
+            self._look_later()
+
+    def _give_up(self, steps: list[int]) -> None:
+        """For the core these are lost, whatever the flash makes of them: it hands them over again."""
+        assert self._outcomes is not None
+        for step in steps:
+            self._out.discard(step)
+            self._outcomes.failed(step, HUNG)
+
     # ------------------------------------------------------------------------------- on the writer thread
 
     def _write(self) -> None:
@@ -151,8 +215,17 @@ class Journal:
                 reason = f"the writer failed: {error!r}"
                 self._report("dead", reason)
                 self._tell([], [(batch.step, reason) for batch in group])
+            self._come_back()
         if self._connection:
             self._connection.close()
+
+    def _come_back(self) -> None:
+        """The group is out of its hands, in time or late: batches are taken again."""
+        with self._wake:
+            self._in_hand, late, self._hung = 0, self._hung, False
+        if late:
+            report = StoreReported(self._state, "the flash answers again")
+            self._on_loop(lambda outcomes: outcomes.reported(report))
 
     def _next_group(self) -> list[_Batch]:
         """Wait until something is due; return what is pending, oldest first. Empty: closing, nothing left."""
@@ -166,6 +239,8 @@ class Journal:
             if self._crowded and not self._closing and len(self._pending) < GROUP_MOST:
                 self._wake.wait_for(self._enough, COMPANION_WAIT_S)
             self._hurried = False
+            self._groups += 1
+            self._in_hand = self._groups
             return [self._pending.popleft() for _ in range(min(GROUP_MOST, len(self._pending)))]
 
     def _enough(self) -> bool:
@@ -269,9 +344,12 @@ class Journal:
     def _tell(self, good: list[int], lost: list[tuple[int, str]]) -> None:
         def tell(outcomes: Outcomes) -> None:
             for step, reason in lost:
-                outcomes.failed(step, reason)
+                if step in self._out:
+                    outcomes.failed(step, reason)
             for step in good:
-                outcomes.committed(step)
+                if step in self._out:
+                    outcomes.committed(step)
+            self._out.difference_update(good, (step for step, _ in lost))
 
         self._on_loop(tell)
 

@@ -21,6 +21,8 @@ WITHOUT_CRC = 3
 UNTOLD = 0x52455041
 """The application_id of a repaired store until the station has put on record that it was damaged."""
 _JOURNAL = "CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, kind TEXT, body TEXT, crc INTEGER)"
+_INSERT = """INSERT INTO journal (id, kind, body, crc) SELECT ?1, ?2, ?3, ?4
+    WHERE NOT EXISTS (SELECT 1 FROM journal WHERE id = ?1 AND kind = ?2 AND body = ?3)"""
 
 Tables = dict[str, dict[str, Any]]
 
@@ -81,9 +83,12 @@ def mapping_names(connection: sqlite3.Connection) -> list[str]:
 
 
 def insert(connection: sqlite3.Connection, rows: Iterable[tuple[int, str, str]]) -> None:
-    """Records (id, kind, JSON) into the journal, with their checksums. Raises sqlite3.Error."""
+    """Records (id, kind, JSON) into the journal, with their checksums. Raises sqlite3.Error.
+
+    The very same record may be there: its commit was given up, came to its end, and the core hands it over again.
+    """
     checked = ((*row, checksum(*row)) for row in rows)
-    connection.executemany("INSERT INTO journal (id, kind, body, crc) VALUES (?, ?, ?, ?)", checked)
+    connection.executemany(_INSERT, checked)
 
 
 def record(number: Any, kind: Any, body: Any, crc: Any = None) -> Record:

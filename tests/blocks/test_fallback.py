@@ -287,6 +287,54 @@ def test_a_power_cut_after_a_full_disk_leaves_one_started_and_one_ended(keep: st
     assert len(world.csms.transactions) == 1
 
 
+@req("E04.FR.01", "E01.FR.07", "A04.FR.01")
+def test_a_writer_that_hangs_is_found_out_told_and_comes_back_late_with_nothing_doubled() -> None:
+    """Issue 3: once nothing left the station, no CALL was answered and nobody was told, for as long as it took."""
+    world = charging(keys={**QUIET, "SampledDataCtrlr.TxUpdatedInterval": "10"})
+    world.disk.hangs(900)
+    world.runs(seconds=40)
+    assert world.asks_station("status")["store"] == "dead"
+    assert [f["code"] for f in world.asks_station("fault.list")] == ["store_dead"]
+    assert world.security_log[-1].kind == "StoreDamaged" and world.csms.requests("SecurityEventNotification")[-1]
+    key = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}, "attributeValue": "77"}
+    refused = world.csms.sends("SetVariables", {"setVariableData": [key]})
+    world.runs(seconds=20)
+    assert refused.error is not None and refused.error[0] == "InternalError"
+    world.ev(1).presents(CARD)
+    world.runs(minutes=12)
+    assert world.outlets[1].amps == 0 and not world.csms.transaction(1).ended
+    world.runs(minutes=5)
+    session = world.csms.transaction(1)
+    assert session.seq_numbers == list(range(len(session.events))) and session.ended
+    assert world.asks_station("status")["store"] == "ok"
+    world.settles()
+
+
+@req("E04.FR.01")
+@pytest.mark.parametrize("keep", ["none", "all"])
+def test_a_power_cut_while_the_writer_hangs_leaves_one_started_and_one_ended(keep: str) -> None:
+    world = charging(keys={**QUIET, "RecoveryCtrlr.ResumeTransactionsOnBoot": "false"})
+    world.disk.hangs(300)
+    world.ev(1).presents(CARD)
+    world.runs(seconds=40)
+    world.loses_power("none" if keep == "none" else "all").returns_after(seconds=10)
+    world.runs(minutes=2)
+    world.settles()
+    assert len(world.csms.transactions) == 1
+
+
+@req("E04.FR.01")
+def test_nobody_new_is_charged_while_the_writer_hangs() -> None:
+    world = idle(keys=QUIET)
+    world.disk.hangs(120)
+    world.ev(1).plugs_in().presents(CARD)
+    world.runs(seconds=110)
+    assert world.outlets[1].amps == 0 and not world.outlets[1].closed
+    world.runs(minutes=3)
+    assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 1
+    world.settles()
+
+
 @req("K01.FR.07")
 def test_an_increase_that_was_lost_with_its_batch_is_made_again() -> None:
     world = charging(keys={**QUIET, "SampledDataCtrlr.TxUpdatedInterval": "5"})

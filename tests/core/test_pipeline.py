@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from agent.core.effects import Energise, MakeSafe, Note, Persist, Pipeline, Record, Say
+from agent.core.effects import Disconnect, Energise, LogSecurity, MakeSafe, Note, Persist, Pipeline, Record, Say
 from hal.ports import Offer, Permit
+from tests.marks import req
 
 SAMPLE = Persist((Record(1, "event", {}),), patient=True)
 
@@ -39,3 +40,14 @@ def test_a_batch_that_no_sample_waits_for_is_on_its_way_already() -> None:
     pipeline = Pipeline()
     pipeline.submit(1, [Persist((Record(1, "tx", {}),)), Say(1, "an answer")])
     assert not pipeline.is_held_up
+
+
+@req("A04.FR.04")
+def test_of_a_lost_batch_the_hanging_up_and_what_went_wrong_for_the_logs_are_left() -> None:
+    pipeline = Pipeline()
+    record = Persist((Record(1, "notice", {}),))
+    alarm, line = Note("error", "store", "dead"), LogSecurity("StoreDamaged", "dead", None)
+    hang_up, said = Disconnect(1, "silent"), Say(1, "all is well")
+    permit = Energise(Permit(1, 2, 6.0, 3))
+    pipeline.submit(1, [record, said, alarm, line, hang_up, permit, Note("info", "t", "permitted")])
+    assert pipeline.failed(1) == [alarm, line, hang_up]

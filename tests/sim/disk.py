@@ -10,10 +10,12 @@ from typing import Any, Literal, Protocol
 
 from agent.core.effects import Persist, Record
 from agent.core.events import StoreReported
+from agent.io.journal import COMMIT_WITHIN_S, HUNG
 from tests.sim.clock import Life, Timeline
 from tests.sim.file_store import FileStore
 
 LAZY_WAIT_MS = 60_000
+DEADLINE_MS = round(COMMIT_WITHIN_S * 1000)
 PATIENCE_MS = 1_500
 Keep = Literal["none", "random", "all"]
 """What a power cut leaves of the batches that were on their way: nothing, a random prefix, or all of them."""
@@ -53,8 +55,9 @@ class Disk:
     """The journal and the small mappings. One group commit at a time; everything goes through JSON.
 
     `latency_ms` is the range of a commit's duration, multiplied by `slow`. On a `full` one every commit fails,
-    but for the first when there is a `reserve`; with a `dead` writer each does. `file` is the real store below, if
-    the story has it.
+    but for the first when there is a `reserve`; with a `dead` writer each does. One that takes longer than the
+    journal's deadline is given up, and everything after it fails until it has come back: late, and on flash. `file` is
+    the real store below, if the story has it.
     """
 
     def __init__(self, timeline: Timeline, rng: Random, file: FileStore | None = None) -> None:
@@ -68,6 +71,8 @@ class Disk:
         self.full = False
         self.dead = False
         self.reserve = False
+        self.hangs_until_ms = 0
+        """No commit comes back before (true time)."""
         self.commits = 0
         self.bytes_written = 0
         """Of records: what the journal costs by itself, without the mappings that somebody else fills."""
@@ -81,6 +86,9 @@ class Disk:
         """That group: whether it did is known at the next start."""
         self._pending: list[_Batch] = []
         self._in_flight: list[_Batch] = []
+        self._hung = False
+        self._late: set[int] = set()
+        """Records of batches that were given up: they may be handed over again."""
 
     # -------------------------------------------------- the runner's side
 
@@ -93,7 +101,9 @@ class Disk:
         elif self._damages:
             report = StoreReported("restored", "a page was damaged")
             self._lose_some()
-        self._damages = False
+        self._damages = self._hung = False
+        self.hangs_until_ms = 0
+        self._late.clear()
         self._state = "ok"
         records = [Record(id, kind, json.loads(body)) for id, (kind, body) in sorted(self.rows.items())]
         tables = {name: {k: json.loads(v) for k, v in rows.items()} for name, rows in self.tables.items()}
@@ -101,7 +111,11 @@ class Disk:
 
     def append(self, step: int, persist: Persist) -> None:
         """Take one batch; `committed` or `failed` follows, a lazy or patient one waits for company."""
-        self._pending.append(_encoded(step, persist))
+        batch = _encoded(step, persist)
+        if self._hung:
+            self.timeline.after(0, lambda: self._give_up([batch]), self.life)
+            return
+        self._pending.append(batch)
         if persist.lazy:
             self.timeline.after(LAZY_WAIT_MS, self._start, self.life)
         elif persist.patient:
@@ -128,6 +142,10 @@ class Disk:
             for batch in waiting[:kept]:
                 self._write(batch)
         self._pending, self._in_flight = [], []
+
+    def hangs(self, seconds: float) -> None:
+        """The writer does not come back for so long: neither from the commit that it is at, nor from the next."""
+        self.hangs_until_ms = max(self.hangs_until_ms, self.timeline.clock.true_ms + round(seconds * 1000))
 
     def damages_a_page(self) -> None:
         """The next start finds the store damaged."""
@@ -212,11 +230,37 @@ class Disk:
             return
         self._in_flight, self._pending = self._pending, []
         latency = self.rng.randint(*self.latency_ms) * self.slow
-        self.timeline.after(latency, self._finish, self.life)
+        began_ms = self.timeline.clock.true_ms
+        if max(began_ms + latency, self.hangs_until_ms) > began_ms + DEADLINE_MS:
+            self._may_be_late(began_ms)
+        self.timeline.after(latency, lambda: self._finish(began_ms), self.life)
 
-    def _finish(self) -> None:
+    def _may_be_late(self, began_ms: int) -> None:
+        group = self._in_flight
+        self.timeline.at(began_ms + DEADLINE_MS, lambda: self._look(group), self.life)
+
+    def _look(self, group: list[_Batch]) -> None:
+        """The commit's time is over: when it still goes on, the store is dead and all that waits is lost."""
+        if self._in_flight is group and not self._hung:
+            self._hung = True
+            self._late.update(id for batch in group for id, _, _ in batch.records)
+            waiting, self._pending = self._pending, []
+            self._report("dead", HUNG)
+            self._give_up(group + waiting)
+
+    def _give_up(self, batches: list[_Batch]) -> None:
+        self._each(batches, lambda owner, batch: owner.failed(batch.step, HUNG))
+
+    def _finish(self, began_ms: int) -> None:
         assert self.owner is not None
+        if self.timeline.clock.true_ms < self.hangs_until_ms:
+            self._may_be_late(began_ms)
+            self.timeline.at(self.hangs_until_ms, lambda: self._finish(began_ms), self.life)
+            return
         self.owner.boundary()
+        if self._hung:
+            self._come_back()
+            return
         batches, trouble = self._in_flight, self._trouble()
         if trouble:
             self._in_flight = []
@@ -227,6 +271,18 @@ class Disk:
             self.owner.boundary()
             self.owner.committed(batches[-1].step)
             self._report("full" if self.full else "ok", "")
+        self._start()
+
+    def _come_back(self) -> None:
+        """From a commit that was given up: it is on flash unless it failed after all, and nobody waits for it."""
+        assert self.owner is not None
+        if self._trouble():
+            self._in_flight = []
+        else:
+            self._commit(self._in_flight)
+        self._hung = False
+        self.owner.boundary()
+        self._report("dead" if self.dead else "full" if self.full else "ok", "")
         self._start()
 
     def _trouble(self) -> str:
@@ -259,7 +315,7 @@ class Disk:
 
     def _write(self, batch: _Batch, *, told: bool = True) -> None:
         for id, kind, body in batch.records:
-            if id in self.rows:
+            if id in self.rows and not (id in self._late and self.rows[id] == (kind, body)):
                 raise AssertionError(f"record id {id} ({kind}) is already taken by {self.rows[id]}")
             self.rows[id] = (kind, body)
             self.bytes_written += len(body)

@@ -152,6 +152,11 @@ def disk_writer_is_dead(world: World, seconds: float) -> None:
     world.later(seconds, lambda: setattr(world.disk, "dead", False))
 
 
+@verb(weight=1, seconds=pick(5, 15, 90, 600))
+def disk_writer_hangs(world: World, seconds: float) -> None:
+    world.disk.hangs(seconds)
+
+
 @verb(weight=1, seconds=pick(1, 60))
 def disk_page_is_damaged(world: World, seconds: float) -> None:
     """Found at the next start: the power is cut now."""

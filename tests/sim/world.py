@@ -184,7 +184,7 @@ class World:
         self.network.heals()
         self.csms.heals()
         self.disk.full = self.disk.dead = False
-        self.disk.slow = 1.0
+        self.disk.slow, self.disk.hangs_until_ms = 1.0, 0
         self.clock.battery = self.clock.synchronised = True
         self.hardware.heals()
         if any(outlet.welded or outlet.half_welded for outlet in self.outlets.values()):
