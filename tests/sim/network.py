@@ -52,6 +52,8 @@ class _Line:
     life: Life
     peer: Peer | None
     up: bool = False
+    closing: bool = False
+    """The station has hung up."""
     dead: bool = False
     """Nothing gets through any more, and neither side has been told."""
     foreign: bool = False
@@ -96,6 +98,9 @@ class Network:
 
     def connect(self, effect: Connect) -> None:
         """Try to open a connection; LinkUp or LinkDown follows."""
+        if self.line is not None and self.line.closing:  # both were held up by the same commit
+            self._later(1, lambda: self.connect(effect))
+            return
         self.connects += 1
         if self.line is not None:
             raise AssertionError(f"connection {effect.connection} asked for while {self.line.number} is open")
@@ -127,7 +132,7 @@ class Network:
         """Close from our side; what is on the wire still arrives."""
         line = self.line
         if line is not None and line.number == effect.connection:
-            line.up = False
+            line.up, line.closing = False, True
             self._later(self._latency() + 1, lambda: self._ends(line, f"closed: {effect.reason}"))
 
     def set_ping(self, effect: SetPing) -> None:
