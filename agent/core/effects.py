@@ -225,6 +225,8 @@ class Pipeline:
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiting] = deque()
+        self._untold: set[int] = set()
+        """Steps whose batch is lost and of which the station has not heard: what it wants may rest on them."""
 
     def submit(self, step: int, effects: Iterable[Effect]) -> list[Effect]:
         """Take the effects of `step`; return those to execute now, in order."""
@@ -239,7 +241,7 @@ class Pipeline:
             elif isinstance(effect, Persist):
                 durable, patient = effect.lazy, effect.patient
                 now.append(effect)
-            else:
+            elif not any(_leans(effect, step) for step in self._untold):
                 later.append(effect)
         if later or not durable:
             self._waiting.append(_Waiting(step, later, durable, patient))
@@ -266,8 +268,9 @@ class Pipeline:
         """The batch of `step` is lost: drop its effects, and what later steps energise or tell because of it.
 
         Only what tells nothing of the batch stays: dialling, hanging up, and what the logs are to say of trouble.
-        Returns what may run now.
+        Until `told` it holds for steps that are still to come. Returns what may run now.
         """
+        self._untold.add(step)
         for waiting in self._waiting:
             if waiting.step == step:
                 waiting.effects = list(filter(_stays, waiting.effects))
@@ -275,6 +278,10 @@ class Pipeline:
             elif waiting.step > step:
                 waiting.effects = [e for e in waiting.effects if not _leans(e, step)]
         return self._release()
+
+    def told(self, step: int) -> None:
+        """The station is about to hear that the batch of `step` is lost."""
+        self._untold.discard(step)
 
     def _cancel(self, evse: int) -> None:
         for waiting in self._waiting:

@@ -219,6 +219,8 @@ class Runner:
         assert self._outlets is not None
         began = time.perf_counter()
         now = self._clock.now()
+        if isinstance(event, PersistFailed):
+            self._pipeline.told(event.step)
         effects = self._station.step(now, event)
         self._stepped_ms = now.mono_ms
         self._execute(self._pipeline.submit(self._station.steps, effects))

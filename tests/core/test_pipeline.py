@@ -51,3 +51,15 @@ def test_of_a_lost_batch_the_hanging_up_and_what_went_wrong_for_the_logs_are_lef
     permit = Energise(Permit(1, 2, 6.0, 3))
     pipeline.submit(1, [record, said, alarm, line, hang_up, permit, Note("info", "t", "permitted")])
     assert pipeline.failed(1) == [alarm, line, hang_up]
+
+
+@req("E04.FR.01")
+def test_what_rests_on_a_lost_batch_is_dropped_until_the_station_has_heard_of_it() -> None:
+    """Seen after SIGSTOP: a reading was taken before the news, and its step told an event that was on no flash."""
+    pipeline = Pipeline()
+    event, permit = Say(1, "event", rests_on=1), Energise(Permit(1, 2, 6.0, 3))
+    pipeline.submit(1, [Persist((Record(1, "event", {}),))])
+    pipeline.failed(1)
+    assert pipeline.submit(2, [event, permit, Say(1, "status")]) == [Say(1, "status")]
+    pipeline.told(1)
+    assert pipeline.submit(3, [permit]) == [permit]

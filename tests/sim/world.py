@@ -394,6 +394,8 @@ class World:
             self.hardware.merge()
         self.judge.hears(event)
         now = self.clock.instant()
+        if isinstance(event, PersistFailed):
+            self._pipeline.told(event.step)
         effects = station.step(now, event)
         self.total_steps += 1
         self._deadline_ms = station.next_deadline()
