@@ -56,12 +56,15 @@ class Batches:
         return not batch.lazy
 
     def sent(self, step: int, batch: Persist, *, again: bool) -> Persist:
-        """The batch to hand over in `step`; with `again` what is due goes along."""
+        """The batch to hand over in `step`; with `again` what is due goes along.
+
+        It always goes along with a drop: what is dropped may be told by what is due alone.
+        """
         for row in batch.drop:
             self._records.pop(row, None)
         for put in batch.puts:
             self._puts.pop((put.table, put.key), None)
-        if again and self.owes:
+        if (again or batch.drop) and self.owes:
             batch = self._with_due(batch)
         self._sent[step] = batch
         self._carried.update({record.id: step for record in batch.records})

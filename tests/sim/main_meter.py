@@ -21,7 +21,7 @@ class MainMeter:
         self, outlets: Mapping[int, Outlet], timeline: Timeline, hear: Callable[[HardwareEvent], None], *, fitted: bool
     ) -> None:
         self.outlets, self.timeline, self.hear, self.fitted = outlets, timeline, hear, fitted
-        self.every_ms = 5_000
+        self.every_ms = 2_000
         self.mute = False
         self._seen: bool | None = None
         self._life = Life()

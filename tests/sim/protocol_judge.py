@@ -113,19 +113,20 @@ class ProtocolJudge:
 
     def decides(self, text: str) -> None:
         """The station wants to say this as soon as what it rests on is on flash."""
-        self._decided[text] = self.now_ms()
+        self._decided[text] = (self.now_ms(), self.registered)
 
     def said(self, connection: int, text: str) -> tuple[Call, dict[str, Any]] | None:
         """A frame leaves the station; returns the CALL that it answers, and its result."""
-        message, decided_ms = json.loads(text), self._decided.pop(text, self.now_ms())
+        message = json.loads(text)
+        decided_ms, was = self._decided.pop(text, (self.now_ms(), self.registered))
         if connection <= self._ended:
             return None
         if message[0] == 2:
             self._call(connection, decided_ms, *message[1:])
         elif message[0] == 3:
-            return self._result(connection, *message[1:])
+            return self._result(connection, was, *message[1:])
         elif message[0] == 4:
-            self._error(connection, *message[1:])
+            self._error(connection, was, *message[1:])
         else:
             self.fail("9 protocol", f"message type {message[0]!r}")
         return None
@@ -156,22 +157,23 @@ class ProtocolJudge:
         elif self.registered != "Pending" or action not in self._asked_for:
             self.fail("9 protocol", f"{action} while {self.registered}, and nobody asked for it")
 
-    def _result(self, connection: int, id: str, payload: Any) -> tuple[Call, dict[str, Any]] | None:
+    def _result(self, connection: int, was: str, id: str, payload: Any) -> tuple[Call, dict[str, Any]] | None:
+        """`was` is how the station was registered when it decided to say this; it is said once it is on flash."""
         call = self._pay(connection, id)
         if call is None:
             return None
         wrong = complaint(f"{call.action}Response", payload)
         if wrong is not None:
             self.fail("9 protocol", f"{wrong} in {json.dumps(payload)[:300]}")
-        if self.registered == "Rejected":
+        if was == "Rejected":
             self.fail("9 protocol", f"{call.action} got a CALLRESULT while Rejected; expected SecurityError")
         return call, payload
 
-    def _error(self, connection: int, id: str, code: str, description: str, details: Any) -> None:
+    def _error(self, connection: int, was: str, id: str, code: str, description: str, details: Any) -> None:
         if len(description) > 255 or not isinstance(details, dict):
             self.fail("9 protocol", f"CALLERROR with bad description or details: {description!r} {details!r}")
         call = self._pay(connection, id)
-        if call is not None and self.registered == "Rejected" and code != "SecurityError":
+        if call is not None and was == "Rejected" and code != "SecurityError":
             self.fail("9 protocol", f"{call.action} got {code} while Rejected; expected SecurityError")
 
     def _pay(self, connection: int, id: str) -> Call | None:
