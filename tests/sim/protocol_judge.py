@@ -43,7 +43,7 @@ class ProtocolJudge:
     """As the station knows it: unknown, Accepted, Pending or Rejected."""
     silent_until_ms: int = 0
     _in_flight: Call | None = None
-    _decided: dict[str, int] = field(default_factory=dict)
+    _decided: dict[str, tuple[int, str]] = field(default_factory=dict)
     """What the station wants to say, and since when: it may still wait for the flash."""
     _ended: int = 0
     """The last connection that is over: what is said on it reaches nobody."""

@@ -22,9 +22,11 @@ from tests.sim.stories import random_life
 
 ROOT = Path(__file__).resolve().parents[2]
 TALLY = ROOT / "docs" / "soak.json"
-JUDGED = ("agent/core", "agent/blocks", "agent/protocol", "agent/station.py", "config_keys", "state_machines",
-          "agent/io/journal.py", "agent/io/store_file.py", "agent/io/store_repair.py", "agent/io/values.py", "hal/ports.py",
-          "hal/frames.py", "hal/guard.py", "hal/faults.py", "hal/device.py", "hal/meter.py", "tests/sim")  # fmt: skip
+JUDGED = (
+    "agent/core", "agent/blocks", "agent/protocol", "agent/station.py", "config_keys", "state_machines",
+    "agent/io/journal.py", "agent/io/store_file.py", "agent/io/store_repair.py", "agent/io/values.py",
+    "hal/ports.py", "hal/frames.py", "hal/guard.py", "hal/faults.py", "hal/device.py", "hal/meter.py", "tests/sim",
+)  # fmt: skip
 """What a life consists of: when any of it changes, the tally begins anew."""
 HOURS_A_YEAR = 8_760
 SESSIONS_A_YEAR = 1_000
