@@ -241,7 +241,7 @@ class Pipeline:
             elif isinstance(effect, Persist):
                 durable, patient = effect.lazy, effect.patient
                 now.append(effect)
-            elif not any(_leans(effect, step) for step in self._untold):
+            elif not any(_leans(effect, lost) for lost in self._untold):
                 later.append(effect)
         if later or not durable:
             self._waiting.append(_Waiting(step, later, durable, patient))

@@ -227,7 +227,9 @@ class Firmware(Subject):
     def is_too_soon(self, cx: Context) -> bool:
         """installDateTime is in the future, or the window shut; without a clock nobody knows."""
         utc, begin = cx.utc(), self._span(cx)[0]
-        return bool(self._window(cx)) or begin is not None if utc is None else begin is not None and utc < begin
+        if utc is None:
+            return bool(self._window(cx)) or begin is not None
+        return begin is not None and utc < begin
 
     def may_try_again(self, cx: Context) -> bool:
         """`retries` are attempts after the first one; there is a first one even with none (MicroOcpp#436)."""

@@ -91,7 +91,7 @@ def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **o
     return {**stamp(cx, evse.reading.mono_ms), "context": context, "values": values} if values else None
 
 
-def aligned(cx: Context, at: Evse | MainMeter, measurands: Iterable[str], utc_ms: int) -> dict[str, Any] | None:
+def of_boundary(cx: Context, at: Evse | MainMeter, measurands: Iterable[str], utc_ms: int) -> dict[str, Any] | None:
     """What the newest reading says for the boundary `utc_ms` of the clock on the wall; None without a fresh one.
 
     Every meter's value bears the boundary itself (J01, TC_J_01); a reading that is further away keeps its own moment.

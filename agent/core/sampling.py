@@ -8,8 +8,7 @@ from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
 from agent.core.main_meter import FROM_THE_GRID, MainMeter
-from agent.core.metering import aligned as of_boundary
-from agent.core.metering import is_fresh, measure, sample, stamp
+from agent.core.metering import is_fresh, measure, of_boundary, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.series import Series
 from agent.core.signing import ALIGNED as SIGNED_ALIGNED

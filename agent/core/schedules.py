@@ -331,7 +331,7 @@ class Schedules(Owned):
         return most if most < NO_LIMIT_AMPS else EVER
 
     def has_expired(
-        self, evse_id: int, utc_ms: int, began_ms: int, purposes: tuple[str, ...] = (TX, DEFAULT)
+        self, evse_id: int, utc_ms: int, began_ms: int, purposes: tuple[str, ...] = CHARGING
     ) -> bool:
         """Whether a profile at an EVSE (0: of the station) was in force and its time is over."""
         return any(p.is_over(utc_ms, began_ms) for purpose in purposes for p in self._of(purpose, evse_id))

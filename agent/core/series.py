@@ -7,8 +7,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse
-from agent.core.metering import aligned as of_boundary
-from agent.core.metering import sample
+from agent.core.metering import of_boundary, sample
 from agent.core.signing import ALIGNED, SIGNATURE, Signing
 from config_keys import aligned, sampled
 

@@ -62,9 +62,9 @@ class Transaction:
     later: Cause | None = None
     """What happened while it was ending; looked at again once it has ended."""
     interrupted: bool = False
+    """It goes on after a restart, and no energy has been offered and taken since."""
     was_over: bool = False
     """Its stop point had been reached before the restart, and only the last reading was missing."""
-    """It goes on after a restart, and no energy has been offered and taken since."""
     recovered_by_ms: int | None = None
     """Set after a restart until it is known whether the car is still there, and how long we were away."""
     at: dict[str, Any] = field(default_factory=dict)

@@ -28,8 +28,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from agent.io.durable import write
 from agent.io.jobs import Data, JobFailed, Place, Tell
-from agent.io.pki import CSMS_ROOT, Refused, Store, check_key, signed_by, write
+from agent.io.pki import CSMS_ROOT, Refused, Store, check_key, signed_by
 
 CHAIN_MOST = 10
 GROUP = "chargerd.keys"

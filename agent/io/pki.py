@@ -7,7 +7,6 @@ this module only to the TLS library.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, Hash, 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.ocsp import OCSPRequestBuilder
 
+from agent.io.durable import write
 from agent.io.jobs import Data, JobFailed, Place, Tell
 
 HASHES: Mapping[str, type[HashAlgorithm]] = {"SHA256": SHA256, "SHA384": SHA384, "SHA512": SHA512}
@@ -210,21 +210,6 @@ def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     except Exception:  # the library has many ways to say no; none of them is a yes
         return False
     return True
-
-
-def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file at once and for good: beside it, to the flash, then in its place. Raises OSError."""
-    beside = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 # ---------------------------------------------------------------------------------------- workers

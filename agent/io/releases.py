@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from agent.io.durable import sync_directory, write
 from agent.io.installers import Booted, InstallError, Placed, Unfit, check_version
-from agent.io.pki import write
 
 ABOUT, START = "release.json", "bin/chargerd"
 ABOUT_MOST = 4 * 1024 * 1024
@@ -64,7 +64,7 @@ class Releases:
             raise
         os.sync()
         os.rename(fresh, self._releases / name)
-        _sync(self._releases)
+        sync_directory(self._releases)
         return Placed(name, about["version"])
 
     def _about(self, archive: tarfile.TarFile) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Releases:
         beside.unlink(missing_ok=True)
         beside.symlink_to(Path("releases") / name)
         os.replace(beside, self.home / link)
-        _sync(self.home)
+        sync_directory(self.home)
 
     def _given_up(self) -> list[str]:
         try:
@@ -190,11 +190,3 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
             raise Unfit(f"{member.name[:80]!r} is no ordinary file with a place of its own")
         seen.add(member.name)
         yield member
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -20,6 +20,8 @@ from pathlib import Path
 from ssl import SSLError, cert_time_to_seconds
 from typing import Any, NamedTuple, TypeVar
 
+from agent.io.durable import write
+
 T = TypeVar("T")
 
 OFF, SOFT, HARD = "Off", "Soft", "Hard"
@@ -260,11 +262,6 @@ def _read(file: Path) -> dict[str, Known]:
 
 def _write(file: Path, known: Mapping[str, Known]) -> None:
     """The newest, at once and for good; a flash that refuses it costs another question after the next start."""
-    beside = file.with_name(f".{file.name}.new")
     text = json.dumps(dict(list(known.items())[-KEPT_MOST:]))
     with contextlib.suppress(OSError):
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(beside, file)
+        write(file, text.encode("ascii"))

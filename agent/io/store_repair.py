@@ -11,7 +11,6 @@ Until step 3 the damaged file stays where it is and is only read, so the next st
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.io import store_file
+from agent.io.durable import sync_directory
 from agent.io.store_file import mapping_names, record
 from agent.io.values import Values, opened
 
@@ -40,7 +40,7 @@ def repair(path: Path, reserve: Path) -> None:
         _forget(path, keep=0)
         _rebuild(path)
     _beside(path, ".new").rename(_beside(path, ".repaired"))
-    _sync(path.parent)
+    sync_directory(path.parent)
     _replace(path)
 
 
@@ -71,9 +71,9 @@ def _replace(path: Path) -> None:
     """Steps 3 and 4, from wherever they were left."""
     _set_aside(path)
     _forget(path, keep=DAMAGED_KEPT)
-    _sync(path.parent)
+    sync_directory(path.parent)
     _beside(path, ".repaired").rename(path)
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 def _set_aside(path: Path) -> None:
@@ -95,7 +95,7 @@ def _brought_back(path: Path) -> bool:
     for suffix in ("-wal", ""):
         with contextlib.suppress(FileNotFoundError):
             _beside(newest, suffix).rename(_beside(path, suffix))
-    _sync(path.parent)
+    sync_directory(path.parent)
     return True
 
 
@@ -168,11 +168,3 @@ def _aside(path: Path, number: int) -> Path:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -87,6 +87,19 @@ def leave(bench: RealBench) -> None:
     ready(bench)
 
 
+def limits_all(bench: RealBench, limit: float, unit: str, phases: int) -> None:
+    """The CSMS sets a default for all transactions, which holds already."""
+    schedule = {
+        "id": 1, "startSchedule": "2026-01-02T00:00:00Z", "chargingRateUnit": unit,
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit, "numberPhases": phases}],
+    }  # fmt: skip
+    profile = {
+        "id": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile", "chargingProfileKind": "Absolute",
+        "chargingSchedule": [schedule],
+    }  # fmt: skip
+    assert bench.call("SetChargingProfile", {"evseId": 0, "chargingProfile": profile}) == {"status": "Accepted"}
+
+
 def session_state(rig: Rig, number: int) -> str | None:
     """What the session of an EVSE is at; None while the agent does not answer."""
     found = evse_of(rig, number)

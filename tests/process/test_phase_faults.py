@@ -18,7 +18,7 @@ from hil.real_bench import RealBench
 from hil.scenarios.charging_session import status
 from state_machines.phase_switch import PHASE_SWITCH
 from tests.marks import req
-from tests.process.benches import ask, plan
+from tests.process.benches import ask, limits_all, plan
 
 AMPS = 12.0
 KEYS = {"PhaseSwitchCtrlr.PauseTime": "2", "PhaseSwitchCtrlr.MinDwell": "60", "LimitCtrlr.InstallationMaxCurrent": "80"}
@@ -165,15 +165,7 @@ def authorise(bench: RealBench, evses: Collection[int]) -> None:
 
 def asks_for_one(bench: RealBench) -> None:
     """A default for all transactions: the same amps, on one phase."""
-    schedule = {
-        "id": 1, "startSchedule": "2026-01-02T00:00:00Z", "chargingRateUnit": "A",
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": AMPS, "numberPhases": 1}],
-    }  # fmt: skip
-    profile = {
-        "id": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile", "chargingProfileKind": "Absolute",
-        "chargingSchedule": [schedule],
-    }  # fmt: skip
-    assert bench.call("SetChargingProfile", {"evseId": 0, "chargingProfile": profile}) == {"status": "Accepted"}
+    limits_all(bench, AMPS, "A", 1)
 
 
 def ends_on_one(bench: RealBench, evses: Collection[int], began: float) -> None:

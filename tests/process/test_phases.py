@@ -13,7 +13,7 @@ from hil.plan import BenchPlan, ControllerPlan
 from hil.real_bench import RealBench
 from hil.scenarios.charging_session import status
 from tests.marks import req
-from tests.process.benches import both_charge, chargerctl, leave, plan
+from tests.process.benches import both_charge, chargerctl, leave, limits_all, plan
 
 WATTS = 3_680.0
 """16 A on one phase, 5.3 A on three."""
@@ -33,15 +33,7 @@ def switching(directory: Path) -> BenchPlan:
 
 def asks_for(bench: RealBench, phases: int) -> None:
     """A default for all transactions, in watts."""
-    schedule = {
-        "id": 1, "startSchedule": "2026-01-02T00:00:00Z", "chargingRateUnit": "W",
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": WATTS, "numberPhases": phases}],
-    }  # fmt: skip
-    profile = {
-        "id": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile", "chargingProfileKind": "Absolute",
-        "chargingSchedule": [schedule],
-    }  # fmt: skip
-    assert bench.call("SetChargingProfile", {"evseId": 0, "chargingProfile": profile}) == {"status": "Accepted"}
+    limits_all(bench, WATTS, "W", phases)
 
 
 @req("K01.FR.43", "E02.FR.19")
