@@ -177,7 +177,7 @@ class _Agent:
         self._jobs = Jobs(self._place, self._runner.post, self._note)
         self._security_log = SecurityLog(board.state_dir)
         self._security_writer = ThreadPoolExecutor(1, "security log")
-        self._mono_ms = clock.mono_ms
+        self._clock = clock
         self._spoken = asyncio.Event()
 
     async def live(self, reason: str, report: StoreReported) -> int:
@@ -185,7 +185,8 @@ class _Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._runner.stop, signal.Signals(number).name)
-        start = Start(os.urandom(8).hex(), int.from_bytes(os.urandom(16)), reason)
+        kernel_boot, up_ms = self._marker.kernel_boot, self._clock.up_ms
+        start = Start(os.urandom(8).hex(), int.from_bytes(os.urandom(16)), reason, kernel_boot, up_ms)
         loop.call_later(LIVED_S, self._marker.lived)
         if report.state != "ok":
             self._runner.post(report)
@@ -257,7 +258,7 @@ class _Agent:
     async def _open_hardware(self) -> None:
         """What board.toml says wrongly of devices shows here; it ends the process like any mistake in it."""
         try:
-            await self._hardware.open(self._runner.post, self._mono_ms)
+            await self._hardware.open(self._runner.post, self._clock.mono_ms)
         except ValueError as error:
             note("error", "board", f"{self._board.file}: {error}")
             self._runner.stop("board.toml", EXIT_BOARD)

@@ -116,6 +116,7 @@ class Station:
     def _seed(self, event: events.Start) -> None:
         self.charger.durable.rng = Random(event.seed)
         self.charger.durable.boot_id = event.boot_id
+        self.charger.durable.clock.runs_on(event.kernel_boot, event.up_ms)
 
     def _due(self, cx: Context) -> bool:
         """Run the deadlines that have passed; whether there were any."""

@@ -198,27 +198,29 @@ class SmartController:
                 await asyncio.sleep(self._pace.again_s)
 
     async def _write_wish(self, wish: _Wish) -> None:
-        rises = wish.amps > 0 and (self._setpoint is None or wish.amps > self._setpoint)
-        if wish.permits:
-            await self._release(RELEASED)
-        if wish is self._wish:
-            try:
-                priority = Priority.WRITE if rises else Priority.SAFETY
-                await self._device.write("setpoint", wish.amps, priority)
-            finally:
-                if wish is self._wish and wish.withdraws and self._closed is not False:
-                    await self._release(LOCKED)
+        """A box is released last: what its setpoint was before (another process may have left it) is never offered."""
+        await self._write_amps(wish)
         if wish is self._wish:
             found = await self._device.read("setpoint")
+            if wish is self._wish and wish.permits and _is_kept(wish, found):
+                await self._release(RELEASED)
             if wish is self._wish:
                 self._confirm(wish, found)
+
+    async def _write_amps(self, wish: _Wish) -> None:
+        rises = wish.amps > 0 and (self._setpoint is None or wish.amps > self._setpoint)
+        try:
+            await self._device.write("setpoint", wish.amps, Priority.WRITE if rises else Priority.SAFETY)
+        finally:
+            if wish is self._wish and wish.withdraws and self._closed is not False:
+                await self._release(LOCKED)
 
     def _confirm(self, wish: _Wish, found: Value) -> None:
         """What the device says is the truth: less than asked is applied, more is a fault."""
         self._setpoint = found if isinstance(found, Decimal) else None
-        agrees = self._setpoint is not None and self._setpoint <= wish.amps
-        self._faults.tell("readback_mismatch", not agrees, f"setpoint {found} A after {wish.amps} A")
-        if not agrees or self._setpoint is None:
+        kept = _is_kept(wish, found)
+        self._faults.tell("readback_mismatch", not kept, f"setpoint {found} A after {wish.amps} A")
+        if not kept or self._setpoint is None:
             self._give_up(f"the device says {found} A")
             return
         self._wish = None
@@ -474,6 +476,10 @@ class SmartController:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._working -= 1
         self._tasks.discard(task)
+
+
+def _is_kept(wish: _Wish, found: Value) -> bool:
+    return isinstance(found, Decimal) and found <= wish.amps
 
 
 def _text(value: Value) -> str:

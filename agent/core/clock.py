@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from agent.core.instant import Instant
 
@@ -27,6 +28,7 @@ class Clock:
         self.source = "none"
         self.floor_ms = BUILD_MS
         """The last time that was known before this start."""
+        self._board = ("", 0)
 
     def utc(self, now: Instant) -> int | None:
         """UTC ms of `now`, or None while unknown."""
@@ -47,6 +49,21 @@ class Clock:
     def forget(self) -> None:
         """From now on the system's clock counts."""
         self._offset_ms, self.source = None, "none"
+
+    def runs_on(self, kernel_boot: str, up_ms: int) -> None:
+        """The board's monotonic clock showed `up_ms` at 0 of this process's, since that boot of the kernel."""
+        self._board = (kernel_boot, up_ms)
+
+    def kept(self) -> dict[str, Any] | None:
+        """What holds for as long as the board has power, whatever becomes of the process: UTC ms at its boot."""
+        boot, up_ms = self._board
+        return {"boot": boot, "utc_ms": self._offset_ms - up_ms} if boot and self._offset_ms is not None else None
+
+    def takes_up(self, kept: Mapping[str, Any] | None) -> None:
+        """A process of before has heard the time from the CSMS; it counts when the board has had power ever since."""
+        boot, up_ms = self._board
+        if kept and boot and kept["boot"] == boot:
+            self._offset_ms, self.source = int(kept["utc_ms"]) + up_ms, "csms"
 
     def learn(self, now: Instant, utc_ms: int, round_trip_ms: int = 0) -> int:
         """The CSMS says it is `utc_ms`, in an answer that took `round_trip_ms`: it may be older by so much.

@@ -164,7 +164,7 @@ class Composite:
         over: dict[int, tuple[Leading, ...]] = {}
         bases: list[Taker] = []
         for taker in outlook.takers:
-            base, change = self._base(outlook, taker, leads[taker.id], at_ms)
+            base, change = self._base(outlook, taker, leads[taker.id], station, at_ms)
             bases.append(base)
             until = min(until, change)
             inner, change = self._schedules.external(taker.id, at_ms)
@@ -179,11 +179,15 @@ class Composite:
         limit = amps[taker.id] * (taker.watts_per_amp if outlook.unit == "W" else 1.0)
         return Moment(at_ms, until, _tenths(limit), phases)
 
-    def _base(self, outlook: Outlook, taker: Taker, lead: Leading, at_ms: int) -> tuple[Taker, int]:
+    def _base(
+        self, outlook: Outlook, taker: Taker, lead: Leading, station: Leading, at_ms: int
+    ) -> tuple[Taker, int]:
         """An EVSE without its profiles, and until when: nothing during a random delay that runs."""
         delayed_ms = outlook.delayed_ms[taker.id]
         if at_ms < delayed_ms:
             return taker._replace(ceiling=0.0), delayed_ms
+        if station.profile is None and self._schedules.has_expired(0, at_ms, at_ms, (MAX,)):
+            taker = taker._replace(ceiling=min(taker.ceiling, outlook.expired))
         return (taker, EVER) if lead.profile is not None else self._unled(outlook, taker, at_ms)
 
     def _unled(self, outlook: Outlook, taker: Taker, at_ms: int) -> tuple[Taker, int]:

@@ -16,6 +16,10 @@ class Start(NamedTuple):
     seed: int
     reason: str = "PowerUp"
     """An OCPP BootReasonEnumType value."""
+    kernel_boot: str = ""
+    """Another name for each time that the board got power or booted; empty when nobody knows."""
+    up_ms: int = 0
+    """What the board's own monotonic clock showed when that of the process showed 0."""
 
 
 class Tick(NamedTuple):

@@ -130,7 +130,7 @@ class Phases:
             switch.prove(cx)
         if switch.state in FREE and evse.relay:
             self._begin(cx, switch, self.choice.wanted(cx, switch))
-        elif switch.state in UNDER_WAY and self.choice.wanted(cx, switch) != switch.target:
+        elif switch.state in UNDER_WAY and not evse.relay != switch.target == self.choice.wanted(cx, switch):
             switch.fire("abort", cx)
         if switch.state == "proving":
             switch.prove(cx)

@@ -12,6 +12,7 @@ from agent.core.network_profiles import Entry
 from agent.core.outbox import Gate, Outbox
 from agent.core.security import SecurityEvents
 from agent.core.site import Site
+from agent.core.timekeeping import keep
 from config_keys import clock, comm
 from state_machines.registration import REGISTRATION
 from state_machines.table import Edge, Subject
@@ -126,7 +127,9 @@ class Registration(Subject):
             return
         if not credible(utc_ms):
             cx.note("clock", f"the CSMS says it is {text[:40]}: not believed", "warning")
+        before = cx.clock.kept()
         correction = cx.clock.learn(cx.now, utc_ms, self._outbox.round_trip_ms)
+        keep(cx, before)
         if correction:
             cx.note("clock", f"UTC corrected by {correction / 1000:.1f} s to the CSMS's time", "warning")
         if abs(correction) > cx.keys[clock.TIME_ADJUSTMENT_REPORTING_THRESHOLD] * 1000:
@@ -135,7 +138,9 @@ class Registration(Subject):
     def choose_source(self, cx: Context) -> None:
         """ClockCtrlr.TimeSource was changed: the board's clock holds at once where it goes first."""
         if cx.clock.prefers_system(cx.now, cx.keys[clock.TIME_SOURCE]):
+            before = cx.clock.kept()
             cx.clock.forget()
+            keep(cx, before)
 
     def settle(self, cx: Context) -> None:
         self._accepted(cx)

@@ -30,6 +30,11 @@ class SystemClock:
         self._known = False
         self._ask_at_ms = FIRST_ASK_MS
 
+    @property
+    def up_ms(self) -> int:
+        """What the kernel's monotonic clock showed then."""
+        return self._origin_ns // 1_000_000
+
     def mono_ms(self) -> int:
         """Milliseconds since this clock was made."""
         return (time.monotonic_ns() - self._origin_ns) // 1_000_000

@@ -64,7 +64,7 @@ class BootMarker:
 
     def __init__(self, path: Path, kernel_boot: str | None = None) -> None:
         self._path = path
-        self._kernel_boot = kernel_boot if kernel_boot is not None else _kernel_boot()
+        self.kernel_boot = kernel_boot if kernel_boot is not None else _kernel_boot()
         self._starts = 1
         """Starts in a row, this one too, of which none has lived for long."""
 
@@ -93,7 +93,7 @@ class BootMarker:
         """What the last process wrote, when it ran since the board was powered up."""
         try:
             before: dict[str, Any] = json.loads(self._path.read_text())
-            return before if before["kernel_boot"] == self._kernel_boot and "clean" in before else None
+            return before if before["kernel_boot"] == self.kernel_boot and "clean" in before else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
@@ -101,7 +101,7 @@ class BootMarker:
         """`clean` False at the start, True at an orderly end; a disk that refuses it is no reason to stop."""
         with contextlib.suppress(OSError):
             fresh = self._path.with_name(self._path.name + ".new")
-            fresh.write_text(json.dumps({"kernel_boot": self._kernel_boot, "clean": clean, "starts": self._starts}))
+            fresh.write_text(json.dumps({"kernel_boot": self.kernel_boot, "clean": clean, "starts": self._starts}))
             fresh.replace(self._path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.core.instant import parse_rfc3339
 from tests.blocks.stories import (
     CARD,
     OFFLINE_FOR_ALL,
@@ -133,6 +134,29 @@ def test_while_no_clock_comes_it_waits_without_power_and_then_ends(cut_s: int) -
     assert world.asks_station("status")["evses"][0]["transaction"] is None and not world.outlets[1].permitted
     back_online(world)
     assert world.csms.transaction(1).stopped_reason == "PowerLoss"
+    world.settles()
+
+
+@req("E01.FR.07", "E06.FR.08")
+@pytest.mark.parametrize("away_s", [5, 400])
+def test_a_board_that_kept_its_power_knows_the_time_that_the_csms_once_told(away_s: int) -> None:
+    """No link, no synchronised clock: the time away is known all the same, and so is what is told of it later."""
+    world = World([raw(32)], keys={**QUIET, **OFFLINE_FOR_ALL})
+    world.clock.synchronised = False
+    charge(world.runs(seconds=20))
+    world.csms.vanishes()
+    world.runs(seconds=30)
+    world.kills_agent("all").returns_after(seconds=away_s)
+    world.runs(seconds=away_s + 60)
+    assert (world.outlets[1].amps >= 6) == (away_s == 5)
+    utc_ms = world.clock.utc_ms
+    world.ev(1).unplugs()
+    back_online(world)
+    session = world.csms.transaction(1)
+    assert session.ended and len(world.csms.transactions) == 1
+    assert session.stopped_reason == ("EVDisconnected" if away_s == 5 else "Reboot")
+    ended_ms = parse_rfc3339(session.events[-1]["timestamp"])
+    assert (-1_000 if away_s == 5 else -65_000) <= ended_ms - utc_ms <= 5_000
     world.settles()
 
 

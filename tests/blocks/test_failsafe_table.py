@@ -122,6 +122,18 @@ def test_the_offline_limit_of_each_phase_binds_who_is_wired_to_it(
     world.settles()
 
 
+@req("K04.FR.05", "K08.FR.04")
+@pytest.mark.parametrize(("limit", "after"), [("8", 8), ("80", 32)])
+def test_the_plan_knows_what_is_left_after_the_limit_of_the_station(limit: str, after: float) -> None:
+    world = charging(keys={**QUIET, "FallbackCtrlr.ProfileExpiredLimit": limit})
+    install(world, 0, profile(1, (0, 10.0), duration=120, chargingProfilePurpose="ChargingStationMaxProfile"))
+    assert [amps for _, amps in rows(ask(world, 1, 600))] == [10, after]
+    assert [amps for _, amps in rows(ask(world, 0, 600))] == [10, after]
+    world.runs(seconds=130)
+    assert world.outlets[1].offered == after
+    world.settles()
+
+
 @req("K02.FR.08", "K08.FR.04")
 @pytest.mark.parametrize(("limit", "after"), [("8", 8), ("0", 0), ("80", 32)])
 def test_a_profile_whose_time_is_over_leaves_the_limit_of_the_key(limit: str, after: float) -> None:

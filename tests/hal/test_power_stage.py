@@ -182,12 +182,42 @@ def test_a_withdrawal_that_overtakes_a_permit_wins(tmp_path: Path) -> None:
         box.wire.hold = asyncio.Event()
         box.wire.asked.clear()
         box.stage.permit(Permit(1, 5, 16.0, 3))
-        await until(lambda: (UNIT, 6, LOCK, 1) in box.wire.asked)
+        await until(lambda: (UNIT, 6, SETPOINT, 160) in box.wire.asked)
         box.stage.withdraw(Withdraw(1, 6, "unplugged"))
         box.wire.hold.set()
         await box.hears(Refused(1, 5, "permit", "superseded"), Applied(1, 6, "withdraw", 0.0))
-        assert (UNIT, 6, SETPOINT, 160) not in box.wire.asked
+        assert (UNIT, 6, LOCK, 1) not in box.wire.asked
         assert box.register(SETPOINT) == 0
+
+    story(tmp_path, tell)
+
+
+def test_a_box_is_released_only_when_its_setpoint_is_ours(tmp_path: Path) -> None:
+    """What another process left in the register is not offered, not even for a moment (invariant 11)."""
+
+    async def tell(box: Box) -> None:
+        await ready(box)
+        box.wire.put(UNIT, LOCK, 0)
+        box.wire.put(UNIT, SETPOINT, 85)
+        box.wire.asked.clear()
+        box.stage.permit(Permit(1, 5, 6.0, 3))
+        await box.hears(Applied(1, 5, "permit", 6.0))
+        writes = [r[2:] for r in box.wire.asked if r[1] == 6]
+        assert writes.index((SETPOINT, 60)) < writes.index((LOCK, 1))
+
+    story(tmp_path, tell)
+
+
+def test_a_box_that_does_not_take_its_setpoint_is_not_released(tmp_path: Path) -> None:
+    async def tell(box: Box) -> None:
+        await ready(box)
+        box.wire.put(UNIT, LOCK, 0)
+        box.wire.put(UNIT, SETPOINT, 85)
+        box.wire.ignores.add((UNIT, SETPOINT))
+        box.wire.asked.clear()
+        box.stage.permit(Permit(1, 5, 6.0, 3))
+        await box.hears(Refused(1, 5, "permit", "the device says 8.5 A"))
+        assert (UNIT, 6, LOCK, 1) not in box.wire.asked
 
     story(tmp_path, tell)
 

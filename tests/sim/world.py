@@ -316,8 +316,8 @@ class World:
         self.network.opens(self.process, self.hear)
         self.hardware.starts(self.process)
         self.main_meter.starts(self.process)
-        seed = self.rng.getrandbits(63)
-        self.timeline.after(0, lambda: self.hear(Start(f"boot{self.boots}", seed, reason)), self.process)
+        start = Start(f"boot{self.boots}", self.rng.getrandbits(63), reason, f"power{self.clock.booted_ms}")
+        self.timeline.after(0, lambda: self.hear(start), self.process)
         self.timeline.after(0, lambda: self.hear(health), self.process)
         if self.ticking:
             self._tick_each_second(self.process)

@@ -249,6 +249,19 @@ def test_a_relay_that_sticks_charges_on_where_it_is_and_tries_no_more() -> None:
     one_transaction(world)
 
 
+def test_a_relay_that_is_already_there_needs_no_switch() -> None:
+    """A box whose relay was stuck moves it when it can, whoever asks for it then."""
+    world = charging(keys=SURPLUS)
+    sets(world, profile(2_000.0, unit="W"))
+    world.until(lambda: state(world) == "pausing", within_s=120)
+    world.outlets[1].selected = 1
+    world.outlets[1].on_change()
+    world.runs(minutes=2)
+    assert (state(world), world.outlets[1].closed_phases, world.judge.phases.total) == ("steady", 1, 0)
+    assert world.outlets[1].amps >= 6
+    one_transaction(world)
+
+
 def test_a_relay_that_does_not_tell_keeps_everything_open() -> None:
     world = charging()
     outlet = world.outlets[1]
