@@ -31,10 +31,17 @@ class _Register:
     written: Decimal
     signed: Decimal = Decimal(0)
     """What was signed last, in the register that goes on."""
+    signed_written: Decimal = Decimal(0)
     mono_ms: int | None = None
     """When it was read; None: not since the restart."""
     at: dict[str, Any] | None = None
     """The same as it is kept: the stamp of the reading."""
+
+    @property
+    def told(self) -> Decimal:
+        """What was told last, signed or not, in the register that goes on."""
+        plain = self.last + self.offset
+        return self.signed if 0 < self.signed - plain <= LIFTED_WH else plain
 
 
 class Registers:
@@ -44,7 +51,8 @@ class Registers:
         self._registers: dict[str, _Register] = {}
         for name, kept in stored.items():
             last, offset = Decimal(kept["last"]), Decimal(kept["offset"])
-            self._registers[name] = _Register(str(kept["serial"]), last, offset, last, at=kept.get("at"))
+            signed = Decimal(kept.get("signed", 0))
+            self._registers[name] = _Register(str(kept["serial"]), last, offset, last, signed, signed, at=kept.get("at"))
 
     def continued(self, cx: Context, reading: Reading) -> Reading:
         """The reading with totals that go on where they were; a swap or reset is noted."""
@@ -82,7 +90,7 @@ class Registers:
         if swapped or raw < register.last:
             what = f"another meter ({register.serial} -> {reading.serial})" if swapped else "the register went back"
             cx.note("meter", f"{name}: {what}: {register.last} -> {raw} Wh; counting goes on", "error")
-            register.offset += register.last - raw
+            register.offset = register.told - raw
             register.written = Decimal(-1)
         register.serial, register.last, register.mono_ms = reading.serial or register.serial, raw, reading.mono_ms
         if register.written < 0 or raw - register.written >= STEP_WH:
@@ -92,28 +100,30 @@ class Registers:
     def keep(self, cx: Context, name: str, *, lazy: bool = False) -> None:
         """Write a register as it is."""
         register = self._registers[name]
-        register.written = register.last
+        register.written, register.signed_written = register.last, register.signed
         if register.mono_ms is not None:
             register.at = stamp(cx, register.mono_ms)
         data = {"serial": register.serial, "last": str(register.last), "offset": str(register.offset),
-                "at": register.at}  # fmt: skip
+                "at": register.at, "signed": str(register.signed)}  # fmt: skip
         cx.put(TABLE, name, data, lazy=lazy)
 
     def keep_all(self, cx: Context) -> None:
         """Write what has changed, lazily: before the events that tell it are dropped."""
         for name, register in self._registers.items():
-            if register.written != register.last:
+            if (register.written, register.signed_written) != (register.last, register.signed):
                 self.keep(cx, name, lazy=True)
 
     def follow(self, evse_id: int, values: Iterable[Mapping[str, Any]]) -> None:
         """Take over what records of before the restart say that was read at an EVSE."""
-        for value, (measurand, phase, _, text, *_signed) in ((v, row) for v in values for row in v.get("values", ())):
+        for value, (measurand, phase, _, text, *signed) in ((v, row) for v in values for row in v.get("values", ())):
             spec = MEASURANDS.get(measurand)
             labels = (None, *spec.labels) if spec is not None else ()
             if spec is None or phase not in labels:
                 continue
             register = self._registers.get(named(spec.quantity, evse_id, labels.index(phase)))
-            if register is not None and (raw := Decimal(text) - register.offset) > register.last:
+            if register is not None and signed:
+                register.signed = max(register.signed, Decimal(text))
+            elif register is not None and (raw := Decimal(text) - register.offset) > register.last:
                 register.last, register.at = raw, {name: value.get(name) for name in ("mono", "boot", "utc")}
 
     def before(self, evse_id: int) -> dict[str, Any] | None:

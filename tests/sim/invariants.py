@@ -92,6 +92,8 @@ class Judge:
         self._asked: dict[int, tuple[str, str]] = {}
         self._unsure: dict[int, tuple[str, int]] = {}
         """EVSE: a token that is not valid now, and when it was presented: the link may turn out to be gone."""
+        self._parted: dict[int, tuple[str, int]] = {}
+        """EVSE: whose permission ended with his car, and in which step."""
         self._welcome: set[str] = set()
         """Tokens that were valid at least once: a cache may hold them."""
         self._deserved_ms = dict.fromkeys(stage.outlets, 0)
@@ -124,7 +126,9 @@ class Judge:
     # -------------------------------------------------- events
 
     def booted(self) -> None:
-        """A new process: nothing is known any more."""
+        """A new process: nothing is known any more, nor that a car has left when that was not on flash yet."""
+        self.permissions = {**{evse: token for evse, (token, _) in self._parted.items()}, **self.permissions}
+        self._parted.clear()
         self.books.boot += 1
         self.limits.booted()
         self.hardware.booted()
@@ -163,7 +167,8 @@ class Judge:
                 commanded.derated = isinstance(event, FaultRaised)
             case PilotChanged(pilot="A", connector=connector) if self.hardware.evses[event.evse].in_use == connector:
                 if self._key("TxCtrlr.StopTxOnEVSideDisconnect", "true") == "true":
-                    self.permissions.pop(event.evse, None)
+                    if event.evse in self.permissions:
+                        self._parted[event.evse] = (self.permissions.pop(event.evse), self.stage.step + 1)
                     self.allowance.goes(event.evse)
             case PilotChanged(pilot="B" | "C" | "D"):
                 self.allowance.plugged(event.evse)
@@ -312,6 +317,10 @@ class Judge:
     def keeps(self, effect: Persist) -> None:
         """The station hands a batch to the store."""
         self.books.keeps(effect.records, self.stage.now_ms)
+
+    def committed(self, step: int) -> None:
+        """All that was to be kept up to `step` is on flash."""
+        self._parted = {evse: parted for evse, parted in self._parted.items() if parted[1] > step}
 
     def written(self, persist: Persist) -> None:
         """A batch is on flash: 10, so much and no more in an hour."""

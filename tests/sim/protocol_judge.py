@@ -12,6 +12,8 @@ from tests.sim.schemas import complaint
 Fail = Callable[[str, str], None]
 CALL_TIMEOUT_MS = 29_000
 """So long after it was decided a CALL may be given up (OCPPCommCtrlr.MessageTimeout is 30 s here)."""
+TOO_LATE_MS = 30_000
+"""And from then on its answer counts no longer."""
 ANSWER_DUE_MS = 60_000
 ASKED_FOR = {
     "GetBaseReport": "NotifyReport",
@@ -102,7 +104,8 @@ class ProtocolJudge:
 
     def _answered(self, call: Call, message: list[Any]) -> None:
         self._in_flight = None
-        if call.action != "BootNotification" or message[0] != 3 or len(message) < 3:
+        too_late = self.now_ms() - call.at_ms >= TOO_LATE_MS
+        if too_late or call.action != "BootNotification" or message[0] != 3 or len(message) < 3:
             return
         if complaint("BootNotificationResponse", message[2]) is None:
             self.registered = message[2]["status"]

@@ -44,6 +44,23 @@ SIGNED = 0.25
 """The share of stories in which the meters sign."""
 BEGUN_BY_SIGNING = 0.3
 """The share of these in which the signed begin value starts the transaction."""
+RARELY = 0.2
+"""The share of stories with two connectors, and with each of these:"""
+RARE: Mapping[str, tuple[str, ...]] = {
+    "TxCtrlr.TxStopPoint": ("PowerPathClosed", "EnergyTransfer", "EVConnected,Authorized,EnergyTransfer"),
+    "TxCtrlr.EVConnectionTimeOut": ("10", "30"),
+    "TxCtrlr.StopTxOnEVSideDisconnect": ("false",),
+    "TxCtrlr.StopTxOnInvalidId": ("false",),
+    "OCPPCommCtrlr.MessageAttempts[TransactionEvent]": ("5", "10"),
+    "SampledDataCtrlr.TxEndedInterval": ("60", "300"),
+    "AlignedDataCtrlr.Interval": ("60", "900"),
+    "AlignedDataCtrlr.TxEndedInterval": ("300",),
+    "RecoveryCtrlr.ResumeTransactionsOnBoot": ("false",),
+    "RecoveryCtrlr.ResumeTimeout": ("0", "20", "3600"),
+    "RecoveryCtrlr.StaggerRandomRange": ("20",),
+    "FallbackCtrlr.ProfileExpiredLimit": ("0", "8"),
+    "FallbackCtrlr.Mode": ("Reduce", "Pause"),
+}
 UPDATE_MOST_MIN = 30
 """How long a firmware update may take once nobody charges any more: it may be taken back."""
 SITES: tuple[tuple[OutletSpec, ...], ...] = (
@@ -211,6 +228,7 @@ def _plan(
 ) -> Plan:  # fmt: skip
     scenes = [*scenes, *_updates(seed, hours * 3600), *_schedules(seed, len(site), hours)]
     site, keys = _signed(seed, site, keys)
+    site, keys, scenes = _varied(seed, site, keys, scenes)
     kept = sorted((scene for scene in scenes if scene.at_s < hours * 3600), key=lambda scene: scene.at_s)
     return Plan(seed, site, keys, hours, tuple(kept), on_file=on_file)
 
@@ -254,6 +272,25 @@ def _signed(
     if rng.random() < BEGUN_BY_SIGNING:
         signing["TxCtrlr.TxStartPoint"] = "DataSigned"
     return tuple(replace(spec, signs=True) for spec in site), {**keys, **signing}
+
+
+def _varied(
+    seed: int, site: tuple[OutletSpec, ...], keys: dict[str, str], scenes: Iterable[Scene]
+) -> tuple[tuple[OutletSpec, ...], dict[str, str], list[Scene]]:
+    """In some stories what few sites have: two connectors on an EVSE, and rare values of keys; drawn apart from all
+    else."""
+    rng = Random(f"variety {seed}")
+    rare = {name: rng.choice(values) for name, values in RARE.items() if rng.random() < RARELY}
+    if rng.random() > RARELY or len(site) > 1 or site[0].kind == "smart":
+        return site, {**keys, **rare}, list(scenes)
+    more = replace(site[0], more=(rng.choice(("fixed", "socket")),))
+    return (more,), {**keys, **rare}, [_at_any_connector(rng, scene) for scene in scenes]
+
+
+def _at_any_connector(rng: Random, scene: Scene) -> Scene:
+    if scene.verb != "plugs in":
+        return scene
+    return replace(scene, args={**scene.args, "connector": rng.choice((1, 2))})
 
 
 def _busy(rng: Random, site: tuple[OutletSpec, ...], from_s: float, until_s: float, every_s: float) -> list[Scene]:

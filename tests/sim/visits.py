@@ -17,8 +17,10 @@ MISBEHAVIOURS = (("keeps_s2", 0.05), ("ignores_limit", 0.08), ("overdraws", 0.11
 
 
 @verb()
-def plugs_in(world: World, evse: int, phases: int, amps: float, cable_amps: float, bad: list[str]) -> None:
-    world.outlets[evse].plug(Car(phases, amps, bad=frozenset(bad)), cable_amps)
+def plugs_in(
+    world: World, evse: int, phases: int, amps: float, cable_amps: float, bad: list[str], connector: int = 1
+) -> None:
+    world.outlets[evse].plug(Car(phases, amps, bad=frozenset(bad)), cable_amps, connector)
 
 
 @verb()

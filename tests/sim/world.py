@@ -453,6 +453,7 @@ class World:
 
     def committed(self, step: int) -> None:
         """The disk says: durable up to `step`."""
+        self.judge.committed(step)
         self._execute(self._pipeline.committed(step))
 
     def failed(self, step: int, reason: str) -> None:
