@@ -203,6 +203,16 @@ def _rises(effect: Effect, evse: int) -> bool:
     return isinstance(effect, Energise) and effect.command.evse == evse and isinstance(effect.command, moves)
 
 
+def _not_taken_back(effects: Iterable[Effect]) -> list[Effect]:
+    """A step's effects without rises that it thought better of: what makes safe overtakes them, and is the last word."""
+    kept: list[Effect] = []
+    for effect in effects:
+        if isinstance(effect, MakeSafe) and isinstance(effect.command, Offer | Withdraw):
+            kept = [before for before in kept if not _rises(before, effect.command.evse)]
+        kept.append(effect)
+    return kept
+
+
 def _leans(effect: Effect, step: int) -> bool:
     """Whether the effect of a later step may not happen when the batch of `step` is lost."""
     return isinstance(effect, Energise) or (isinstance(effect, Say) and effect.rests_on == step)
@@ -219,8 +229,8 @@ class Pipeline:
 
     `submit` returns what may run at once: the step's MAKE_SAFE effects and its PERSIST, plus everything that was
     waiting for nothing. ENERGISE and SPEAK keep the order of steps: they are released when their own batch and
-    all earlier ones are durable. A decrease or withdrawal cancels the permissions and increases of earlier steps for
-    its EVSE. A batch that is lost takes along what the steps that waited behind it energise, or say of its records.
+    all earlier ones are durable. A decrease or withdrawal cancels the permissions and increases before it for its EVSE,
+    of earlier steps and of its own. A batch that is lost takes along what the steps that waited behind it energise, or say of its records.
     """
 
     def __init__(self) -> None:
@@ -233,7 +243,7 @@ class Pipeline:
         now: list[Effect] = []
         later: list[Effect] = []
         durable, patient = True, False
-        for effect in sorted(effects, key=phase_of):
+        for effect in sorted(_not_taken_back(effects), key=phase_of):
             if isinstance(effect, MakeSafe):
                 if isinstance(effect.command, Offer | Withdraw):
                     self._cancel(effect.command.evse)

@@ -95,6 +95,7 @@ class Resumption:
             )
             evse.authorise(cx, running.adopted)
         running.interrupted = True
+        running.reached -= {"PowerPathClosed", "EnergyTransfer"}
         self._transactions.takes_up(evse)
         if running.stop_reason is not None and self._transactions.is_over(cx, running, evse.facts()):
             self._transactions.end_now(cx, evse, self._cut)

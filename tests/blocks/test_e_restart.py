@@ -71,6 +71,21 @@ def test_a_resumed_transaction_is_not_charging_before_energy_flows_again(outlet:
     world.settles()
 
 
+@req("E06.FR.06", "E06.FR.07", "E01.FR.07")
+@pytest.mark.parametrize("stop", ["EnergyTransfer", "PowerPathClosed", "EVConnected,Authorized,EnergyTransfer"])
+@pytest.mark.parametrize("end", ["power", "kill"])
+def test_that_the_power_was_gone_is_no_stop_point_where_transactions_go_on(end: str, stop: str) -> None:
+    world = charging(keys={**QUIET, "TxCtrlr.TxStopPoint": stop})
+    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=30)
+    world.runs(minutes=3)
+    session = world.csms.transaction(1)
+    assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 1 and not session.ended
+    world.ev(1).pauses() if "PowerPath" not in stop else world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    assert session.ended
+    world.settles()
+
+
 @pytest.mark.parametrize(("end", "reason"), [("power", "PowerLoss"), ("kill", "Reboot")])
 @req("E06.FR.08", "E06.FR.15")
 def test_gone_while_the_station_was_away(end: str, reason: str) -> None:

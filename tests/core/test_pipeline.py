@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.core.effects import Disconnect, Energise, LogSecurity, MakeSafe, Note, Persist, Pipeline, Record, Say
-from hal.ports import Offer, Permit
+from hal.ports import Offer, Permit, Withdraw
 from tests.marks import req
 
 SAMPLE = Persist((Record(1, "event", {}),), patient=True)
@@ -34,6 +34,24 @@ def test_a_decrease_waits_for_nothing() -> None:
     lower = MakeSafe(Offer(1, 2, 6.0))
     assert pipeline.submit(2, [lower]) == [lower]
     assert not pipeline.is_held_up
+
+
+def test_what_a_step_permits_and_takes_back_never_happens() -> None:
+    """What makes safe is executed first: a permission of the same step would follow it and stay."""
+    pipeline = Pipeline()
+    record, withdraw = Persist((Record(1, "tx", {}),)), MakeSafe(Withdraw(1, 1, "ended"))
+    other = Energise(Permit(2, 1, 6.0, 3))
+    effects = [Energise(Permit(1, 1, 6.0, 3)), other, Energise(Offer(1, 1, 8.0)), withdraw, record]
+    assert pipeline.submit(1, effects) == [withdraw, record]
+    assert pipeline.committed(1) == [other]
+
+
+def test_what_a_step_takes_back_and_permits_anew_happens_in_that_order() -> None:
+    pipeline = Pipeline()
+    withdraw, permit = MakeSafe(Withdraw(1, 1, "ended")), Energise(Permit(1, 1, 6.0, 3))
+    record = Persist((Record(1, "tx", {}),))
+    assert pipeline.submit(1, [withdraw, permit, record]) == [withdraw, record]
+    assert pipeline.committed(1) == [permit]
 
 
 def test_a_batch_that_no_sample_waits_for_is_on_its_way_already() -> None:
