@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,14 @@ from state_machines.reasons import Cause
 
 PROGRESS = frozenset(("next_seq", "state", "at"))
 """What the record of each event tells as well: for these alone the transaction's own is not written anew."""
+
+
+STILL_TO_COME: Mapping[bool, frozenset[str]] = {
+    True: frozenset({"EnergyTransfer"}),
+    False: frozenset({"EVConnected", "PowerPathClosed", "DataSigned", "EnergyTransfer"}),
+}
+"""Start points that a session may reach again after a transaction of it has ended, while a car is connected or not.
+Without one nobody may charge on: no transaction would tell of it."""
 
 
 @dataclass(slots=True)

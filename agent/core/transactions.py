@@ -16,7 +16,7 @@ from agent.core.outbox import Outbox
 from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
 from agent.core.signing import ENERGY, SIGNED_MS, UPDATED, Signing
-from agent.core.transaction import Ending, Transaction
+from agent.core.transaction import STILL_TO_COME, Ending, Transaction
 from config_keys import sampled, tx
 from state_machines.reasons import Cause
 
@@ -365,7 +365,7 @@ class Transactions:
         self._before[evse.id] = ending.facts if running.later is not None else evse.facts()
         if running.later is not None:
             self.happened(cx, evse, running.later)
-        if evse.tx is None and evse.connected and "EnergyTransfer" not in cx.keys[tx.TX_START_POINT]:
+        if evse.tx is None and not STILL_TO_COME[evse.connected].intersection(cx.keys[tx.TX_START_POINT]):
             evse.release(cx, ending.cause)
 
     # ---------------------------------------------------------------------------------------- events

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hal.ports import BayChanged
-from tests.blocks.stories import CARD, QUIET, idle, trail
+from tests.blocks.stories import CARD, QUIET, charging, idle, trail
 from tests.blocks.test_e_points import POINTS, STARTED
 from tests.marks import req
 from tests.sim.outlet import raw
@@ -50,3 +50,16 @@ def test_one_transaction_from_its_start_point_to_its_stop_point(start: str, stop
     assert trail(told)[0][:2] == ("Started", BEGINS.get(start) or STARTED[start, order])
     assert trail(told)[-1][:2] == ("Ended", ENDS.get(stop, "StopAuthorized"))
     assert told.stopped_reason == "Local"
+
+
+@req("E01.FR.02", "E01.FR.05", "E06.FR.07")
+@pytest.mark.parametrize(("start", "again"), [("Authorized", False), ("EVConnected", True), ("PowerPathClosed", True)])
+def test_after_a_transaction_ended_nobody_charges_on_without_one(start: str, again: bool) -> None:
+    """The energy ended it, the card still counts where the keys say so, and the next car comes."""
+    points = {"TxCtrlr.TxStartPoint": start, "TxCtrlr.TxStopPoint": "EnergyTransfer"}
+    world = charging(keys={**QUIET, **points, "TxCtrlr.StopTxOnEVSideDisconnect": "false"})
+    world.ev(1).unplugs().after(seconds=60).plugs_in()
+    world.runs(minutes=2)
+    assert (world.outlets[1].amps > 0) == again
+    assert [t.ended for t in world.csms.transactions.values()] == ([True, False] if again else [True])
+    world.settles()
