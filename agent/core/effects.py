@@ -204,7 +204,7 @@ def _rises(effect: Effect, evse: int) -> bool:
 
 
 def _not_taken_back(effects: Iterable[Effect]) -> list[Effect]:
-    """A step's effects without rises that it thought better of: what makes safe overtakes them, and is the last word."""
+    """A step's effects without rises that it took back: what makes safe overtakes them, and is the last word."""
     kept: list[Effect] = []
     for effect in effects:
         if isinstance(effect, MakeSafe) and isinstance(effect.command, Offer | Withdraw):
@@ -229,8 +229,9 @@ class Pipeline:
 
     `submit` returns what may run at once: the step's MAKE_SAFE effects and its PERSIST, plus everything that was
     waiting for nothing. ENERGISE and SPEAK keep the order of steps: they are released when their own batch and
-    all earlier ones are durable. A decrease or withdrawal cancels the permissions and increases before it for its EVSE,
-    of earlier steps and of its own. A batch that is lost takes along what the steps that waited behind it energise, or say of its records.
+    all earlier ones are durable. A decrease or withdrawal cancels the permissions and increases before it for its
+    EVSE, of earlier steps and of its own. A batch that is lost takes along what the steps that waited behind it
+    energise, or say of its records.
     """
 
     def __init__(self) -> None:

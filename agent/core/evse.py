@@ -215,6 +215,8 @@ class Evse:
     phases_closed: int = 0
     relay: int | None = None
     """Phases that the next closing connects, as the phase relay reports (0: it does not tell); None: there is none."""
+    relay_failed: bool = False
+    """A switch of phases did not succeed, and no other is tried before the car has left."""
     supposed: int | None = None
     """What limits are judged for as if the relay were there; None: for what is."""
     reading: Reading | None = None
@@ -309,6 +311,8 @@ class Evse:
         found = dict(self.faults)
         if self.contactor.latched is not None:
             found.setdefault(LATCHES[self.contactor.latched], "")
+        if self.relay_failed:
+            found.setdefault("phase_relay", "")
         if self.pilot in ("E", "F"):
             found.setdefault("pilot", f"pilot {self.pilot}")
         for device in sorted(self.silent):

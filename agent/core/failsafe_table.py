@@ -106,6 +106,8 @@ STANDING: Mapping[str, Row] = {
     "contactor_failed": Row("Permitted, asked for, and not closed", _TRIP, _CONTACTOR, HARDWARE, "unplug"),
     "contactor_dropped": Row("Opened by itself", _TRIP, _CONTACTOR, HARDWARE, "unplug", grace=1.5),
     "phases_wrong": Row("Closed on more phases than were selected", _TRIP, _CONTACTOR, HARDWARE, "unplug"),
+    "phase_relay": Row("A switch of phases did not succeed", _NONE, _DEVICE, ERROR, "unplug",
+                       by="it charges on the phases that the relay and the contacts show"),
     "residual_selftest": Row("The residual-current monitor failed its test", _TRIP, (hardware.RCD_PROBLEM,), HARDWARE,
                              "service", "GroundFault"),
     "board_internal": Row("The board is defective", _TRIP, _DEVICE, HARDWARE, "service", "Other"),
@@ -163,6 +165,8 @@ OWN_FAULTS: Mapping[str, Fault] = {
     "store_full": Fault("StoreFull", None, "", "The data partition is full: free space."),
     "phases_wrong": Fault("PhasesWrong", 17, "This charger has a fault. Please use another one.",
                           "Check the phase relay and its feedback contacts: more phases closed than it had selected."),
+    "phase_relay": Fault("PhaseRelay", None, "",
+                         "The phase relay, or the current before its move, did not obey: check relay and feedback."),
     "store_dead": Fault("StoreDead", None, "", "The flash memory fails: replace it."),
 }  # fmt: skip
 """What can be wrong beside what the hardware tells, and its meaning for people."""

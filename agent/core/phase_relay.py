@@ -98,6 +98,7 @@ class PhaseSwitch(Subject):
         self.fail(cx)
 
     def moved(self, cx: Context, edge: Edge) -> None:
+        self.evse.relay_failed = edge.to == "failed"
         if edge.to == "ramping":
             self._under_load = False
         if edge.to == "proving" and edge.source == "ramping":

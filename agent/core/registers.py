@@ -52,7 +52,8 @@ class Registers:
         for name, kept in stored.items():
             last, offset = Decimal(kept["last"]), Decimal(kept["offset"])
             signed = Decimal(kept.get("signed", 0))
-            self._registers[name] = _Register(str(kept["serial"]), last, offset, last, signed, signed, at=kept.get("at"))
+            serial, at = str(kept["serial"]), kept.get("at")
+            self._registers[name] = _Register(serial, last, offset, last, signed, signed, at=at)
 
     def continued(self, cx: Context, reading: Reading) -> Reading:
         """The reading with totals that go on where they were; a swap or reset is noted."""

@@ -41,8 +41,8 @@ def test_what_a_step_permits_and_takes_back_never_happens() -> None:
     pipeline = Pipeline()
     record, withdraw = Persist((Record(1, "tx", {}),)), MakeSafe(Withdraw(1, 1, "ended"))
     other = Energise(Permit(2, 1, 6.0, 3))
-    effects = [Energise(Permit(1, 1, 6.0, 3)), other, Energise(Offer(1, 1, 8.0)), withdraw, record]
-    assert pipeline.submit(1, effects) == [withdraw, record]
+    permit, offer = Energise(Permit(1, 1, 6.0, 3)), Energise(Offer(1, 1, 8.0))
+    assert pipeline.submit(1, [permit, other, offer, withdraw, record]) == [withdraw, record]
     assert pipeline.committed(1) == [other]
 
 

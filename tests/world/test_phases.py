@@ -11,6 +11,7 @@ import pytest
 from agent.core.events import LimitSet
 from hal.ports import EvNeeds
 from state_machines.phase_switch import PHASE_SWITCH
+from tests.blocks.stories import heard
 from tests.marks import req
 from tests.sim.asks import LONG_AGO
 from tests.sim.outlet import OutletSpec, switching
@@ -244,9 +245,20 @@ def test_a_relay_that_sticks_charges_on_where_it_is_and_tries_no_more() -> None:
     sets(world, profile(2_000.0, unit="W"))
     world.runs(minutes=10)
     assert (state(world), world.outlets[1].closed) == ("failed", False)
+    assert told_of_the_relay(world) == ["begins"]
     world.csms_asks("ClearChargingProfile", {"chargingProfileCriteria": {"chargingProfilePurpose": "TxDefaultProfile"}})
     switches(world, 3)
     one_transaction(world)
+    world.ev(1).unplugs()
+    world.runs(minutes=2)
+    assert told_of_the_relay(world) == ["begins", "is over"]
+
+
+def told_of_the_relay(world: World) -> list[str]:
+    """What the CSMS has heard of a switch that failed."""
+    told = [event for _, payload in heard(world, "NotifyEvent") for event in payload["eventData"]]
+    mine = [event for event in told if event.get("techCode") == "PhaseRelay"]
+    return ["is over" if event.get("cleared") else "begins" for event in mine]
 
 
 def test_a_relay_that_is_already_there_needs_no_switch() -> None:
