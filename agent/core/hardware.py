@@ -221,7 +221,7 @@ class Devices:
 
     def _cable(self, cx: Context, event: ports.CableRated) -> None:
         if (plug := self._charger.evses[event.evse].plugs.get(event.connector)) is not None:
-            plug.cable_amps = event.amps
+            plug.cable_amps, plug.tells = event.amps, plug.tells or event.amps is not None
 
     def _lock(self, cx: Context, event: ports.LockReported) -> None:
         if (plug := self._charger.evses[event.evse].plugs.get(event.connector)) is not None:

@@ -77,6 +77,8 @@ class Locks:
                     self._report(cx, evse, plug)
 
     def _follow(self, cx: Context, evse: Evse, plug: Plug) -> None:
+        if plug.tells and not plug.is_occupied and "proximity" not in evse.faults:
+            self._owner.pop((evse.id, plug.id), None)
         wanted = self.in_use(evse, plug) or (evse.id, plug.id) in self._owner
         told = self._told.get((evse.id, plug.id))
         if told is None or told.locked != wanted:

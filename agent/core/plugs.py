@@ -19,6 +19,8 @@ class Plug:
     """A car is plugged in; pilot E and F say nothing about that, so the last word holds."""
     cable_amps: float | None = None
     """Rating of the loose cable in the socket; None: no cable, or one that does not tell."""
+    tells: bool = False
+    """It has told the rating of a cable before: then one that it does not tell is not there."""
     locked: bool | None = None
     closed: bool = False
     """Out of service by the CSMS; what was going on there when it said so has ended."""

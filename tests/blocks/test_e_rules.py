@@ -155,6 +155,21 @@ def test_after_deauthorization_the_cable_waits_for_its_owner() -> None:
     assert not world.outlets[1].locked
 
 
+@req("E05.FR.11")
+def test_a_cable_that_is_gone_is_kept_for_nobody() -> None:
+    """Torn out, or the lock did not hold: an update, for one, waits for no owner then."""
+    world = idle([SOCKET], keys={**QUIET, **OFFLINE_FOR_ALL})
+    world.csms.blocked_tokens |= {CARD}
+    world.csms.vanishes()
+    world.runs(seconds=30)
+    charge(world, cable_amps=32)
+    back_online(world)
+    assert world.outlets[1].locked
+    world.ev(1).unplugs()
+    world.runs(seconds=20)
+    assert not world.outlets[1].locked
+
+
 # ---------------------------------------------------------------------------------------- little memory
 
 
