@@ -106,8 +106,9 @@ STANDING: Mapping[str, Row] = {
     "contactor_failed": Row("Permitted, asked for, and not closed", _TRIP, _CONTACTOR, HARDWARE, "unplug"),
     "contactor_dropped": Row("Opened by itself", _TRIP, _CONTACTOR, HARDWARE, "unplug", grace=1.5),
     "phases_wrong": Row("Closed on more phases than were selected", _TRIP, _CONTACTOR, HARDWARE, "unplug"),
-    "phase_relay": Row("A switch of phases did not succeed", _NONE, _DEVICE, ERROR, "unplug",
-                       by="it charges on the phases that the relay and the contacts show"),
+    "phase_relay": Row("A switch of phases did not succeed", _NONE, _DEVICE, ERROR,
+                       by="it charges on the phases that the relay and the contacts show; no other switch before the "
+                       "car has left"),
     "residual_selftest": Row("The residual-current monitor failed its test", _TRIP, (hardware.RCD_PROBLEM,), HARDWARE,
                              "service", "GroundFault"),
     "board_internal": Row("The board is defective", _TRIP, _DEVICE, HARDWARE, "service", "Other"),
