@@ -98,8 +98,11 @@ class Locks:
         cx.energise(SetLock(evse.id, cx.step, plug.id, locked))
 
     def in_use(self, evse: Evse, plug: Plug) -> bool:
-        """Somebody charges there, or is about to: it stays locked."""
-        return plug is evse.plug and (evse.session.state in LOCKED_STATES or evse.contactor.may_carry)
+        """Somebody charges there, or is about to, or a welded contactor keeps what was locked live: it stays locked."""
+        if plug is evse.plug:
+            return evse.session.state in LOCKED_STATES or evse.contactor.may_carry
+        told = self._told.get((evse.id, plug.id))
+        return evse.contactor.state == "welded" and (plug.locked is True or (told is not None and told.locked))
 
     # ---------------------------------------------------------------------------------------- the CSMS asks
 

@@ -133,8 +133,7 @@ def test_each_socket_has_its_own_lock_and_its_own_owner() -> None:
     world.runs(seconds=20)
     assert outlet.locks == {2} and not outlet.permitted
     world.csms.answers("TransactionEvent", lambda _: {})
-    world.ev(1).unplugs(2)
-    world.runs(seconds=1)
+    outlet.unplug(2)
     outlet.cables[2] = 32
     outlet.settle()
     world.runs(seconds=10)
@@ -232,3 +231,14 @@ def test_what_was_scheduled_waits_for_a_transaction_that_a_power_cut_interrupts(
     world.runs(minutes=1)
     assert told(world, 2)[-1] == "Unavailable"
     world.settles()
+
+
+def test_what_a_welded_contactor_keeps_live_stays_locked_whoever_plugs_in_next() -> None:
+    """Invariant 4: the judge of the world refuses any release there."""
+    world = uses(twin(), 2, cable_amps=32)
+    world.outlets[1].welded = True
+    world.ev(1).presents(CARD).after(seconds=30).unplugs().after(seconds=10).plugs_in(connector=1)
+    world.runs(minutes=1)
+    assert world.asks_station("status")["evses"][0]["contactor"] == "welded"
+    assert world.csms_asks("UnlockConnector", {"evseId": 1, "connectorId": 2})["status"] != "Unlocked"
+    world.runs(minutes=1)
