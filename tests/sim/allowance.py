@@ -70,14 +70,14 @@ class Allowance:
     def comes(self, evse: int) -> None:
         """A card: somebody begins or ends."""
         self.plugged(evse)
-        self._ends(evse)
+        self.may_end(evse)
 
     def goes(self, evse: int) -> None:
         """The car has left."""
         self.sessions[evse] = Session()
-        self._ends(evse)
+        self.may_end(evse)
 
-    def _ends(self, evse: int) -> None:
+    def may_end(self, evse: int) -> None:
         """A transaction may end here, and another begin."""
         self.sessions[evse].powered_ms = None
         self.profiles.interrupted(evse)

@@ -16,6 +16,7 @@ from agent.core.events import Asked, Event, FrameReceived, LinkDown, LinkUp
 from agent.core.site import Site
 from hal.ports import (
     Alive,
+    ContactorReported,
     FaultCleared,
     FaultRaised,
     Offer,
@@ -153,8 +154,16 @@ class Judge:
                 self._asked[ask] = (str(args.get("name")), str(args.get("value")))
             case Silent() | Alive() | FaultRaised() | FaultCleared() | PilotChanged():
                 self._facts(event)
+            case ContactorReported(closed=False, evse=evse) if self._ends_with_energy:
+                self.allowance.may_end(evse)
         self.hardware.hears(event)
         self.phases.hears(event)
+
+    @property
+    def _ends_with_energy(self) -> bool:
+        """A pause may be the end of a transaction and of its profiles, by TxStopPoint."""
+        stop = self._key("TxCtrlr.TxStopPoint", "")
+        return "energytransfer" in stop or "powerpathclosed" in stop
 
     def _facts(self, event: Silent | Alive | FaultRaised | FaultCleared | PilotChanged) -> None:
         commanded = self.limits.evses.get(event.evse)

@@ -66,6 +66,15 @@ class Driver:
         """Pull the plug (None: of the car that has the power path)."""
         return self._act(lambda: self._outlet.unplug(connector))
 
+    def leaves(self) -> Driver:
+        """Nothing stays plugged in at any connector."""
+
+        def all_of_them() -> None:
+            for connector in list(self._outlet.cars) or [self._outlet.connector]:
+                self._outlet.unplug(connector)
+
+        return self._act(all_of_them)
+
     def pauses(self) -> Driver:
         """The car wants no more energy for now."""
         return self._act(lambda: self._wish(False))

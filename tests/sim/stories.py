@@ -173,7 +173,7 @@ class Story:
                 world.asks_station("phase", evse=evse, phases="auto")
         world.runs(seconds=30)
         for evse, outlet in world.outlets.items():
-            world.ev(evse).plugs_in(cable_amps=32.0).after(seconds=3).presents("04FEED")
+            world.ev(evse).leaves().after(seconds=5).plugs_in(cable_amps=32.0).after(seconds=3).presents("04FEED")
             what = f"EVSE {evse} charges when all is well again"
             world.until(partial(_flows, outlet), within_s=PROBE_WITHIN_S, what=what)
             world.ev(evse).presents("04FEED").after(seconds=12).unplugs()

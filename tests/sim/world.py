@@ -171,7 +171,7 @@ class World:
         """
         self.heals()
         for person in self.drivers.values():
-            person.after(seconds=1).unplugs()
+            person.after(seconds=1).leaves()
         self.runs(seconds=30)
         self.until(self._is_quiet, within_s=within_h * 3600)
         self.runs(minutes=2)
