@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 EXIT_RESET = 10
 SOURCES = Path(__file__).resolve().parents[1]
+WITH_THE_BENCH = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+"""An agent that outlived its bench would go on speaking on ptys whose numbers belong to the next one (prctl(2))."""
 
 
 class AgentProcess:
@@ -69,7 +72,7 @@ class AgentProcess:
             command = ["sh", str(SOURCES / "systemd" / "chargerd-launch")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--config", str(self.board)],
+                [*WITH_THE_BENCH, *command, "--config", str(self.board)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
             )  # fmt: skip
         self.started.append(time.monotonic())
