@@ -26,6 +26,8 @@ FALLS_BACK_S = 6.0
 """After this time without the agent every device of the bench lives on what was written for that case."""
 WITHDRAWN_S = 20.0
 """From the start of the process to open contacts and no offer, its own start-up included."""
+IN_FLIGHT_S = 0.3
+"""What the killed process had written is still executed; the next one needs longer to its first telegram."""
 STAMP_S = 2.0
 """Timestamps are whole seconds, and a clock is not corrected for less than one."""
 FLOWS_AMPS, SLACK_AMPS = 0.5, 0.1
@@ -168,8 +170,10 @@ class _Judge:
         for start in self._bench.rig.agent.started:
             end = min((t for t in self._bench.rig.agent.killed if t > start), default=float("inf"))
             at, life = f"after the start at {start:.2f} s", self._between(evse, start, end)
-            inherited = list(takewhile(lambda s: any(s.contacts) or s.offered > 0, life))
-            if any(s.commanded > life[0].commanded + SLACK_AMPS for s in inherited):
+            told = [s for s in life if s.t < start + IN_FLIGHT_S]
+            withdrawn = takewhile(lambda s: any(s.contacts) or s.offered > 0, life[len(told) :])
+            inherited = told + list(withdrawn)
+            if any(s.commanded > max(t.commanded for t in told or life) + SLACK_AMPS for s in inherited):
                 yield f"EVSE {evse}: current raised before the old permission was withdrawn {at}"
             if inherited and inherited[-1].t - start > WITHDRAWN_S:
                 yield f"EVSE {evse}: old permission withdrawn only {inherited[-1].t - start:.1f} s {at}"
