@@ -44,6 +44,7 @@ MEASURANDS: Mapping[str, Measurand] = {
 OFFERED = "Current.Offered"
 
 Values = list[list[Any]]
+Value = dict[str, Any]
 """Rows of [measurand, phase label or None, unit, value as exact text]."""
 
 
@@ -75,6 +76,13 @@ def _rows(at: Evse | MainMeter, name: str, spec: Measurand, totals_only: bool) -
 def stamp(cx: Context, mono_ms: int) -> dict[str, Any]:
     """When something was: monotonic ms and boot, and UTC ms if known now (else it is assigned at sending)."""
     return {"mono": mono_ms, "boot": cx.boot_id, "utc": cx.clock.utc_of(cx.now, mono_ms)}
+
+
+def in_order(plain: Value | None, signed: Value | None) -> tuple[Value | None, Value | None]:
+    """Two values of an end as they were read, where one boot has read both: current may have flowed between them."""
+    if plain and signed and plain.get("boot") == signed.get("boot") and signed["mono"] < plain["mono"]:
+        return signed, plain
+    return plain, signed
 
 
 def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **options: bool) -> dict[str, Any] | None:

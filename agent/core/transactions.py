@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse, Token
-from agent.core.metering import energy_wh, is_fresh, last_known, resolve, sample, stamp
+from agent.core.metering import energy_wh, in_order, is_fresh, last_known, resolve, sample, stamp
 from agent.core.outbox import Outbox
 from agent.core.registers import Registers
 from agent.core.series import Series, series_timer
@@ -333,7 +333,8 @@ class Transactions:
         waiting = running.placed and evse.site.has_meter and not silent and cx.ms < ending.until_ms
         last = evse.reading.mono_ms if evse.reading is not None else -1
         unsigned = self._signing.wanted(cx, evse) and "end" not in running.signed
-        if waiting and (evse.contactor.may_carry or last < ending.since_ms or unsigned):
+        carries = evse.contactor.may_carry and not ending.asked
+        if waiting and (carries or last < ending.since_ms or unsigned):
             return
         self._end(cx, evse, running, ending)
 
@@ -355,7 +356,7 @@ class Transactions:
         if ending.token is not None:
             running.untold.add("token")
         running.end_wh = energy_wh(evse) if end is not None else None
-        begins, ends = (running.began, running.signed.get("begin")), (end, running.signed.get("end"))
+        begins, ends = (running.began, running.signed.get("begin")), in_order(end, running.signed.get("end"))
         values = [v for v in (*begins, *self._series.take(cx, running.id), *ends) if v and v["values"]]
         self._signing.forget(evse)
         evse.data_signed = False

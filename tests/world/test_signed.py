@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agent.core.events import LimitReleased, LimitSet
 from tests.blocks.stories import heard, utc_s
 from tests.marks import req
 from tests.sim.hardware import PUBLIC_KEY, ocmf
@@ -137,6 +138,24 @@ def test_a_signed_reading_is_told_in_the_register_that_goes_on_when_the_meter_wa
     begun = {s["value"] for s in samples if s["context"] == "Transaction.Begin"}
     assert len(begun) == 1 and min(begun) > 1000
     assert '"RV":7' in data(signed(ended)[0][1]).replace(" ", "")
+
+
+@req("E06.FR.07", "J02.FR.21")
+def test_a_signed_end_is_not_told_after_a_newer_plain_one_where_energy_flows_on() -> None:
+    """A pause ended the transaction, and the contactor never opened: a car that keeps S2 closed, and the pause is over."""
+    ends = {"TxCtrlr.TxStartPoint": "EnergyTransfer", "TxCtrlr.TxStopPoint": "EVConnected,Authorized,EnergyTransfer"}
+    world = World([SIGNING], keys={**KEYS, **STARTED, **ends}).runs(seconds=20)
+    world.ev(1).plugs_in(bad=frozenset({"keeps_s2"})).presents(CARD)
+    world.runs(minutes=1)
+    world.hear(LimitSet("EMS", 1, 0.0, "A"))
+    world.runs(seconds=5)
+    world.hear(LimitReleased("EMS", 1))
+    world.runs(minutes=2)
+    ended = world.csms.transaction(1).events[-1]
+    assert ended["eventType"] == "Ended" and world.outlets[1].amps > 6
+    stamps = [value["timestamp"] for value in ended["meterValue"]]
+    assert stamps == sorted(stamps) and len(signed(ended)) == 2
+    world.settles()
 
 
 @req("E02.FR.14", "E03.FR.10", "J02.FR.21")
