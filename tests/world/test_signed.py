@@ -142,7 +142,7 @@ def test_a_signed_reading_is_told_in_the_register_that_goes_on_when_the_meter_wa
 
 @req("E06.FR.07", "J02.FR.21")
 def test_a_signed_end_is_not_told_after_a_newer_plain_one_where_energy_flows_on() -> None:
-    """A pause ended the transaction, and the contactor never opened: a car that keeps S2 closed, and the pause is over."""
+    """A pause ended the transaction, and the contactor never opened: the car keeps S2 closed, the pause is over."""
     ends = {"TxCtrlr.TxStartPoint": "EnergyTransfer", "TxCtrlr.TxStopPoint": "EVConnected,Authorized,EnergyTransfer"}
     world = World([SIGNING], keys={**KEYS, **STARTED, **ends}).runs(seconds=20)
     world.ev(1).plugs_in(bad=frozenset({"keeps_s2"})).presents(CARD)
