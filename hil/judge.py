@@ -173,7 +173,8 @@ class _Judge:
             told = [s for s in life if s.t < start + IN_FLIGHT_S]
             withdrawn = takewhile(lambda s: any(s.contacts) or s.offered > 0, life[len(told) :])
             inherited = told + list(withdrawn)
-            if any(s.commanded > max(t.commanded for t in told or life) + SLACK_AMPS for s in inherited):
+            permitted = max((s.commanded for s in told or life), default=0.0)
+            if any(s.commanded > permitted + SLACK_AMPS for s in inherited):
                 yield f"EVSE {evse}: current raised before the old permission was withdrawn {at}"
             if inherited and inherited[-1].t - start > WITHDRAWN_S:
                 yield f"EVSE {evse}: old permission withdrawn only {inherited[-1].t - start:.1f} s {at}"

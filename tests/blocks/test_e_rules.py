@@ -137,14 +137,19 @@ def test_a_loose_cable_is_locked_while_energy_may_flow_and_freed_by_its_owner(of
     world.settles()
 
 
-@req("E05.FR.11", "E05.FR.04", "E05.FR.10", "C15.FR.05")
-def test_after_deauthorization_the_cable_waits_for_its_owner() -> None:
+def refused_afterwards() -> World:
+    """A card that was let in offline, and that the CSMS does not accept; its cable stays in the socket."""
     world = idle([SOCKET], keys={**QUIET, **OFFLINE_FOR_ALL})
     world.csms.blocked_tokens |= {CARD, OTHER}
     world.csms.vanishes()
     world.runs(seconds=30)
     charge(world, cable_amps=32)
-    back_online(world)
+    return back_online(world)
+
+
+@req("E05.FR.11", "E05.FR.04", "E05.FR.10", "C15.FR.05")
+def test_after_deauthorization_the_cable_waits_for_its_owner() -> None:
+    world = refused_afterwards()
     assert world.csms.transaction(1).stopped_reason == "DeAuthorized" and world.outlets[1].locked
     assert world.csms.transaction(1).seq_numbers == consecutive()
     world.ev(1).presents(OTHER)
@@ -158,12 +163,7 @@ def test_after_deauthorization_the_cable_waits_for_its_owner() -> None:
 @req("E05.FR.11")
 def test_a_cable_that_is_gone_is_kept_for_nobody() -> None:
     """Torn out, or the lock did not hold: an update, for one, waits for no owner then."""
-    world = idle([SOCKET], keys={**QUIET, **OFFLINE_FOR_ALL})
-    world.csms.blocked_tokens |= {CARD}
-    world.csms.vanishes()
-    world.runs(seconds=30)
-    charge(world, cable_amps=32)
-    back_online(world)
+    world = refused_afterwards()
     assert world.outlets[1].locked
     world.ev(1).unplugs()
     world.runs(seconds=20)

@@ -102,6 +102,14 @@ async def ready(box: Box) -> None:
     await until(lambda: box.register(LOCK) == 1)
 
 
+async def left_locked(box: Box, setpoint: int) -> None:
+    """Another process has locked it and left a setpoint (0.1 A); what is asked from now on is looked at."""
+    await ready(box)
+    box.wire.put(UNIT, LOCK, 0)
+    box.wire.put(UNIT, SETPOINT, setpoint)
+    box.wire.asked.clear()
+
+
 def test_at_start_the_permission_is_withdrawn_and_the_settings_are_written_and_verified(tmp_path: Path) -> None:
     async def tell(box: Box) -> None:
         await ready(box)
@@ -196,10 +204,7 @@ def test_a_box_is_released_only_when_its_setpoint_is_ours(tmp_path: Path) -> Non
     """What another process left in the register is not offered, not even for a moment (invariant 11)."""
 
     async def tell(box: Box) -> None:
-        await ready(box)
-        box.wire.put(UNIT, LOCK, 0)
-        box.wire.put(UNIT, SETPOINT, 85)
-        box.wire.asked.clear()
+        await left_locked(box, 85)
         box.stage.permit(Permit(1, 5, 6.0, 3))
         await box.hears(Applied(1, 5, "permit", 6.0))
         writes = [r[2:] for r in box.wire.asked if r[1] == 6]
@@ -210,11 +215,8 @@ def test_a_box_is_released_only_when_its_setpoint_is_ours(tmp_path: Path) -> Non
 
 def test_a_box_that_does_not_take_its_setpoint_is_not_released(tmp_path: Path) -> None:
     async def tell(box: Box) -> None:
-        await ready(box)
-        box.wire.put(UNIT, LOCK, 0)
-        box.wire.put(UNIT, SETPOINT, 85)
+        await left_locked(box, 85)
         box.wire.ignores.add((UNIT, SETPOINT))
-        box.wire.asked.clear()
         box.stage.permit(Permit(1, 5, 6.0, 3))
         await box.hears(Refused(1, 5, "permit", "the device says 8.5 A"))
         assert (UNIT, 6, LOCK, 1) not in box.wire.asked
