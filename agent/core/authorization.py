@@ -19,7 +19,8 @@ from agent.core.outbox import Outbox
 from agent.core.profiles import Profile
 from agent.core.reservations import ANY_GROUP, Reservations
 from agent.core.schedules import Schedules
-from agent.core.transactions import Transactions
+from agent.core.transaction import Transaction
+from agent.core.transactions import GONE, Transactions
 from config_keys import auth, site, tx
 from state_machines.decision import Decision, Facts, decide
 from state_machines.reasons import Cause
@@ -269,15 +270,28 @@ class Authorizer:
 
     def stop(self, cx: Context, evse: Evse, cause: Cause, token: Token | None = None) -> None:
         """The authorization ends; energy stops first, then the event follows (E06, E07, F03)."""
-        if evse.authorization is not None:
-            self._locks.ended(cx, evse, cause, evse.authorization.token)
+        held = _held(evse)
+        if held is not None:
+            self._locks.ended(cx, evse, cause, held.token)
+        elif evse.released is None and cause is Cause.STOPPED_REMOTELY:
+            self._stop_unauthorised(cx, evse)
         self._transactions.stop_because(evse, cause.value.stopped)
+        if held is evse.tx is not None:
+            evse.tx.halted = evse.tx.halted or cause
+            self._transactions.keep_changed(cx, evse.tx)
         evse.release(cx, cause, token)
         self._transactions.stopping(cx, evse)
 
+    def _stop_unauthorised(self, cx: Context, evse: Evse) -> None:
+        """Nobody is authorised: the transaction ends where the end of a session would end it, else it says so (F03)."""
+        if GONE.intersection(cx.keys[tx.TX_STOP_POINT]):
+            self._transactions.end_now(cx, evse, Cause.STOPPED_REMOTELY)
+        else:
+            self._transactions.happened(cx, evse, Cause.STOPPED_REMOTELY)
+
     def _end_all(self, cx: Context, token: Token) -> None:
         """C16.FR.02: a master pass stops all transactions and frees all cables; a driver who waits may wait on."""
-        self._locks.open_all()
+        self._locks.open_all(cx)
         for evse in self._evses.values():
             evse.next = None
             if evse.authorization is not None and (evse.tx is not None or evse.connected):
@@ -321,18 +335,18 @@ class Authorizer:
         if told_of is not None:
             self._cache.learn(cx, told_of, info)
         evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == tx_id), None)
-        if evse is None or evse.tx is None or evse.authorization is None:
+        held = _held(evse) if evse is not None else None
+        if evse is None or evse.tx is None or held is None or held.token is None:
             return
-        if told_of is not None and not evse.authorization.token.same(told_of):
+        if told_of is not None and not held.token.same(told_of):
             return
         if info["status"] == "Accepted" and _allowed((evse.id,), info):
-            evse.authorization.group = info.get("group") or evse.authorization.group
-            evse.authorization.priority = info.get("priority") or evse.authorization.priority
+            held.group, held.priority = info.get("group") or held.group, info.get("priority") or held.priority
             self._transactions.keep_changed(cx, evse.tx)
         elif cx.keys[tx.STOP_TX_ON_INVALID_ID]:
             self.stop(cx, evse, Cause.DEAUTHORIZED)
-        elif evse.authorization.refused_wh is None:
-            evse.authorization.refused_wh = evse.value("energy_import_wh") or 0.0
+        elif held.refused_wh is None:
+            held.refused_wh = evse.value("energy_import_wh") or 0.0
             note = f"the CSMS no longer accepts the token of {tx_id}; StopTxOnInvalidId is false"
             cx.note("authorization", note, "warning")
             self._transactions.keep_changed(cx, evse.tx)
@@ -340,9 +354,17 @@ class Authorizer:
     def prioritised(self, cx: Context, tx_id: str, priority: int) -> None:
         """K03.FR.05: chargingPriority of one transaction, whatever its token has; it is not cached."""
         evse = next((e for e in self._evses.values() if e.tx is not None and e.tx.id == tx_id), None)
-        if evse is not None and evse.tx is not None and evse.authorization is not None:
-            evse.authorization.priority = priority
+        held = _held(evse) if evse is not None else None
+        if evse is not None and evse.tx is not None and held is not None:
+            held.priority = priority
             self._transactions.keep_changed(cx, evse.tx)
+
+
+def _held(evse: Evse) -> Authorization | Transaction | None:
+    """Who may charge, with the rights that go with it; after a restart, until that is decided, who might go on."""
+    if evse.authorization is not None or evse.tx is None or evse.tx.recovered_by_ms is None:
+        return evse.authorization
+    return evse.tx
 
 
 def _allowed(places: Iterable[int], info: Info) -> tuple[int, ...]:

@@ -113,8 +113,8 @@ class Charger:
         self.series = Series(self.signing)
         self.registers = Registers(stored.get("meters", {}))
         self.transactions = Transactions(self.outbox, self.series, self.registers, self.signing, self._tx_ended)
-        self.resumption = Resumption(self.transactions, self.outbox, self.series)
-        self.locks = Locks()
+        self.resumption = Resumption(self.transactions, stored)
+        self.locks = Locks(stored)
         self.reservations = Reservations(self.evses, self.outbox, stored.get(RESERVATIONS, {}))
         self.authorizer = Authorizer(
             self.evses, self.outbox, self.transactions, self.local_list, self.cache, self.may_begin, self.locks,

@@ -12,10 +12,12 @@ from typing import NamedTuple
 from agent.core.context import Context
 from agent.core.evse import Evse, Token
 from agent.core.plugs import Plug
+from agent.core.settings import Tables
 from config_keys import comm
 from hal.ports import SetLock
 from state_machines.reasons import Cause
 
+TABLE = "cables"
 Place = tuple[int, int]
 """EVSE and connector."""
 LOCKED_STATES = ("ready", "powered", "pausing", "stopping")
@@ -48,10 +50,11 @@ class Asked(NamedTuple):
 class Locks:
     """Commands the lock of each EVSE with a socket; fixed cables have none."""
 
-    def __init__(self) -> None:
+    def __init__(self, stored: Tables) -> None:
         self._told: dict[Place, Told] = {}
-        self._owner: dict[Place, Token] = {}
-        """Whose cable stays locked until that token is presented (E05.FR.11, E09.FR.03, E10.FR.01)."""
+        self._owner = {_place(name): Token(*token) for name, token in stored.get(TABLE, {}).items()}
+        """Whose cable stays locked until that token is presented, also after a restart (E05.FR.11, E09.FR.03,
+        E10.FR.01)."""
         self._asked: dict[Place, list[Asked]] = {}
         self._applied: dict[int, int] = {}
         """EVSE: the newest step whose lock command the device has taken."""
@@ -68,17 +71,19 @@ class Locks:
 
     def settle(self, cx: Context, evse: Evse) -> None:
         """Lock or release as the session asks; never release under voltage."""
-        if evse.capabilities is None or not evse.capabilities.lock:
+        if evse.capabilities is None:
             return
         for plug in evse.plugs.values():
-            if plug.cable == "socket":
+            if not evse.capabilities.lock:
+                self._keep(cx, (evse.id, plug.id), None)
+            elif plug.cable == "socket":
                 self._follow(cx, evse, plug)
                 if self._asked:
                     self._report(cx, evse, plug)
 
     def _follow(self, cx: Context, evse: Evse, plug: Plug) -> None:
         if plug.tells and not plug.is_occupied and "proximity" not in evse.faults:
-            self._owner.pop((evse.id, plug.id), None)
+            self._keep(cx, (evse.id, plug.id), None)
         wanted = self.in_use(evse, plug) or (evse.id, plug.id) in self._owner
         told = self._told.get((evse.id, plug.id))
         if told is None or told.locked != wanted:
@@ -98,7 +103,10 @@ class Locks:
         cx.energise(SetLock(evse.id, cx.step, plug.id, locked))
 
     def in_use(self, evse: Evse, plug: Plug) -> bool:
-        """Somebody charges there, or is about to, or a welded contactor keeps what was locked live: it stays locked."""
+        """Somebody charges there, or is about to or after a restart might go on, or a welded contactor keeps what was
+        locked live: it stays locked."""
+        if _may_go_on(evse, plug):
+            return True
         if plug is evse.plug:
             return evse.session.state in LOCKED_STATES or evse.contactor.may_carry
         told = self._told.get((evse.id, plug.id))
@@ -113,7 +121,7 @@ class Locks:
         """
         assert not self.in_use(evse, plug), "a release under somebody's charging"
         place = (evse.id, plug.id)
-        self._owner.pop(place, None)
+        self._keep(cx, place, None)
         self._tell(cx, evse, plug, False, TRAVEL_S)
         self._asked.setdefault(place, []).append(Asked(cx.step, cx.ms + round(TRAVEL_S * 1000), done))
 
@@ -135,13 +143,29 @@ class Locks:
 
     def ended(self, cx: Context, evse: Evse, cause: Cause, token: Token | None) -> None:
         """An authorization has ended: not by its owner means that the cable waits for its owner."""
-        if token is not None and cause is Cause.DEAUTHORIZED and evse.needs_lock:
-            self._owner[evse.id, evse.plug.id] = token
+        if token is not None and cause is Cause.DEAUTHORIZED:
+            self._hold(cx, evse, token)
 
     def unplugged(self, cx: Context, evse: Evse, token: Token | None) -> None:
         """The car's end was pulled: the station's end is freed by key, or by the owner's token."""
-        if token is not None and not cx.keys[comm.UNLOCK_ON_EV_SIDE_DISCONNECT] and evse.needs_lock:
-            self._owner[evse.id, evse.plug.id] = token
+        if token is not None and not cx.keys[comm.UNLOCK_ON_EV_SIDE_DISCONNECT]:
+            self._hold(cx, evse, token)
+
+    def _hold(self, cx: Context, evse: Evse, owner: Token) -> None:
+        """After a restart it may be unknown yet whether there is a lock: it is held if one comes."""
+        plug = evse.plugs.get(evse.tx.connector, evse.plug) if evse.tx is not None else evse.plug
+        if plug.cable == "socket" and (evse.capabilities is None or evse.capabilities.lock):
+            self._keep(cx, (evse.id, plug.id), owner)
+
+    def _keep(self, cx: Context, place: Place, owner: Token | None) -> None:
+        """Whose the cable is from now on; written down, for a restart frees nobody's cable."""
+        if self._owner.get(place) == owner:
+            return
+        if owner is None:
+            del self._owner[place]
+        else:
+            self._owner[place] = owner
+        cx.put(TABLE, "{} {}".format(*place), owner)
 
     def keeps(self, evse: Evse) -> bool:
         """A cable waits in the socket for its owner."""
@@ -151,9 +175,24 @@ class Locks:
         """The owner of a held cable is here: it is released. True when it was held for this token."""
         held = [place for place, owner in self._owner.items() if owner.same(token)]
         for place in held:
-            del self._owner[place]
+            self._keep(cx, place, None)
         return bool(held)
 
-    def open_all(self) -> None:
+    def open_all(self, cx: Context) -> None:
         """Somebody who may stop everything is here: no cable waits for its owner any longer (C16)."""
-        self._owner.clear()
+        for place in tuple(self._owner):
+            self._keep(cx, place, None)
+
+
+def _place(name: str) -> Place:
+    """Of an entry's name: EVSE and connector."""
+    evse, connector = map(int, name.split())
+    return evse, connector
+
+
+def _may_go_on(evse: Evse, plug: Plug) -> bool:
+    """Somebody charged there before the restart, and it is not known yet whether he still does."""
+    before = evse.tx
+    if before is None or before.recovered_by_ms is None or before.connector != plug.id:
+        return False
+    return before.token is not None and before.stop_reason is None

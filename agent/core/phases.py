@@ -130,8 +130,10 @@ class Phases:
             switch.prove(cx)
         if switch.state in FREE and evse.relay:
             self._begin(cx, switch, self.choice.wanted(cx, switch))
-        elif switch.state in UNDER_WAY and not evse.relay != switch.target == self.choice.wanted(cx, switch):
-            switch.fire("abort", cx)
+        elif switch.state in UNDER_WAY:
+            there, unwanted = evse.relay == switch.target, switch.target != self.choice.wanted(cx, switch)
+            if there or unwanted:
+                switch.fire("abort", cx)
         if switch.state == "proving":
             switch.prove(cx)
         switch.show(cx)

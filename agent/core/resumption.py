@@ -7,9 +7,8 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Authorization, Evse
-from agent.core.metering import stamp
-from agent.core.outbox import Outbox
-from agent.core.series import Series
+from agent.core.presence import Presence
+from agent.core.settings import Tables
 from agent.core.transaction import Transaction
 from agent.core.transactions import Transactions
 from config_keys import site
@@ -22,10 +21,9 @@ RECOVERY_MS = 60_000
 class Resumption:
     """Decides what becomes of every transaction that the journal held as running."""
 
-    def __init__(self, transactions: Transactions, outbox: Outbox, series: Series) -> None:
+    def __init__(self, transactions: Transactions, stored: Tables) -> None:
         self._transactions = transactions
-        self._outbox = outbox
-        self._series = series
+        self._presence = Presence(stored)
         self._cut = Cause.POWER_LOST
         self._started_ms = 0
 
@@ -35,7 +33,7 @@ class Resumption:
         for transaction in running:
             evse = evses.get(transaction.evse)
             if evse is None or evse.tx is not None:
-                self._bury(cx, transaction)
+                self._transactions.bury(cx, transaction, self._cut)
                 continue
             evse.tx = transaction
             transaction.recovered_by_ms = cx.ms + RECOVERY_MS
@@ -46,14 +44,17 @@ class Resumption:
     def settle(self, cx: Context, evse: Evse) -> None:
         """E.3: with the car still there the transaction goes on, if the keys allow; else it ends."""
         running = evse.tx
-        if running is None or running.recovered_by_ms is None:
+        if running is None:
+            return
+        if running.recovered_by_ms is None:
+            self._presence.follow(cx, running)
             return
         known = evse.is_seen and evse.contactor.state != "unseen"
         if not known and cx.ms < running.recovered_by_ms:
             return
         stays = known and evse.connected and not running.was_over
         goes_on = self._may_resume(cx, running) if stays else False
-        if goes_on is None:
+        if goes_on is None and running.halted is None:
             self._wait_for_clock(cx, evse, running)
             return
         running.recovered_by_ms = None
@@ -63,12 +64,12 @@ class Resumption:
         if goes_on:
             self._resume(cx, evse, running)
         else:
-            self._transactions.end_now(cx, evse, self._cut)
+            self._transactions.end_now(cx, evse, running.halted or self._cut)
 
     def _may_resume(self, cx: Context, running: Transaction) -> bool | None:
         """Whether the time away was short enough; None while only a clock could tell, at most ResumeTimeout from the
         start on. A last event that was never stamped with UTC was too long ago: no clock can tell."""
-        away_ms = _away_ms(cx, running.at)
+        away_ms = _away_ms(cx, running.at, self._presence.last(running))
         if not cx.keys[site.RESUME_TRANSACTIONS_ON_BOOT]:
             return False
         if away_ms is not None:
@@ -97,21 +98,12 @@ class Resumption:
         running.interrupted = True
         running.reached -= {"PowerPathClosed", "EnergyTransfer"}
         self._transactions.takes_up(evse)
-        if running.stop_reason is not None and self._transactions.is_over(cx, running, evse.facts()):
+        if running.halted is not None:
+            self._transactions.happened(cx, evse, running.halted)
+        elif running.stop_reason is not None and self._transactions.is_over(cx, running, evse.facts()):
             self._transactions.end_now(cx, evse, self._cut)
-            return
-        self._transactions.arm(cx, evse)
-
-    def _bury(self, cx: Context, running: Transaction) -> None:
-        """Its EVSE exists no more, or it is not the only one there: ended without a reading."""
-        running.stop_reason = running.stop_reason or self._cut.value.stopped
-        self._series.take(cx, running.id)
-        data = {"tx": running.id, "seq": running.next_seq, "type": "Ended", "trigger": self._cut.value.trigger,
-                **stamp(cx, cx.ms), "state": "Idle", "offline": True, "at": running.evse,
-                "stopped": running.stop_reason}  # fmt: skip
-        running.next_seq += 1
-        self._transactions.keep(cx, running, ended=True)
-        self._outbox.add_event(cx, data)
+        if running.ending is None and evse.tx is running:
+            self._transactions.arm(cx, evse)
 
 
 def recovery_timer(evse_id: int) -> str:
@@ -119,7 +111,10 @@ def recovery_timer(evse_id: int) -> str:
     return f"evse{evse_id}.recovery"
 
 
-def _away_ms(cx: Context, last: Mapping[str, Any]) -> int | None:
-    """How long ago the last event was; None when the clock does not tell: unknown, or earlier than that event."""
+def _away_ms(cx: Context, last: Mapping[str, Any], present_ms: int) -> int | None:
+    """How long ago the last event was, or that the station was there later, which is of no use when the clock is
+    before it; None when the clock does not tell: unknown, or earlier than that event."""
     utc, then = cx.utc(), last.get("utc")
-    return None if utc is None or then is None or utc < then else int(utc - then)
+    if utc is None or then is None or utc < then:
+        return None
+    return int(utc - (present_ms if then < present_ms <= utc else then))

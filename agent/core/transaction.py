@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.core.evse import Authorization, Token
 from agent.core.partition import FIRST
+from agent.core.plugs import Plug
 from state_machines.reasons import Cause
 
 PROGRESS = frozenset(("next_seq", "state", "at"))
@@ -76,6 +77,8 @@ class Transaction:
     """Its stop point had been reached before the restart, and only the last reading was missing."""
     recovered_by_ms: int | None = None
     """Set after a restart until it is known whether the car is still there, and how long we were away."""
+    halted: Cause | None = None
+    """Why nobody may charge on, found out while it was not known yet whether it goes on (C15, F03)."""
     at: dict[str, Any] = field(default_factory=dict)
     """Stamp of the last event: how long we were away is counted from it; empty when that is never to be known."""
     end_wh: str | None = None
@@ -101,7 +104,7 @@ class Transaction:
         token, holder = [self.token.value, self.token.kind] if self.token else None, self.adopted or self
         return {
             "tx": self.id, "evse": self.evse, "connector": self.connector, "next_seq": self.next_seq,
-            "token": token, "group": self.group, "remote_start_id": self.remote_start_id,
+            "token": token, "group": holder.group, "remote_start_id": self.remote_start_id,
             "reservation": self.reservation,
             "state": self.charging_state, "reached": sorted(self.reached), "stop_reason": self.stop_reason,
             "has_charged": self.has_charged, "began": self.began, "started": self.started,
@@ -134,6 +137,22 @@ class Transaction:
             row=row, operator=data.get("of", FIRST), was_over=data.get("over", False),
             cable=data.get("cable"),
         )  # fmt: skip
+
+    def tell(self, event: dict[str, Any], plug: Plug, stopping: Token | None) -> None:
+        """Add to an event the fields that are sent once (E.2); of tokens the one that stops it, if one does."""
+        if "evse" in self.untold and self.placed:
+            event["evse"] = [self.evse, self.connector]
+        told = stopping or self.token
+        if "token" in self.untold and told is not None:
+            event["token"] = [told.value, told.kind]
+        if "remote_start_id" in self.untold:
+            event["remote_start_id"] = self.remote_start_id
+        if "reservation" in self.untold:
+            event["reservation"] = self.reservation
+        amps = plug.cable_amps
+        if amps is not None and amps != self.cable and event["type"] != "Ended":
+            event["cable"], self.cable = int(amps), amps
+        self.untold = set() if self.placed else self.untold & {"evse"}
 
     def tells_more(self, data: dict[str, Any]) -> bool:
         """Whether `data` says of it what neither its record nor the record of an event does."""

@@ -177,6 +177,17 @@ class Transactions:
         if evse.tx is not None and evse.tx.ending is None:
             self._begin_end(cx, evse, evse.tx, cause, token, evse.facts())
 
+    def bury(self, cx: Context, running: Transaction, cause: Cause) -> None:
+        """Its EVSE exists no more, or it is not the only one there: ended without a reading."""
+        running.stop_reason = running.stop_reason or cause.value.stopped
+        values = [v for v in (running.began, *self._series.take(cx, running.id)) if v and v["values"]]
+        data = {"tx": running.id, "seq": running.next_seq, "type": "Ended", "trigger": cause.value.trigger,
+                **stamp(cx, cx.ms), "state": "Idle", "offline": True, "at": running.evse,
+                "stopped": running.stop_reason} | ({"of": running.operator} if running.operator else {})  # fmt: skip
+        running.next_seq += 1
+        self.keep(cx, running, ended=True)
+        self._outbox.add_event(cx, data | ({"meter": self._signing.told(cx, values, running)} if values else {}))
+
     # ---------------------------------------------------------------------------------------- start and end
 
     def _starts(self, cx: Context, before: frozenset[str], facts: frozenset[str], cause: Cause) -> bool:
@@ -287,7 +298,7 @@ class Transactions:
             running.untold.add("evse")
         if token is not None:
             running.untold.add("token")
-        self._event(cx, evse, running, "Updated", cause, self._begin(cx, evse, running))
+        self._event(cx, evse, running, "Updated", cause, self._begin(cx, evse, running), token)
 
     def is_over(self, cx: Context, running: Transaction, facts: frozenset[str]) -> bool:
         """A stop point was reached: something that once held does no longer (E.0).
@@ -311,6 +322,8 @@ class Transactions:
         token: Token | None,
         facts: frozenset[str],
     ) -> None:
+        if cause is Cause.STATE_CHANGED and evse.fault is not None:
+            cause = Cause.FAULT
         by_ev = cause is Cause.STATE_CHANGED and evse.charging_state(running) == "SuspendedEV"
         self.stop_because(evse, "StoppedByEV" if by_ev else cause.value.stopped)
         cx.forget(sample_timer(evse.id))
@@ -398,7 +411,7 @@ class Transactions:
             data["meter"] = self._signing.told(cx, meter, running)
             if kind != "Updated":
                 self._registers.keep_evse(cx, evse.id)
-        self._tell(evse, running, data, token)
+        running.tell(data, evse.plug, token)
         if state == "Charging":
             data["phases"] = running.phases = evse.phases_closed or evse.site.phases
             running.has_charged, running.interrupted = True, False
@@ -410,22 +423,6 @@ class Transactions:
         told = self._outbox.add_event(cx, data, patient=patient)
         if not told or kind == "Ended" or running.tells_more(running.data()):
             self.keep(cx, running, ended=kind == "Ended")
-
-    def _tell(self, evse: Evse, running: Transaction, data: dict[str, Any], token: Token | None) -> None:
-        """Fields that are sent once (E.2)."""
-        if "evse" in running.untold and running.placed:
-            data["evse"] = [evse.id, running.connector]
-        told = token or running.token
-        if "token" in running.untold and told is not None:
-            data["token"] = [told.value, told.kind]
-        if "remote_start_id" in running.untold:
-            data["remote_start_id"] = running.remote_start_id
-        if "reservation" in running.untold:
-            data["reservation"] = running.reservation
-        amps = evse.plug.cable_amps
-        if amps is not None and amps != running.cable and data["type"] != "Ended":
-            data["cable"], running.cable = int(amps), amps
-        running.untold = set() if running.placed else running.untold & {"evse"}
 
     def keep(self, cx: Context, running: Transaction, *, ended: bool = False, lazy: bool = False) -> None:
         """Write what the transaction is now and drop what was written of it before."""

@@ -19,7 +19,6 @@ from tests.blocks.stories import (
     list_entry,
     remote_start,
     send_list,
-    trail,
 )
 from tests.marks import req
 from tests.sim.outlet import raw, smart
@@ -200,7 +199,8 @@ def test_a_transaction_that_outlives_the_master_pass_says_so_when_it_ends() -> N
     world.ev(1).presents(POLICE)
     world.runs(seconds=30)
     session = world.csms.transaction(1)
-    assert not session.ended and "StopAuthorized" in [reason for _, reason, _ in trail(session)]
+    stopped = next(event for event in session.events if event["triggerReason"] == "StopAuthorized")
+    assert not session.ended and stopped["idToken"]["idToken"] == POLICE
     world.ev(1).unplugs()
     world.runs(seconds=30)
     assert session.stopped_reason == "MasterPass"

@@ -48,6 +48,16 @@ def faults(world: World) -> list[str]:
 # ---------------------------------------------------------------------------------------- faults of the board
 
 
+@req("E06.FR.16")
+@pytest.mark.parametrize("code", ["over_temperature", "over_voltage", "pilot", "over_current"])
+def test_where_the_end_of_energy_ends_it_a_fault_is_told_as_one(code: str) -> None:
+    world = charging(keys={**QUIET, "TxCtrlr.TxStopPoint": "EnergyTransfer"})
+    world.hear(FaultRaised(1, code, "0x17"))
+    world.runs(seconds=30)
+    assert last(world.csms.transaction(1))["triggerReason"] == "AbnormalCondition"
+    world.settles()
+
+
 @req("E06.FR.16", "E06.FR.08", "E06.FR.15")
 @pytest.mark.parametrize(
     ("code", "reason"),
