@@ -19,7 +19,7 @@ from agent.core.outbox import Outbox
 from agent.core.profiles import Profile
 from agent.core.reservations import ANY_GROUP, Reservations
 from agent.core.schedules import Schedules
-from agent.core.transaction import Transaction
+from agent.core.transaction import Halt, Transaction
 from agent.core.transactions import GONE, Transactions
 from config_keys import auth, site, tx
 from state_machines.decision import Decision, Facts, decide
@@ -205,10 +205,10 @@ class Authorizer:
 
     def _holder(self, asked: Presented, group: str | None) -> Evse | None:
         """The EVSE that this token is authorised at, or (with a group) one of its group (C09.FR.03)."""
-        busy = [(e, e.authorization) for i in asked.places if (e := self._evses[i]).authorization is not None]
+        busy = [(e, held) for i in asked.places if (held := _held(e := self._evses[i])) is not None]
         if group is None:
-            return next((e for e, held in busy if held is not None and held.token.same(asked.token)), None)
-        return next((e for e, held in busy if held is not None and _same(held.group, group)), None)
+            return next((e for e, held in busy if held.token is not None and held.token.same(asked.token)), None)
+        return next((e for e, held in busy if _same(held.group, group)), None)
 
     # ---------------------------------------------------------------------------------------- acting
 
@@ -277,7 +277,7 @@ class Authorizer:
             self._stop_unauthorised(cx, evse)
         self._transactions.stop_because(evse, cause.value.stopped)
         if held is evse.tx is not None:
-            evse.tx.halted = evse.tx.halted or cause
+            evse.tx.halted = evse.tx.halted or Halt(cause, token)
             self._transactions.keep_changed(cx, evse.tx)
         evse.release(cx, cause, token)
         self._transactions.stopping(cx, evse)
@@ -294,7 +294,7 @@ class Authorizer:
         self._locks.open_all(cx)
         for evse in self._evses.values():
             evse.next = None
-            if evse.authorization is not None and (evse.tx is not None or evse.connected):
+            if _held(evse) is not None and (evse.tx is not None or evse.connected):
                 self.stop(cx, evse, Cause.MASTER_PASS, token)
 
     # ---------------------------------------------------------------------------------------- other ways in

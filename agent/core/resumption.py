@@ -9,7 +9,7 @@ from agent.core.context import Context
 from agent.core.evse import Authorization, Evse
 from agent.core.presence import Presence
 from agent.core.settings import Tables
-from agent.core.transaction import Transaction
+from agent.core.transaction import Halt, Transaction
 from agent.core.transactions import Transactions
 from config_keys import site
 from state_machines.reasons import Cause
@@ -64,7 +64,7 @@ class Resumption:
         if goes_on:
             self._resume(cx, evse, running)
         else:
-            self._transactions.end_now(cx, evse, running.halted or self._cut)
+            self._transactions.end_now(cx, evse, *(running.halted or Halt(self._cut)))
 
     def _may_resume(self, cx: Context, running: Transaction) -> bool | None:
         """Whether the time away was short enough; None while only a clock could tell, at most ResumeTimeout from the
@@ -99,7 +99,7 @@ class Resumption:
         running.reached -= {"PowerPathClosed", "EnergyTransfer"}
         self._transactions.takes_up(evse)
         if running.halted is not None:
-            self._transactions.happened(cx, evse, running.halted)
+            self._transactions.happened(cx, evse, running.halted.cause, token=running.halted.token)
         elif running.stop_reason is not None and self._transactions.is_over(cx, running, evse.facts()):
             self._transactions.end_now(cx, evse, self._cut)
         if running.ending is None and evse.tx is running:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.evse import Authorization, Token
 from agent.core.partition import FIRST
@@ -34,6 +34,13 @@ class Ending:
     facts: frozenset[str]
     asked: bool = False
     """The meter was asked to sign the end value."""
+
+
+class Halt(NamedTuple):
+    """Why a session is over, and the token that stopped it, if one did."""
+
+    cause: Cause
+    token: Token | None = None
 
 
 @dataclass(slots=True)
@@ -77,8 +84,8 @@ class Transaction:
     """Its stop point had been reached before the restart, and only the last reading was missing."""
     recovered_by_ms: int | None = None
     """Set after a restart until it is known whether the car is still there, and how long we were away."""
-    halted: Cause | None = None
-    """Why nobody may charge on, found out while it was not known yet whether it goes on (C15, F03)."""
+    halted: Halt | None = None
+    """Why nobody may charge on, found out while it was not known yet whether it goes on (C15, E07, F03)."""
     at: dict[str, Any] = field(default_factory=dict)
     """Stamp of the last event: how long we were away is counted from it; empty when that is never to be known."""
     end_wh: str | None = None

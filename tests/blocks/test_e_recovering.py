@@ -13,10 +13,12 @@ from tests.blocks.stories import (
     charging,
     idle,
     last,
+    list_entry,
     meter_values,
+    send_list,
     trail,
 )
-from tests.blocks.test_c_groups import TRUSTING, info
+from tests.blocks.test_c_groups import MASTER, POLICE, TRUSTING, info
 from tests.marks import req
 from tests.sim.outlet import raw
 from tests.sim.transactions import consecutive
@@ -87,6 +89,23 @@ def test_a_stop_from_afar_reaches_a_transaction_that_waits_for_the_hardware(stop
     assert not world.outlets[1].permitted and "RemoteStop" in [trigger for _, trigger, _ in trail(session)]
     if stop == "Authorized":
         assert (last(session)["triggerReason"], session.stopped_reason) == ("RemoteStop", "Remote")
+    world.settles()
+
+
+@req("E07.FR.01", "E07.FR.02", "C09.FR.03", "C16.FR.02")
+@pytest.mark.parametrize(("card", "reason"), [(CARD, "Local"), (OTHER, "Local"), (POLICE, "MasterPass")])
+def test_a_card_stops_a_transaction_that_waits_for_the_hardware(card: str, reason: str) -> None:
+    world = idle(keys={**TRUSTING, **MASTER})
+    send_list(world, list_entry(CARD, group="FLEET"), list_entry(OTHER, group="FLEET"))
+    world.csms.token_info[POLICE] = info(group="POLICE")
+    charge(world)
+    recovering(world)
+    world.ev(1).presents(card)
+    world.runs(seconds=10)
+    goes_on(world)
+    session = world.csms.transaction(1)
+    assert (session.stopped_reason, last(session)["triggerReason"]) == (reason, "StopAuthorized")
+    assert last(session)["idToken"]["idToken"] == card and not world.outlets[1].permitted
     world.settles()
 
 
