@@ -133,6 +133,11 @@ class Signing:
         return [{**v, "values": [_with_key(policy, row, running) for row in v["values"]]} for v in values]
 
 
+def tells_key(values: Iterable[Value]) -> bool:
+    """Whether a public key is told with one of these values."""
+    return any(row[SIGNATURE]["key"] for value in values for row in value["values"] if len(row) > SIGNATURE)
+
+
 def _customer(evse: Evse) -> str:
     """Whose energy it is: his whose transaction runs, also when he has just left; else his who may begin."""
     token = evse.tx.token if evse.tx is not None else None
