@@ -455,7 +455,7 @@ class Transactions:
             return
         due = self._due[evse.id]
         self._arm(cx, evse, due)
-        if is_fresh(cx, evse):
+        if is_fresh(cx, evse) and evse.takes_reading():
             value = sample(
                 cx,
                 evse,
