@@ -100,7 +100,7 @@ class Sampling:
         """
         told = evse_id in (None, 0) and self._trigger_main(cx)
         for evse in self._evses.values():
-            values = measure(evse, cx.keys[aligned.MEASURANDS]) if evse_id in (None, evse.id) else []
+            values = measure(cx, evse, cx.keys[aligned.MEASURANDS]) if evse_id in (None, evse.id) else []
             if values and is_fresh(cx, evse) and evse.reading is not None and self._outbox.online:
                 value = {**stamp(cx, evse.reading.mono_ms), "context": "Trigger", "values": values}
                 self._send(cx, evse, value)
@@ -109,7 +109,7 @@ class Sampling:
 
     def _trigger_main(self, cx: Context) -> bool:
         main = self._main
-        values = measure(main, cx.keys[aligned.MEASURANDS]) if main is not None and is_fresh(cx, main) else []
+        values = measure(cx, main, cx.keys[aligned.MEASURANDS]) if main is not None and is_fresh(cx, main) else []
         if not values or main is None or main.reading is None or not self._outbox.online:
             return False
         self._send(cx, main, {**stamp(cx, main.reading.mono_ms), "context": "Trigger", "values": values})
@@ -120,8 +120,7 @@ class Sampling:
         told = False
         for evse in self._evses.values():
             if evse_id in (None, evse.id) and self._outbox.online:
-                totals = cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES]
-                value = sample(cx, evse, cx.keys[sampled.TX_UPDATED_MEASURANDS], "Trigger", totals_only=totals)
+                value = sample(cx, evse, cx.keys[sampled.TX_UPDATED_MEASURANDS], "Trigger")
                 told |= self._transactions.asked_for(cx, evse, value)
         return told
 
