@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agent.core.boundaries import Boundaries
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
@@ -39,27 +40,25 @@ class Sampling:
         self._series = series
         self._signing = signing
         self._main = main
-        self._due_utc: int | None = None
+        self._boundaries = Boundaries(ALIGNED, aligned.INTERVAL)
 
     def arm(self, cx: Context) -> None:
-        """Set the deadline at the next multiple of the interval since midnight UTC; none without a clock."""
-        interval_ms = cx.keys[aligned.INTERVAL] * 1000 if cx.keys[aligned.ENABLED] else 0
-        utc = cx.utc()
-        if not interval_ms or utc is None:
-            self._due_utc = None
-            cx.forget(ALIGNED)
-            return
-        self._due_utc = utc // interval_ms * interval_ms + interval_ms
-        cx.timers.set(ALIGNED, cx.ms + self._due_utc - utc)
+        """Set the deadlines at the next moments of aligned data, told at once or at the end."""
+        self._boundaries.arm(cx)
+        self._series.boundaries.arm(cx)
+
+    def follow(self, cx: Context) -> None:
+        """At the end of every step: these deadlines, and no others, go with the clock on the wall."""
+        self._boundaries.follow(cx)
+        self._series.boundaries.follow(cx)
 
     def clock_struck(self, cx: Context) -> None:
         """One instant for all EVSEs and the main meter."""
-        utc, due = cx.utc(), self._due_utc
-        if utc is not None and due is not None and -1000 <= utc - due < 5000:
+        due = self._boundaries.struck(cx)
+        if due is not None:
             for evse in self._evses.values():
                 self._tell(cx, evse, due)
             self._tell_main(cx, due)
-        self.arm(cx)
 
     def _tell_main(self, cx: Context, utc_ms: int) -> None:
         """J01.FR.14: evseId 0 as well, while SendDuringIdle does not keep it back."""
@@ -135,7 +134,7 @@ class Sampling:
                 case "end":
                     self._transactions.end_signed(evse, value)
                 case "series":
-                    self._series.signed(cx, value)
+                    self._series.signed(cx, evse, value)
                 case "values":
                     self._send(cx, evse, value)
                 case _:
