@@ -112,9 +112,14 @@ def of_boundary(cx: Context, at: Evse | MainMeter, measurands: Iterable[str], ut
     if not values or at.reading is None:
         return None
     stamped = stamp(cx, at.reading.mono_ms)
-    if stamped["utc"] is not None and abs(stamped["utc"] - utc_ms) <= ALIGNED_MS:
+    if is_at(stamped, utc_ms):
         stamped |= {"mono": cx.ms, "utc": utc_ms}
     return {**stamped, "context": "Sample.Clock", "values": values}
+
+
+def is_at(stamped: Mapping[str, Any], utc_ms: int) -> bool:
+    """What was read so near to a moment of the clock on the wall is told as read at it."""
+    return stamped["utc"] is not None and abs(stamped["utc"] - utc_ms) <= ALIGNED_MS
 
 
 def last_known(

@@ -135,6 +135,8 @@ class Sampling:
                     self._transactions.end_signed(evse, value)
                 case "series":
                     self._series.signed(cx, evse, value)
+                case "late series":
+                    self._series.signed_late(cx, evse, value)
                 case "values":
                     self._send(cx, evse, value)
                 case _:

@@ -75,6 +75,12 @@ class Series:
                 cx.drop(row)
                 kept[i] = (cx.record("sample", {"tx": tx, "value": value}), value)
 
+    def signed_late(self, cx: Context, evse: Evse, value: dict[str, Any]) -> None:
+        """Signed too long after its plain sample, it is one of its own (J01.FR.17), while the same transaction runs."""
+        kept = self._kept.get(evse.tx.id, []) if evse.tx is not None else []
+        if kept and kept[-1][1]["mono"] <= value["mono"]:
+            self._keep(cx, evse, value)
+
     def take(self, cx: Context, tx_id: str) -> list[dict[str, Any]]:
         """All samples of a transaction that ends; their records are no longer needed."""
         kept = self._kept.pop(tx_id, [])
