@@ -51,9 +51,9 @@ from agent.core.resets import TABLE as STATION
 from agent.core.resets import Resets
 from agent.core.resumption import Resumption
 from agent.core.safeguards import Safeguards
-from agent.core.sampling import Sampling
+from agent.core.sampling import ALIGNED, Sampling
 from agent.core.selection import Selection
-from agent.core.series import Series, series_timer
+from agent.core.series import SERIES_ALIGNED, Series, series_timer
 from agent.core.settings import TABLE as KEYS
 from agent.core.settings import TRIAL_TIMER, Settings, Tables
 from agent.core.signing import Signing, signing_timer
@@ -215,6 +215,7 @@ class Charger:
 
     def settle(self, cx: Context) -> None:
         """At the end of every step: transactions, limits and statuses follow the facts."""
+        self.sampling.follow(cx)
         self.resets.settle(cx)
         for evse in self.evses.values():
             self.resumption.settle(cx, evse)
@@ -397,8 +398,8 @@ class Charger:
             **self.safeguards.deadlines(),
             "store.retry": self._write_again,
             TIDY: self._tidy,
-            "aligned": self.sampling.clock_struck,
-            "series.aligned": partial(self.series.clock_struck, evses=self.evses),
+            ALIGNED: self.sampling.clock_struck,
+            SERIES_ALIGNED: partial(self.series.clock_struck, evses=self.evses),
             **self.energy.phases.deadlines(),
         }
         for evse in self.evses.values():
@@ -457,7 +458,6 @@ class Charger:
     def _arm_clock(self, cx: Context) -> None:
         """What is due by the clock on the wall."""
         self.sampling.arm(cx)
-        self.series.arm_aligned(cx)
         self.monitoring.watch.clock_set(cx)
         self.firmware.arm(cx)
 

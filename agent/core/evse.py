@@ -220,6 +220,8 @@ class Evse:
     supposed: int | None = None
     """What limits are judged for as if the relay were there; None: for what is."""
     reading: Reading | None = None
+    sampled_ms: int = -1
+    """When the reading was read that the last periodic sample was due for."""
     temperatures: dict[str, float] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
@@ -455,6 +457,12 @@ class Evse:
         if self.charging:
             facts.add("EnergyTransfer")
         return frozenset(facts)
+
+    def takes_reading(self) -> bool:
+        """The newest reading is for one periodic sample: the next it would be too old for (J02.FR.10)."""
+        mono_ms = self.reading.mono_ms if self.reading is not None else self.sampled_ms
+        taken, self.sampled_ms = self.sampled_ms, mono_ms
+        return mono_ms != taken
 
     def value(self, quantity: Any, phase: int = 0) -> float | None:
         """A measured value of the newest reading, or None."""

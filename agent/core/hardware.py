@@ -88,6 +88,7 @@ class Devices:
         """The first act after a start: no permission anywhere; confirmed open contactors are awaited."""
         for evse in self._charger.evses.values():
             cx.make_safe(ports.Withdraw(evse.id, cx.step, "start"))
+        self._narrow(cx)
         for place, detail in self._latched.items():
             number, _, code = place.partition(" ")
             if number.isdigit() and (found := self._charger.evses.get(int(number))) is not None:
@@ -246,12 +247,13 @@ class Devices:
         measured = self._measured if event.evse else self._measured_by_main
         measured |= {quantity for quantity, _ in event.points}
         self._described.add(event.evse)
-        metered = {e.id for e in self._charger.evses.values() if e.site.has_meter}
-        if self._described >= metered | ({0} if self._charger.main_meter else set()):
-            self._narrow(cx)
+        self._narrow(cx)
 
     def _narrow(self, cx: Context) -> None:
-        """All meters are known: each key takes what one of those that it speaks of can measure."""
+        """Once all meters are known, if any: each key takes what one of those that it speaks of can measure."""
+        metered = {e.id for e in self._charger.evses.values() if e.site.has_meter}
+        if not self._described >= metered | ({0} if self._charger.main_meter else set()):
+            return
         for key in MEASURAND_KEYS:
             measured = self._measured | (self._measured_by_main if key is aligned.MEASURANDS else set())
             names = [name for name, spec in MEASURANDS.items() if spec.quantity in measured] + [OFFERED]

@@ -48,9 +48,13 @@ Value = dict[str, Any]
 """Rows of [measurand, phase label or None, unit, value as exact text]."""
 
 
-def measure(at: Evse | MainMeter, measurands: Iterable[str], *, totals_only: bool = False) -> Values:
-    """What the newest reading says of these measurands; what was not read is absent, never zero."""
+def measure(cx: Context, at: Evse | MainMeter, measurands: Iterable[str]) -> Values:
+    """What the newest reading says of these measurands; what was not read is absent, never zero.
+
+    Of Energy.Active.Import.Register only the total, where there is one and RegisterValuesWithoutPhases says so.
+    """
     rows: Values = []
+    totals_only = cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES]
     for name in measurands:
         if name == OFFERED and isinstance(at, Evse):
             rows.append([name, None, "A", f"{at.commanded_amps or 0:.1f}"])
@@ -68,7 +72,7 @@ def _rows(at: Evse | MainMeter, name: str, spec: Measurand, totals_only: bool) -
         total = sum((value for _, value in by_phase), Decimal(0))
     if total is not None and spec.total:
         rows.append([name, None, spec.unit, f"{total:f}"])
-    for phase, value in () if totals_only else by_phase:
+    for phase, value in () if totals_only and total is not None else by_phase:
         rows.append([name, spec.labels[phase - 1], spec.unit, f"{value:f}"])
     return rows
 
@@ -85,7 +89,7 @@ def in_order(plain: Value | None, signed: Value | None) -> tuple[Value | None, V
     return plain, signed
 
 
-def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **options: bool) -> dict[str, Any] | None:
+def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str) -> dict[str, Any] | None:
     """A sampled meter value of the newest reading, stamped with the reading's own time.
 
     None without a fresh reading, and while SampledDataCtrlr.Enabled is false.
@@ -95,7 +99,7 @@ def sample(cx: Context, evse: Evse, measurands: Iterable[str], context: str, **o
     if not is_fresh(cx, evse) and not (context == "Transaction.End" and is_final(evse)):
         return None
     assert evse.reading is not None
-    values = measure(evse, measurands, **options)
+    values = measure(cx, evse, measurands)
     return {**stamp(cx, evse.reading.mono_ms), "context": context, "values": values} if values else None
 
 
@@ -104,13 +108,18 @@ def of_boundary(cx: Context, at: Evse | MainMeter, measurands: Iterable[str], ut
 
     Every meter's value bears the boundary itself (J01, TC_J_01); a reading that is further away keeps its own moment.
     """
-    values = measure(at, measurands) if at.reading is not None and is_fresh(cx, at) else []
+    values = measure(cx, at, measurands) if at.reading is not None and is_fresh(cx, at) else []
     if not values or at.reading is None:
         return None
     stamped = stamp(cx, at.reading.mono_ms)
-    if stamped["utc"] is not None and abs(stamped["utc"] - utc_ms) <= ALIGNED_MS:
+    if is_at(stamped, utc_ms):
         stamped |= {"mono": cx.ms, "utc": utc_ms}
     return {**stamped, "context": "Sample.Clock", "values": values}
+
+
+def is_at(stamped: Mapping[str, Any], utc_ms: int) -> bool:
+    """What was read so near to a moment of the clock on the wall is told as read at it."""
+    return stamped["utc"] is not None and abs(stamped["utc"] - utc_ms) <= ALIGNED_MS
 
 
 def last_known(
@@ -122,7 +131,7 @@ def last_known(
         return None
     if began["boot"] == cx.boot_id and reading.mono_ms <= began["mono"]:
         return None
-    values = measure(evse, measurands)
+    values = measure(cx, evse, measurands)
     return {**stamp(cx, reading.mono_ms), "context": "Interruption.Begin", "values": values} if values else None
 
 

@@ -18,6 +18,7 @@ from agent.core.context import Context
 from agent.core.declined import Declined
 from agent.core.metering import resolve
 from agent.core.partition import FIRST
+from agent.core.signing import tells_key
 from config_keys import comm, site
 
 Gate = Literal["boot", "asked", "clock", "accepted"]
@@ -364,12 +365,21 @@ class Outbox:
     def _intermediate(self) -> Iterator[tuple[int, Call, Call, Call]]:
         """Updated events that may go: the step in seqNo without it, the one before it, itself, the one after it.
 
-        A transaction's first one here may be in flight, and its last one tells its present state: both stay.
+        A transaction's first one here may be in flight, and its last one tells its present state: both stay, and so
+        does the first that tells the meter's public key, for it may be the only one (J02.FR.21).
         """
         latest: dict[str, tuple[Call | None, Call | None]] = {}
+        keyed: dict[str, Call] = {}
         for after in self._everybodys:
             tx = after.data["tx"]
             before, call = latest.get(tx, (None, None))
             latest[tx] = call, after
-            if before and call and call.data["type"] == "Updated" and TOLD_ONCE.isdisjoint(call.data):
+            if tx not in keyed and tells_key(after.data.get("meter", ())):
+                keyed[tx] = after
+            if before and call and call.data["type"] == "Updated" and not _is_needed(call, keyed.get(tx)):
                 yield after.data["seq"] - before.data["seq"], before, call, after
+
+
+def _is_needed(call: Call, keyed: Call | None) -> bool:
+    """Nothing else tells what this event does."""
+    return call is keyed or not TOLD_ONCE.isdisjoint(call.data)

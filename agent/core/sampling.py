@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agent.core.boundaries import Boundaries
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.instant import rfc3339
@@ -39,27 +40,25 @@ class Sampling:
         self._series = series
         self._signing = signing
         self._main = main
-        self._due_utc: int | None = None
+        self._boundaries = Boundaries(ALIGNED, aligned.INTERVAL)
 
     def arm(self, cx: Context) -> None:
-        """Set the deadline at the next multiple of the interval since midnight UTC; none without a clock."""
-        interval_ms = cx.keys[aligned.INTERVAL] * 1000 if cx.keys[aligned.ENABLED] else 0
-        utc = cx.utc()
-        if not interval_ms or utc is None:
-            self._due_utc = None
-            cx.forget(ALIGNED)
-            return
-        self._due_utc = utc // interval_ms * interval_ms + interval_ms
-        cx.timers.set(ALIGNED, cx.ms + self._due_utc - utc)
+        """Set the deadlines at the next moments of aligned data, told at once or at the end."""
+        self._boundaries.arm(cx)
+        self._series.boundaries.arm(cx)
+
+    def follow(self, cx: Context) -> None:
+        """At the end of every step: these deadlines, and no others, go with the clock on the wall."""
+        self._boundaries.follow(cx)
+        self._series.boundaries.follow(cx)
 
     def clock_struck(self, cx: Context) -> None:
         """One instant for all EVSEs and the main meter."""
-        utc, due = cx.utc(), self._due_utc
-        if utc is not None and due is not None and -1000 <= utc - due < 5000:
+        due = self._boundaries.struck(cx)
+        if due is not None:
             for evse in self._evses.values():
                 self._tell(cx, evse, due)
             self._tell_main(cx, due)
-        self.arm(cx)
 
     def _tell_main(self, cx: Context, utc_ms: int) -> None:
         """J01.FR.14: evseId 0 as well, while SendDuringIdle does not keep it back."""
@@ -100,7 +99,7 @@ class Sampling:
         """
         told = evse_id in (None, 0) and self._trigger_main(cx)
         for evse in self._evses.values():
-            values = measure(evse, cx.keys[aligned.MEASURANDS]) if evse_id in (None, evse.id) else []
+            values = measure(cx, evse, cx.keys[aligned.MEASURANDS]) if evse_id in (None, evse.id) else []
             if values and is_fresh(cx, evse) and evse.reading is not None and self._outbox.online:
                 value = {**stamp(cx, evse.reading.mono_ms), "context": "Trigger", "values": values}
                 self._send(cx, evse, value)
@@ -109,7 +108,7 @@ class Sampling:
 
     def _trigger_main(self, cx: Context) -> bool:
         main = self._main
-        values = measure(main, cx.keys[aligned.MEASURANDS]) if main is not None and is_fresh(cx, main) else []
+        values = measure(cx, main, cx.keys[aligned.MEASURANDS]) if main is not None and is_fresh(cx, main) else []
         if not values or main is None or main.reading is None or not self._outbox.online:
             return False
         self._send(cx, main, {**stamp(cx, main.reading.mono_ms), "context": "Trigger", "values": values})
@@ -120,8 +119,7 @@ class Sampling:
         told = False
         for evse in self._evses.values():
             if evse_id in (None, evse.id) and self._outbox.online:
-                totals = cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES]
-                value = sample(cx, evse, cx.keys[sampled.TX_UPDATED_MEASURANDS], "Trigger", totals_only=totals)
+                value = sample(cx, evse, cx.keys[sampled.TX_UPDATED_MEASURANDS], "Trigger")
                 told |= self._transactions.asked_for(cx, evse, value)
         return told
 
@@ -136,7 +134,9 @@ class Sampling:
                 case "end":
                     self._transactions.end_signed(evse, value)
                 case "series":
-                    self._series.signed(cx, value)
+                    self._series.signed(cx, evse, value)
+                case "late series":
+                    self._series.signed_late(cx, evse, value)
                 case "values":
                     self._send(cx, evse, value)
                 case _:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.core.boundaries import Boundaries
 from agent.core.context import Context
 from agent.core.evse import Evse
 from agent.core.metering import of_boundary, sample
 from agent.core.signing import ALIGNED, SIGNATURE, Signing
 from config_keys import aligned, sampled
 
+SERIES_ALIGNED = "series.aligned"
 BOUND = 120
 """Samples kept of one transaction; when it is reached every second one goes, never the first or last (E06.FR.13)."""
 BYTES = 100_000
@@ -29,7 +31,7 @@ class Series:
     def __init__(self, signing: Signing) -> None:
         self._signing = signing
         self._kept: dict[str, list[tuple[int, dict[str, Any]]]] = {}
-        self._aligned_due: int | None = None
+        self.boundaries = Boundaries(SERIES_ALIGNED, aligned.TX_ENDED_INTERVAL)
 
     def restore(self, found: Mapping[str, list[tuple[int, dict[str, Any]]]]) -> None:
         """What the journal held, by transaction."""
@@ -52,19 +54,9 @@ class Series:
         if value is not None:
             self._keep(cx, evse, value)
 
-    def arm_aligned(self, cx: Context) -> None:
-        """The next multiple of AlignedDataCtrlr.TxEndedInterval since midnight UTC."""
-        interval_ms = cx.keys[aligned.TX_ENDED_INTERVAL] * 1000 if cx.keys[aligned.ENABLED] else 0
-        utc = cx.utc()
-        cx.forget("series.aligned")
-        self._aligned_due = None
-        if interval_ms and utc is not None:
-            self._aligned_due = utc // interval_ms * interval_ms + interval_ms
-            cx.timers.set("series.aligned", cx.ms + self._aligned_due - utc)
-
     def clock_struck(self, cx: Context, evses: Mapping[int, Evse]) -> None:
         """One sample of AlignedDataCtrlr.TxEndedMeasurands for every running transaction."""
-        due = self._aligned_due
+        due = self.boundaries.struck(cx)
         for evse in evses.values():
             if evse.tx is None or not evse.tx.takes_samples or due is None:
                 continue
@@ -73,15 +65,21 @@ class Series:
                 self._keep(cx, evse, value)
                 if self._signing.wanted(cx, evse, *ALIGNED):
                     self._signing.ask(cx, evse, "series", value)
-        self.arm_aligned(cx)
 
-    def signed(self, cx: Context, value: dict[str, Any]) -> None:
-        """The same sample, signed: it takes the place of the plain one, if that is still kept."""
-        for tx, kept in self._kept.items():
-            for i, (row, plain) in enumerate(kept):
-                if plain["utc"] == value["utc"] and plain["mono"] == value["mono"]:
-                    cx.drop(row)
-                    kept[i] = (cx.record("sample", {"tx": tx, "value": value}), value)
+    def signed(self, cx: Context, evse: Evse, value: dict[str, Any]) -> None:
+        """The same sample, signed: it takes the place of the plain one of this EVSE, if that is still kept."""
+        tx = evse.tx.id if evse.tx is not None else ""
+        kept = self._kept.get(tx, [])
+        for i, (row, plain) in enumerate(kept):
+            if plain["utc"] == value["utc"] and plain["mono"] == value["mono"]:
+                cx.drop(row)
+                kept[i] = (cx.record("sample", {"tx": tx, "value": value}), value)
+
+    def signed_late(self, cx: Context, evse: Evse, value: dict[str, Any]) -> None:
+        """Signed too long after its plain sample, it is one of its own (J01.FR.17), while the same transaction runs."""
+        kept = self._kept.get(evse.tx.id, []) if evse.tx is not None else []
+        if kept and kept[-1][1]["mono"] <= value["mono"]:
+            self._keep(cx, evse, value)
 
     def take(self, cx: Context, tx_id: str) -> list[dict[str, Any]]:
         """All samples of a transaction that ends; their records are no longer needed."""

@@ -2,7 +2,8 @@
 
 What is signed for is plain data: `begin` and `end` of a transaction, `periodic` and `clock` for a sample that an
 Updated event has told without a signature, `series` for one that Ended will tell, `values` for MeterValues that wait
-for their signature. The public key goes along when it is told, as often as the key says.
+for their signature; `late series` is one of `series` that was signed too late to bear its moment. The public key goes
+along when it is told, as often as the key says.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from agent.core.context import Context
 from agent.core.evse import Evse
-from agent.core.metering import stamp
+from agent.core.metering import is_at, stamp
 from agent.core.transaction import Transaction
 from config_keys import aligned, comm, hardware, sampled, tx
 from config_keys.key import Key
@@ -96,7 +97,7 @@ class Signing:
             return []
         if event.public_key:
             cx.keys.put(hardware.METER_PUBLIC_KEY, b64encode(event.public_key.encode()).decode(), evse.id)
-        return [(purpose, _signed(cx, event, purpose, plain)) for purpose, plain in asked.wants]
+        return [told for purpose, plain in asked.wants for told in _signed(cx, event, purpose, plain)]
 
     def given_up(self, cx: Context, evse: Evse) -> list[tuple[str, Value]]:
         """The meter has not signed in time: what for, and the plain values."""
@@ -133,6 +134,11 @@ class Signing:
         return [{**v, "values": [_with_key(policy, row, running) for row in v["values"]]} for v in values]
 
 
+def tells_key(values: Iterable[Value]) -> bool:
+    """Whether a public key is told with one of these values."""
+    return any(row[SIGNATURE]["key"] for value in values for row in value["values"] if len(row) > SIGNATURE)
+
+
 def _customer(evse: Evse) -> str:
     """Whose energy it is: his whose transaction runs, also when he has just left; else his who may begin."""
     token = evse.tx.token if evse.tx is not None else None
@@ -151,12 +157,19 @@ def _with_key(policy: str, row: list[Any], running: Transaction | None) -> list[
     return [*row[:SIGNATURE], {**row[SIGNATURE], "key": ""}]
 
 
-def _signed(cx: Context, event: MeterSigned, purpose: str, plain: Value) -> Value:
-    """The plain value with its energy signed, or a value of its own; the container is not touched."""
+def _signed(cx: Context, event: MeterSigned, purpose: str, plain: Value) -> list[tuple[str, Value]]:
+    """The plain value with its energy signed, or a value of its own; the container is not touched.
+
+    What was read too late for the plain value's moment bears its own, and the plain one is told as well (J01.FR.17).
+    """
     signed = {"data": event.data, "encoding": event.encoding, "method": event.method, "key": event.public_key}
     row = [ENERGY, None, "Wh", f"{event.energy_wh:f}", signed]
+    read = stamp(cx, event.mono_ms)
     if purpose in CONTEXTS:
-        return {**stamp(cx, event.mono_ms), "context": CONTEXTS[purpose], "values": [row]}
+        return [(purpose, {**read, "context": CONTEXTS[purpose], "values": [row]})]
+    if not is_at(read, plain["utc"]):
+        late = {**read, "context": plain["context"], "values": [row]}
+        return [("values", plain), ("values", late)] if purpose == "values" else [(f"late {purpose}", late)]
     others = [r for r in plain["values"] if r[:2] != row[:2]] if purpose != "clock" else []
-    return {**plain, "values": [row, *others]}
+    return [(purpose, {**plain, "values": [row, *others]})]
 

@@ -452,14 +452,8 @@ class Transactions:
             return
         due = self._due[evse.id]
         self._arm(cx, evse, due)
-        if is_fresh(cx, evse):
-            value = sample(
-                cx,
-                evse,
-                cx.keys[sampled.TX_UPDATED_MEASURANDS],
-                "Sample.Periodic",
-                totals_only=cx.keys[sampled.REGISTER_VALUES_WITHOUT_PHASES],
-            )
+        if is_fresh(cx, evse) and evse.takes_reading():
+            value = sample(cx, evse, cx.keys[sampled.TX_UPDATED_MEASURANDS], "Sample.Periodic")
             self.sampled(cx, evse, Cause.SAMPLED, value, due)
             if self._signing.wanted(cx, evse, *UPDATED):
                 self._signing.ask(cx, evse, "periodic")

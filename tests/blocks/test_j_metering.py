@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from config_keys import site
 from tests.blocks.stories import (
     CARD,
+    OFFLINE_FOR_ALL,
     back_online,
     charge,
     charging,
@@ -21,13 +24,16 @@ from tests.blocks.stories import (
     utc_s,
 )
 from tests.marks import req
-from tests.sim.outlet import raw, smart
+from tests.sim.meter import Meter
+from tests.sim.outlet import OutletSpec, raw, smart
 from tests.sim.transactions import Payload
 from tests.sim.world import World
 
 TWO = (smart(16), raw(32))
 EVERYTHING = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,Current.Offered"
 ENERGY = "Energy.Active.Import.Register"
+SIGNING = replace(raw(16), signs=True)
+ENDED = {"AlignedDataCtrlr.TxEndedInterval": "60", "AlignedDataCtrlr.TxEndedMeasurands": ENERGY}
 NONE = {"AlignedDataCtrlr.Interval": "0", "SampledDataCtrlr.TxUpdatedInterval": "0"}
 
 
@@ -84,8 +90,7 @@ def test_aligned_values_of_an_evse_in_transaction_are_events_at_the_same_moments
 @req("J01.FR.17", "E06.FR.11")
 def test_what_was_read_long_before_the_boundary_is_not_told_as_if_read_at_it() -> None:
     """A meter that fell silent 8 s ago is still believed, with the moment at which it was read."""
-    ended = {"AlignedDataCtrlr.TxEndedInterval": "60", "AlignedDataCtrlr.TxEndedMeasurands": ENERGY}
-    world = reads_often(idle(keys={**NONE, **ended, "AlignedDataCtrlr.Interval": "60"}))
+    world = reads_often(idle(keys={**NONE, **ENDED, "AlignedDataCtrlr.Interval": "60"}))
     charge(world).runs(seconds=60)
     world.runs(seconds=(52 - world.clock.utc_ms / 1000) % 60)
     world.hardware.wires[1].mute = True
@@ -95,11 +100,11 @@ def test_what_was_read_long_before_the_boundary_is_not_told_as_if_read_at_it() -
     world.ev(1).presents(CARD)
     world.runs(minutes=1)
     world.settles()
-    for told in (values(events(world, "MeterValueClock"), "Sample.Clock"), values(_ended(world), "Sample.Clock")):
+    for told in (values(events(world, "MeterValueClock"), "Sample.Clock"), values(ended(world), "Sample.Clock")):
         assert [utc_s(v) % 60 == 0 for v in told] == [True, False] and 51 <= utc_s(told[1]) % 60 <= 52.1
 
 
-def _ended(world: World) -> list[Payload]:
+def ended(world: World) -> list[Payload]:
     return [last(world.csms.transaction(1))]
 
 
@@ -154,6 +159,74 @@ def test_aligned_values_go_on_at_round_moments_after_the_clock_was_set() -> None
 
 
 # ---------------------------------------------------------------------------------------- J02
+
+
+@req("J02.FR.10", "J02.FR.11")
+def test_a_reading_is_told_once_where_samples_are_more_frequent_than_readings() -> None:
+    """A meter that pauses for some seconds: what it told before is of an interval that is over."""
+    world = reads_often(idle(keys={**NONE, "SampledDataCtrlr.TxUpdatedInterval": "2"}))
+    charge(world).runs(seconds=20)
+    world.hardware.wires[1].mute = True
+    world.runs(seconds=9)
+    world.hardware.wires[1].mute = False
+    world.runs(seconds=20)
+    periodic = events(world, "MeterValuePeriodic")
+    assert len(periodic) > 15
+    assert all(utc_s(event) - utc_s(event["meterValue"][0]) <= 2 for event in periodic)
+    assert 0 not in distances([event["meterValue"][0] for event in periodic])
+
+
+@req("J02.FR.21", "J02.FR.13")
+@pytest.mark.parametrize("setting, times", [("OncePerTransaction", 1), ("EveryMeterValue", None)])
+def test_the_event_with_the_public_key_is_not_thinned_out(setting: str, times: int | None) -> None:
+    keys = {**NONE, **OFFLINE_FOR_ALL, "SampledDataCtrlr.SignReadings": "true",
+            "SampledDataCtrlr.SignUpdatedReadings": "true", "SampledDataCtrlr.TxUpdatedInterval": "10",
+            site.OUTBOX_LIMIT.name: "100",
+            "OCPPCommCtrlr.PublicKeyWithSignedMeterValue": setting}  # fmt: skip
+    world = idle((SIGNING,), keys=keys)
+    world.csms.vanishes()
+    world.runs(seconds=30)
+    charge(world).runs(minutes=40)
+    world.ev(1).presents(CARD)
+    back_online(world)
+    told = sorted(world.csms.transaction(1).events, key=lambda e: int(e["seqNo"]))
+    keyed = [s["signedMeterValue"]["publicKey"] != "" for v in meter_values(told) for s in v["sampledValue"]
+             if "signedMeterValue" in s]  # fmt: skip
+    assert len(told) < 150 and keyed[0] and keyed.count(True) == (times or len(keyed))
+
+
+@req("J02.FR.06", "J01.FR.10")
+@pytest.mark.parametrize("without", ["true", "false"])
+def test_the_energy_register_is_a_total_only_wherever_it_is_told_when_the_key_says_so(without: str) -> None:
+    keys = {**ENDED, "AlignedDataCtrlr.Interval": "60", "SampledDataCtrlr.TxUpdatedInterval": "30",
+            "SampledDataCtrlr.TxEndedInterval": "30", "SampledDataCtrlr.RegisterValuesWithoutPhases": without,
+            "SampledDataCtrlr.TxUpdatedMeasurands": f"{ENERGY},Current.Import"}  # fmt: skip
+    world = reads_often(idle([replace(raw(16), meter="counts phases")] * 2, keys=keys))
+    charge(world).runs(minutes=2)
+    for asked in ("MeterValues", "TransactionEvent"):
+        world.csms_asks("TriggerMessage", {"requestedMessage": asked})
+        world.runs(seconds=5)
+    world.ev(1).presents(CARD)
+    world.runs(minutes=1)
+    told = meter_values([p for kind in ("TransactionEvent", "MeterValues") for _, p in heard(world, kind)])
+    samples = [s for v in told for s in v["sampledValue"]]
+    by_phase = {s["context"] for s in samples if s["measurand"] == ENERGY and "phase" in s}
+    contexts = {s["context"] for s in samples if s["measurand"] == ENERGY}
+    assert contexts == {"Transaction.Begin", "Transaction.End", "Sample.Clock", "Sample.Periodic", "Trigger"}
+    assert by_phase == (set() if without == "true" else contexts)
+    assert any(s["measurand"] == "Current.Import" and "phase" in s for s in samples)
+
+
+@req("J02.FR.11")
+def test_a_station_without_any_meter_refuses_what_only_a_meter_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = OutletSpec.site
+    monkeypatch.setattr(OutletSpec, "site", lambda spec, evse: described(spec, evse)._replace(has_meter=False))
+    monkeypatch.setattr(Meter, "starts", lambda meter: None)
+    monkeypatch.setattr(Meter, "read", lambda meter: None)
+    world = idle(keys=NONE)
+    for variable in ("SampledDataCtrlr.TxUpdatedMeasurands", "AlignedDataCtrlr.Measurands"):
+        assert set_variable(world, variable, "Voltage") == set_variable(world, variable, ENERGY) == "Rejected"
+    assert set_variable(world, "SampledDataCtrlr.TxUpdatedMeasurands", "Current.Offered") == "Accepted"
 
 
 @req("J02.FR.11", "J02.FR.02", "J02.FR.04", "J02.FR.10", "J02.FR.18", "E02.FR.10")
