@@ -61,7 +61,7 @@ def connect(path: Path, journal_mode: str = "WAL", shared: bool = True) -> sqlit
 def load(connection: sqlite3.Connection) -> tuple[list[Record], Tables]:
     """Check the whole file, then read all of it. Raises Damaged for anything that is not as we wrote it."""
     try:
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
             raise Damaged(str(verdict))
         rows = connection.execute("SELECT * FROM journal ORDER BY id").fetchall()
