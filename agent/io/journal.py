@@ -401,15 +401,17 @@ def _read(path: Path, reserve: Path) -> Opened:
 
 
 def _connect(path: Path, reserve: Path) -> sqlite3.Connection:
-    try:
-        return store_file.connect(path)
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") in _UNUSABLE:
-            raise Damaged(str(error)) from error
-        if not store_file.is_full(error):
-            raise
-        reserve.unlink(missing_ok=True)
-        return store_file.connect(path)
+    """On a full disk without the reserve; if there is no room even then, without `-shm`, so that it can be read."""
+    for _ in range(2):
+        try:
+            return store_file.connect(path)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") in _UNUSABLE:
+                raise Damaged(str(error)) from error
+            if not store_file.is_full(error):
+                raise
+            reserve.unlink(missing_ok=True)
+    return store_file.connect(path, shared=False)
 
 
 def _preallocated(reserve: Path) -> bool:

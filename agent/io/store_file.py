@@ -20,6 +20,8 @@ WITHOUT_CRC = 3
 """Columns of a journal made before there were checksums; its rows are taken as they are."""
 UNTOLD = 0x52455041
 """The application_id of a repaired store until the station has put on record that it was damaged."""
+_FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
+"""No room for a write, and none for the 32 KB of `-shm`, which a clean stop or a power cut takes away."""
 _JOURNAL = "CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, kind TEXT, body TEXT, crc INTEGER)"
 _INSERT = """INSERT INTO journal (id, kind, body, crc) SELECT ?1, ?2, ?3, ?4
     WHERE NOT EXISTS (SELECT 1 FROM journal WHERE id = ?1 AND kind = ?2 AND body = ?3)"""
@@ -31,10 +33,15 @@ class Damaged(Exception):
     """The file is not, or not wholly, a store; the text says what was found."""
 
 
-def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
-    """Open or create the store. Raises sqlite3.Error; transactions are begun and ended explicitly."""
+def connect(path: Path, journal_mode: str = "WAL", shared: bool = True) -> sqlite3.Connection:
+    """Open or create the store. Raises sqlite3.Error; transactions are begun and ended explicitly.
+
+    When it is not `shared` there is no `-shm`, and no other process can read the file (chargerctl doctor does).
+    """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     try:
+        if not shared:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         connection.execute(f"PRAGMA journal_mode={journal_mode}")
         connection.execute("PRAGMA synchronous=FULL")
@@ -54,7 +61,7 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
 def load(connection: sqlite3.Connection) -> tuple[list[Record], Tables]:
     """Check the whole file, then read all of it. Raises Damaged for anything that is not as we wrote it."""
     try:
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
             raise Damaged(str(verdict))
         rows = connection.execute("SELECT * FROM journal ORDER BY id").fetchall()
@@ -73,7 +80,7 @@ def is_untold(connection: sqlite3.Connection) -> bool:
 
 def is_full(error: sqlite3.Error) -> bool:
     """There is no room on the disk, or within the bound of the file."""
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+    return getattr(error, "sqlite_errorname", "") in _FULL
 
 
 def mapping_names(connection: sqlite3.Connection) -> list[str]:

@@ -151,7 +151,9 @@ def _readable_rows(source: sqlite3.Connection, name: str, columns: str) -> Itera
 def _readable_names(source: sqlite3.Connection) -> list[str]:
     try:
         return ["journal", *mapping_names(source)]
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        if store_file.is_full(error):  # no room for its -shm: its rows are there all the same
+            raise
         return []
 
 

@@ -340,7 +340,7 @@ def test_records_of_a_kind_nobody_knows_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_in_a_value_is_found_and_the_value_not_used(tmp_path: Path) -> None:
-    """One bit in each of the records and entries in turn: SQLite's own check finds none of them."""
+    """One bit in each of the records and entries in turn: SQLite's own check finds but that of a key."""
     path = tmp_path / "journal.db"
     fill(path, 10)
     whole = path.read_bytes()
@@ -352,7 +352,7 @@ def test_a_flipped_bit_in_a_value_is_found_and_the_value_not_used(tmp_path: Path
         journal, records, tables, report = Journal.open(path)
         journal.close()
         assert report.state == "restored", mark
-        assert "checksum" in report.detail
+        assert ("missing from index" if mark.startswith(b"key4") else "checksum") in report.detail
         assert "29 rows saved" in report.detail
         assert all(r == record(r.id, "x" * 200) for r in records)
         assert set(tables["keys"].items()) <= {(f"key{n}", str(n)) for n in range(1, 11)}

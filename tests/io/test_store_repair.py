@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from agent.core.effects import Record
+from agent.core.effects import Persist, Put, Record
 from agent.core.events import StoreReported
 from agent.io.journal import Journal
-from agent.io.store_file import Tables
-from tests.io.test_journal import fill, put_on_record, use
+from agent.io.store_file import PAGE_BYTES, Tables
+from tests.io.test_journal import Ear, fill, put_on_record, use
 
 Found = tuple[list[Record], Tables, str]
 
@@ -82,6 +83,15 @@ def _row_in_the_wal(path: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     assert path.with_name(path.name + "-wal").stat().st_size
+
+
+def _index(path: Path) -> None:
+    """One bit in the index of the keys: key4 is not found any more, though its row is whole."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        [(page,)] = db.execute("SELECT rootpage FROM sqlite_master WHERE name LIKE 'sqlite_autoindex_keys%'")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"key4", (page - 1) * PAGE_BYTES, page * PAGE_BYTES) + 3] ^= 4
+    path.write_bytes(data)
 
 
 def _missing(path: Path) -> None:
@@ -147,3 +157,18 @@ def test_the_damage_is_reported_until_it_is_on_record(tmp_path: Path) -> None:
     assert first == StoreReported("restored", f"{why}; {detail}")
     assert second == [StoreReported("restored", detail)]
     assert third == [StoreReported("ok")]
+
+
+def test_a_damaged_index_costs_no_row_and_hides_none(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    fill(path, 6)
+    records, tables, _ = _open(path)
+    _index(path)
+    assert _open(path) == (records, tables, "restored")
+
+    async def story(journal: Journal, ear: Ear) -> None:
+        journal.append(2, Persist(puts=(Put("keys", "key4", None),)))
+
+    use(path, story)
+    del tables["keys"]["key4"]
+    assert _open(path) == (records, tables, "ok")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -30,6 +31,10 @@ class SmallDisk:
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
+
+    def give_back(self, size: int) -> None:
+        """Make room for so many bytes on the disk that was filled."""
+        os.truncate(self._filler, self._filler.stat().st_size - size)
 
     def empty(self) -> None:
         self._filler.unlink(missing_ok=True)

@@ -30,8 +30,8 @@ def log(bench: RealBench) -> str:
 
 
 @req("A04.FR.01", "A04.FR.02")
-@pytest.mark.parametrize("killed", [False, True], ids=["lives", "killed"])
-def test_a_full_disk_under_a_session(tmp_path: Path, killed: bool) -> None:
+@pytest.mark.parametrize("meanwhile", ["lives", "killed", "rebooted"])
+def test_a_full_disk_under_a_session(tmp_path: Path, meanwhile: str) -> None:
     """Charging goes on, it is reported, nothing new is energised, nothing told is lost, and then writing goes on."""
     with small_disk(tmp_path / "b" / "state", "3m") as disk, RealBench(plan(tmp_path, **KEYS)) as bench:
         ready(bench)
@@ -45,11 +45,10 @@ def test_a_full_disk_under_a_session(tmp_path: Path, killed: bool) -> None:
         bench.present(CARDS[2], 2)
         bench.wait_until("more energy", lambda: bench.energy_wh(1) > before + 15, PATIENT_S)
         assert not bench.closed(2), "energised although the transaction is not on flash"
-        if killed:
-            bench.crash(0.0, 1.0)
-            bench.wait_until("the agent is back", lambda: bench.rig.agent.starts == 2 and pilots_seen(bench), PATIENT_S)
+        if meanwhile != "lives":
+            start_again(bench, disk, killed=meanwhile == "killed")
         disk.empty()
-        bench.wait_until("room", lambda: "takes records again" in log(bench) or killed, PATIENT_S)
+        bench.wait_until("room", lambda: "takes records again" in log(bench), PATIENT_S)
         bench.wait_until("EVSE 1 charges", lambda: min(bench.amps(1)) > 5.9, PATIENT_S)
         if not authorised(bench, 2):
             bench.present(CARDS[2], 2)
@@ -70,6 +69,21 @@ def fill_up(bench: RealBench, disk: SmallDisk) -> None:
     bench.wait_until("a refused batch", refused, PATIENT_S)
     bench.wait_until("the CSMS is told", lambda: "MemoryExhaustion" in security_events(bench), PATIENT_S)
     bench.wait_until("a person is told", lambda: ask(bench.rig, "status")["store"] == "full", PATIENT_S)
+
+
+def start_again(bench: RealBench, disk: SmallDisk, killed: bool) -> None:
+    """On the disk that is still full; a reboot has lost the `-shm` of the store, and there is no room for another."""
+    if killed:
+        bench.crash(0.0, 1.0)
+    else:
+        assert bench.stop_agent() == 0
+        (disk.path / "journal.db-shm").unlink()
+        disk.fill()
+        bench.start_agent()
+    bench.wait_until("the agent is back", lambda: bench.rig.agent.starts == 2 and pilots_seen(bench), PATIENT_S)
+    assert ask(bench.rig, "status")["store"] == "full"
+    found = evse_of(bench.rig, 1)
+    assert found is not None and found["transaction"], "the start has not read the store"
 
 
 def authorised(bench: RealBench, evse: int) -> bool:
