@@ -179,6 +179,8 @@ class Story:
             world.ev(evse).presents("04FEED").after(seconds=12).unplugs()
             world.runs(seconds=30)
         world.settles()
+        told, kept = world.asks_station("status")["queue"]["set_aside"], len(world.disk.stored("set_aside"))
+        assert told == kept, f"{kept} events are set aside on flash, {told} are told of"
 
     def _after_updates(self) -> None:
         """A firmware update that waited has its way now, and may be taken back."""
