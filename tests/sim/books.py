@@ -176,4 +176,3 @@ class Books:
         if abs(flowed_wh - told) > slack:
             per = {t.id[:8]: t.energy_wh for t in mine}
             self.fail("8 transactions", f"EVSE {evse}: {flowed_wh:.0f} Wh flowed, {told:.0f} Wh were told: {per}")
-
