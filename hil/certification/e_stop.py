@@ -168,11 +168,17 @@ def _pulled_and_deauthorized(lab: Lab, *, unlock: bool) -> Json:
     lab.energy_transfer_suspended()
     lab.unplug_at_car()
     event = lab.event(PULLED, trigger="EVCommunicationLost", state="Idle")
-    if lab.outfit.cable == "socket" and not unlock:
-        lab.bench.wait(2)
-        lab.check("the plug is retained", lab.bench.locked(lab.evse), True)
+    if not unlock:
+        _retained(lab)
     lab.unplug_at_station(with_card=not unlock)
     return event
+
+
+def _retained(lab: Lab) -> None:
+    """The station's end of a loose cable stays locked (E09.FR.03, E10.FR.01)."""
+    if lab.outfit.cable == "socket":
+        lab.bench.wait(2)
+        lab.check("the plug is retained", lab.bench.locked(lab.evse), True)
 
 
 @case("TC_E_26", *BOTH)
@@ -202,6 +208,7 @@ def _pulled_and_suspended(lab: Lab) -> None:
     lab.energy_transfer_suspended()
     lab.unplug_at_car()
     lab.event(PULLED, kind="Updated", trigger="EVCommunicationLost", state="Idle")
+    _retained(lab)
     if lab.outfit.cable == "fixed":
         lab.status("Available")
 

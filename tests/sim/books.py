@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +52,8 @@ class Books:
     stepped_ms: list[int] = field(default_factory=list)
     """When the board's clock was changed."""
     untold: dict[int, float] = field(default_factory=dict)
+    signed: set[str] = field(default_factory=set)
+    """Containers that a meter has signed, as OCPP carries them."""
     boot: int = 0
     lost: int = 0
     doubled: int = 0
@@ -71,6 +75,20 @@ class Books:
             if record.kind in ("event", "set_aside"):
                 number = (str(record.data["tx"]), int(record.data["seq"]))
                 (self.durable if record.kind == "event" else self.aside).add(number)
+
+    def signs(self, container: str) -> None:
+        """A meter hands out a signed reading, which nobody may touch."""
+        self.signed.add(b64encode(container.encode()).decode())
+
+    def says(self, text: str) -> None:
+        """A frame leaves the station: what is signed in it is byte for byte what a meter handed out."""
+        if '"signedMeterData"' not in text:
+            return
+        _, _, action, payload = json.loads(text)
+        for sample in itertools.chain(*(value["sampledValue"] for value in payload["meterValue"])):
+            told = sample.get("signedMeterValue", {}).get("signedMeterData")
+            if told is not None and told not in self.signed:
+                self.fail("8 signed", f"{action} tells what no meter has signed: {told}")
 
     # -------------------------------------------------- the end
 
@@ -158,4 +176,3 @@ class Books:
         if abs(flowed_wh - told) > slack:
             per = {t.id[:8]: t.energy_wh for t in mine}
             self.fail("8 transactions", f"EVSE {evse}: {flowed_wh:.0f} Wh flowed, {told:.0f} Wh were told: {per}")
-

@@ -60,7 +60,7 @@ def server_refuses_with_http(world: World, status: int, seconds: float) -> None:
 # -------------------------------------------------- the CSMS
 
 
-@verb(weight=2, action=pick("*", "TransactionEvent", "Authorize"), times=whole(1, 4), acts=chance(0.5))
+@verb(weight=2, action=pick("*", "TransactionEvent", "Authorize"), times=whole(1, 9), acts=chance(0.5))
 def csms_does_not_answer(world: World, action: str, times: int, acts: bool) -> None:
     world.csms.ignores(action, times, acts=acts)
 
@@ -68,7 +68,7 @@ def csms_does_not_answer(world: World, action: str, times: int, acts: bool) -> N
 @verb(
     weight=2,
     action=pick("*", "TransactionEvent", "Authorize", "BootNotification"),
-    times=whole(1, 2),
+    times=whole(1, 9),
     code=pick("InternalError", "FormatViolation", "GenericError", "SomethingElse"),
     acts=chance(0.2),
 )
@@ -76,7 +76,7 @@ def csms_answers_with_an_error(world: World, action: str, times: int, code: str,
     world.csms.fails(action, times, code, acts=acts)
 
 
-@verb(weight=2, action=pick("*", "TransactionEvent", "Heartbeat", "BootNotification"), times=whole(1, 2))
+@verb(weight=2, action=pick("*", "TransactionEvent", "Heartbeat", "BootNotification"), times=whole(1, 9))
 def csms_talks_nonsense(world: World, action: str, times: int) -> None:
     world.judge.protocol.sloppy_csms = True
     world.csms.talks_nonsense(action, times)
@@ -93,7 +93,9 @@ def csms_says_garbage(world: World, text: str) -> None:
 
 @verb(weight=2, status=pick("Pending", "Rejected"), interval=pick(0, 5, 60), seconds=between(10, 300))
 def csms_hesitates_to_accept(world: World, status: str, interval: int, seconds: float) -> None:
+    """The agent starts anew and asks; who is registered already would not."""
     world.csms.boots(status, interval)
+    agent_is_killed(world, 1)
     world.later(seconds, lambda: world.csms.boots("Accepted", world.csms.usual_interval))
 
 

@@ -19,6 +19,7 @@ from hal.ports import (
     ContactorReported,
     FaultCleared,
     FaultRaised,
+    MeterSigned,
     Offer,
     OfferSchedules,
     Permit,
@@ -154,6 +155,8 @@ class Judge:
                 self._asked[ask] = (str(args.get("name")), str(args.get("value")))
             case Silent() | Alive() | FaultRaised() | FaultCleared() | PilotChanged():
                 self._facts(event)
+            case MeterSigned(data=container):
+                self.books.signs(container)
             case ContactorReported(closed=False, evse=evse) if self._ends_with_energy:
                 self.allowance.may_end(evse)
         self.hardware.hears(event)
@@ -300,6 +303,7 @@ class Judge:
     def says(self, effect: Say) -> None:
         """A frame leaves the station."""
         answered = self.protocol.said(effect.connection, effect.text)
+        self.books.says(effect.text)
         if answered is not None:
             call, result = answered
             self.limits.answered(call.action, call.payload, str(result.get("status")))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tests.sim.happenings import VERBS, Scene
 from tests.sim.outlet import OutletSpec, switching
-from tests.sim.stories import Plan, Story
+from tests.sim.stories import CALM, Plan, Story
 from tests.sim.visits import CARDS
 
 HOURS = 2.0
@@ -49,7 +49,8 @@ def phase_story(seed: int, *, faults: bool = True) -> Story:
         drawn = [verb.name for verb in VERBS.values() if verb.weight and verb.name not in ASKING]
         scenes += _happens(rng, len(site), drawn, 400.0)
     ordered = tuple(sorted(scenes, key=lambda scene: scene.at_s))
-    return Story(Plan(seed, site, keys, HOURS, ordered, merged=rng.random() < 0.8))
+    drawn_by = f"--seed {seed} --phases{'' if faults else CALM}"
+    return Story(Plan(seed, site, keys, HOURS, ordered, merged=rng.random() < 0.8, drawn_by=drawn_by))
 
 
 def _stays(rng: Random, evse: int) -> list[Scene]:

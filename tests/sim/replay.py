@@ -1,4 +1,7 @@
-"""One story told again, step by step: what `pytest --seed N [--until STEP] [--steps FILE] [--shrink FILE]` does."""
+"""One story told again, step by step: what `pytest --seed N [--until STEP] [--steps FILE] [--shrink FILE]` does.
+
+Which story a seed means: a life of `--days`, a short story of `--hours`, or one about `--phases`; `--calm`: no faults.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from tests.sim.phase_stories import phase_story
 from tests.sim.shrink import shrink, verdict
-from tests.sim.stories import Plan, Story
+from tests.sim.stories import DAYS, Plan, Story, random_life, random_story
 
 SHOWN = 12
 """Steps that are shown before the one asked for."""
+
+
+def drawn(
+    seed: int, *, hours: float | None = None, days: int | None = None, phases: bool = False, calm: bool = False
+) -> Story:
+    """The story that these options mean, not yet told. ValueError for a life without faults: there is none."""
+    if phases:
+        return phase_story(seed, faults=not calm)
+    if hours is not None:
+        return random_story(seed, hours=hours, faults=not calm)
+    if calm:
+        raise ValueError("a life has faults; a calm story needs --hours or --phases")
+    return random_life(seed, days=days or DAYS)
 
 
 class Reached(BaseException):

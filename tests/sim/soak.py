@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.sim.stories import random_life
+from tests.sim.stories import DAYS, random_life
 
 ROOT = Path(__file__).resolve().parents[2]
 TALLY = ROOT / "docs" / "soak.json"
@@ -31,10 +32,9 @@ JUDGED = (
 HOURS_A_YEAR = 8_760
 SESSIONS_A_YEAR = 1_000
 FIRST_SEED = 1_000_000
-DAYS = 7
 AGAIN_EVERY = 20
 """Each so-manieth life is told twice: the same seed gives the same trace (invariant 12)."""
-EARLIER_KEPT = 5
+EARLIER_KEPT = 12
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ def tell(seed: int, days: int = DAYS) -> Told:
     failure = story.verdict().split("\n", 1)[0][:300]
     if not failure and seed % AGAIN_EVERY == 0 and _fingerprint(seed, days) != story.world.fingerprint:
         failure = f"seed {seed}: invariant 12 replay: told twice, it went another way"
+    failure = failure and f"{failure} ({story.plan.again})"
     world, books = story.world, story.world.judge.books
     return Told(
         seed, world.now_ms / 3_600_000, len(world.csms.transactions), world.total_steps, len(story.plan.faults),
@@ -144,6 +145,13 @@ def load(path: Path) -> Tally:
     return Tally(code, earlier=earlier[-EARLIER_KEPT:])
 
 
+def save(path: Path, tally: Tally) -> None:
+    """Put the tally in place of the one before, in one act: who is stopped here leaves the old one or the new one."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(json.dumps(asdict(tally), indent=1) + "\n")
+    os.replace(fresh, path)
+
+
 def run(path: Path, seeds: int, days: int, workers: int) -> Tally:
     """Tell `seeds` more lives; the file is written after each, so that nothing is lost when it is stopped."""
     tally = load(path)
@@ -152,7 +160,7 @@ def run(path: Path, seeds: int, days: int, workers: int) -> Tally:
         for told in _told(pool, range(first, first + seeds), days):
             tally.add(told)
             tally.next_seed = told.seed + 1
-            path.write_text(json.dumps(asdict(tally), indent=1) + "\n")
+            save(path, tally)
             print(f"{told.failure or f'seed {told.seed} kept every invariant'}; {tally.line()}", flush=True)
     return tally
 

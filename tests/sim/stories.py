@@ -21,6 +21,7 @@ from tests.sim.happenings import VERBS, Scene
 from tests.sim.outlet import Outlet, OutletSpec, raw, smart, switching
 from tests.sim.world import World
 
+DAYS = 7
 DAY_S = 86_400.0
 BUSY_S = 3_600.0
 """The part of a day in which things happen close together; the rest of it is quiet."""
@@ -61,6 +62,8 @@ RARE: Mapping[str, tuple[str, ...]] = {
     "FallbackCtrlr.ProfileExpiredLimit": ("0", "8"),
     "FallbackCtrlr.Mode": ("Reduce", "Pause"),
 }
+CALM = " --calm"
+"""What a story without faults adds to the options that draw it."""
 UPDATE_MOST_MIN = 30
 """How long a firmware update may take once nobody charges any more: it may be taken back."""
 SITES: tuple[tuple[OutletSpec, ...], ...] = (
@@ -89,6 +92,8 @@ class Plan:
     """The real journal's file lies below the simulated flash."""
     merged: bool = False
     """Readings that nothing can depend on are left out (tests/sim/meter.py)."""
+    drawn_by: str = ""
+    """The options with which pytest draws and tells it again; none when it is not as it was drawn."""
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.scenes))
@@ -100,12 +105,18 @@ class Plan:
 
     def with_scenes(self, scenes: Iterable[Scene]) -> Plan:
         """The same with only these."""
-        return replace(self, scenes=tuple(scenes))
+        return replace(self, scenes=tuple(scenes), drawn_by="")
+
+    @property
+    def again(self) -> str:
+        """The command that tells it again."""
+        return f"pytest tests/world/test_seed.py {self.drawn_by} -s" if self.drawn_by else "(no seed tells it again)"
 
     def save(self, path: Path, invariant: str) -> None:
         """Write it as a trace that tests/world/test_traces.py tells again; `invariant` is what it once broke."""
         scenes = [[scene.at_s, scene.verb, dict(scene.args)] for scene in self.scenes]
         data = {"broke": invariant, **asdict(self), "scenes": scenes}
+        del data["drawn_by"]
         lines = ",\n".join(f"  {json.dumps(scene)}" for scene in data.pop("scenes"))
         head = json.dumps(data, indent=1).rstrip("}\n")
         path.write_text(f'{head},\n "scenes": [\n{lines}\n ]\n}}\n')
@@ -148,7 +159,11 @@ class Story:
         return world
 
     def verdict(self) -> str:
-        """Tell it; "" when everything holds, else what broke: an invariant, or the station itself."""
+        """Tell it; "" when everything holds, else what broke (an invariant, or the station itself) and its command."""
+        broken = self._broken()
+        return broken and f"{broken}\n{self.plan.again}"
+
+    def _broken(self) -> str:
         world = self.world
         try:
             self.tell()
@@ -179,6 +194,8 @@ class Story:
             world.ev(evse).presents("04FEED").after(seconds=12).unplugs()
             world.runs(seconds=30)
         world.settles()
+        told, kept = world.asks_station("status")["queue"]["set_aside"], len(world.disk.stored("set_aside"))
+        assert told == kept, f"{kept} events are set aside on flash, {told} are told of"
 
     def _after_updates(self) -> None:
         """A firmware update that waited has its way now, and may be taken back."""
@@ -206,10 +223,11 @@ def random_story(seed: int, *, hours: float = 0.5, faults: bool = True) -> Story
     site, keys = rng.choice(SITES), _keys(rng)
     scenes = _busy(rng, site, 0.0, hours * 3600, CROWDED_S if faults else 0.0)
     plan = _plan(rng, seed, site, keys, hours, scenes, on_file=rng.random() < 0.15)
-    return Story(replace(plan, merged=rng.random() < 0.8))
+    drawn_by = f"--seed {seed} --hours {hours}{'' if faults else CALM}"
+    return Story(replace(plan, merged=rng.random() < 0.8, drawn_by=drawn_by))
 
 
-def random_life(seed: int, *, days: int = 7) -> Story:
+def random_life(seed: int, *, days: int = DAYS) -> Story:
     """Days with a busy part and a quiet rest: what the long runs are made of."""
     rng = Random(f"life {seed}")
     site, keys = rng.choice(SITES), _keys(rng) | {"SampledDataCtrlr.TxUpdatedInterval": rng.choice(LIFE_SAMPLES)}
@@ -219,7 +237,8 @@ def random_life(seed: int, *, days: int = 7) -> Story:
         scenes += _busy(rng, site, begin, begin + BUSY_S, FAULT_EVERY_S)
         scenes += _quiet(rng, site, day * DAY_S)
     plan = _plan(rng, seed, site, keys, days * 24.0, scenes, on_file=rng.random() < 0.15)
-    return Story(replace(plan, merged=True, heartbeat_s=rng.choice((300, 900, 3600, 3600))))
+    heartbeat_s = rng.choice((300, 900, 3600, 3600))
+    return Story(replace(plan, merged=True, heartbeat_s=heartbeat_s, drawn_by=f"--seed {seed} --days {days}"))
 
 
 def _plan(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from agent.core.effects import Effect, Persist, Put, Record
 from agent.core.events import Event, LinkUp, Tick
+from hal.ports import MeterSigned
 from tests.sim.invariants import Violation
 from tests.sim.outlet import raw
 from tests.sim.scripted import Scripted, scripted
@@ -58,6 +61,23 @@ def test_an_event_that_is_on_flash_and_never_arrives() -> None:
     with pytest.raises(Violation, match=r"1 events on flash never reached the CSMS: \[\('lost', 0, 'Started'\)\]"):
         world.judge.finish()
     assert world.judge.books.lost == 1
+
+
+@pytest.mark.parametrize("action", ["TransactionEvent", "MeterValues"])
+def test_a_signed_reading_that_no_meter_has_made(action: str) -> None:
+    """Byte for byte as it was handed out, and in Base64: white space counts."""
+    world = World([raw(32)], build=scripted()).runs(seconds=10)
+    world.judge.hears(MeterSigned(1, 1, "begin", 9_000, Decimal(7), 'OCMF|{"FV" : "1.0"}', "OCMF"))
+    world.judge.books.says(signed(action, 'OCMF|{"FV" : "1.0"}'))
+    with pytest.raises(Violation, match=f"8 signed: {action} tells what no meter has signed"):
+        world.judge.books.says(signed(action, 'OCMF|{"FV": "1.0"}'))
+
+
+def signed(action: str, container: str) -> str:
+    """A CALL with this signed reading."""
+    data = b64encode(container.encode()).decode()
+    value = {"timestamp": "2026-03-01T12:00:09Z", "sampledValue": [{"signedMeterValue": {"signedMeterData": data}}]}
+    return json.dumps([2, "m1", action, {"meterValue": [value]}])
 
 
 def test_an_event_that_is_neither_taken_nor_set_aside() -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.replay import SHOWN, retell, shrunk
-from tests.sim.stories import Plan, random_life, random_story
+from tests.sim.replay import SHOWN, drawn, retell, shrunk
+from tests.sim.stories import Plan
 
 
 def _plan(config: pytest.Config) -> Plan:
-    path, seed, hours = config.getoption("--plan"), config.getoption("--seed"), config.getoption("--hours")
+    path, seed = config.getoption("--plan"), config.getoption("--seed")
     if path is not None:
         return Plan.load(path)
     if seed is None:
         pytest.skip("no --seed and no --plan")
-    return (random_life(seed) if hours is None else random_story(seed, hours=hours)).plan
+    options = {name: config.getoption(f"--{name}") for name in ("hours", "days", "phases", "calm")}
+    return drawn(seed, **options).plan
 
 
 def test_the_story_of_the_command_line(pytestconfig: pytest.Config) -> None:
