@@ -12,6 +12,7 @@ from hal.device import Faults, Presence
 from hal.guard import Guard
 from hal.ports import (
     Applied,
+    BayChanged,
     CableRated,
     Capabilities,
     Command,
@@ -76,6 +77,8 @@ class Driver:
         self._missed: dict[str, PowerCommand] = {}
         """What it is told when it is back, by what it is about."""
         self._pilots: dict[int, str] = {}
+        self._parked = False
+        """A vehicle in the bay was told."""
         self._closed: int | None = None
         """Phases that were told closed."""
         self._relay: int | None = None
@@ -305,6 +308,9 @@ class Driver:
         outlet = self.outlet
         self.meter.refresh()
         self._tell_faults()
+        if outlet.spec.bay_detector and outlet.parked != self._parked:
+            self._parked = outlet.parked
+            self.hear(BayChanged(outlet.evse, outlet.parked))
         connectors = range(1, 2 + len(outlet.spec.more))
         for connector in connectors:
             if (cable := outlet.cables.get(connector)) != self._cables.get(connector):

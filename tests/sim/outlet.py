@@ -196,6 +196,7 @@ class Outlet:
     """Those whose cause has gone, and which a raw board keeps until it is told to reset them, or restarts."""
     pilot_fault: Pilot | None = None
     """E or F while the pilot line is broken."""
+    parked: bool = False
     connector: int = 1
     """The connector that has the power path: the first that a car came to, or the one that was permitted."""
     cars: dict[int, Car] = field(default_factory=dict)

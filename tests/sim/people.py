@@ -67,9 +67,10 @@ class Driver:
         return self._act(lambda: self._outlet.unplug(connector))
 
     def leaves(self) -> Driver:
-        """Nothing stays plugged in at any connector."""
+        """Nothing stays plugged in at any connector, and the bay is free."""
 
         def all_of_them() -> None:
+            self._outlet.parked = False
             for connector in list(self._outlet.cars) or [self._outlet.connector]:
                 self._outlet.unplug(connector)
 

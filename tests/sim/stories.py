@@ -45,6 +45,13 @@ SIGNED = 0.25
 """The share of stories in which the meters sign."""
 BEGUN_BY_SIGNING = 0.3
 """The share of these in which the signed begin value starts the transaction."""
+BAYS = 0.125
+"""The share of stories at bays with a detector."""
+BAY = "ParkingBayOccupancy"
+BAY_POINTS = {
+    "TxCtrlr.TxStartPoint": (BAY, f"{BAY},Authorized", "PowerPathClosed"),
+    "TxCtrlr.TxStopPoint": (BAY, f"{BAY},Authorized", f"{BAY},EVConnected"),
+}
 RARELY = 0.2
 """The share of stories with two connectors, and with each of these:"""
 RARE: Mapping[str, tuple[str, ...]] = {
@@ -248,6 +255,7 @@ def _plan(
     scenes = [*scenes, *_updates(seed, hours * 3600), *_schedules(seed, len(site), hours)]
     site, keys = _signed(seed, site, keys)
     site, keys, scenes = _varied(seed, site, keys, scenes)
+    site, keys, scenes = _in_bays(seed, site, keys, scenes)
     kept = sorted((scene for scene in scenes if scene.at_s < hours * 3600), key=lambda scene: scene.at_s)
     return Plan(seed, site, keys, hours, tuple(kept), on_file=on_file)
 
@@ -304,6 +312,27 @@ def _varied(
         return site, {**keys, **rare}, list(scenes)
     more = replace(site[0], more=(rng.choice(("fixed", "socket")),))
     return (more,), {**keys, **rare}, [_at_any_connector(rng, scene) for scene in scenes]
+
+
+def _in_bays(
+    seed: int, site: tuple[OutletSpec, ...], keys: dict[str, str], scenes: list[Scene]
+) -> tuple[tuple[OutletSpec, ...], dict[str, str], list[Scene]]:
+    """In some stories bays have detectors, and vehicles come and go; drawn apart from all else."""
+    rng = Random(f"bays {seed}")
+    if rng.random() > BAYS:
+        return site, keys, scenes
+    points = {name: rng.choice(values) for name, values in BAY_POINTS.items()}
+    parking = [parked for scene in scenes if (parked := _parked(rng, scene)) is not None]
+    return tuple(replace(spec, bay_detector=True) for spec in site), {**keys, **points}, [*scenes, *parking]
+
+
+def _parked(rng: Random, scene: Scene) -> Scene | None:
+    """Who plugs in has come before, mostly; who unplugs drives off soon."""
+    if scene.verb not in ("plugs in", "unplugs"):
+        return None
+    comes = scene.verb == "plugs in"
+    at_s = scene.at_s + (rng.uniform(-60, 1) if comes else rng.uniform(1, 60))
+    return Scene(round(max(0.0, at_s), 3), "parks", {"evse": scene.args["evse"], "there": comes})
 
 
 def _at_any_connector(rng: Random, scene: Scene) -> Scene:

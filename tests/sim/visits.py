@@ -24,6 +24,12 @@ def plugs_in(
 
 
 @verb()
+def parks(world: World, evse: int, there: bool) -> None:
+    world.outlets[evse].parked = there
+    world.outlets[evse].settle()
+
+
+@verb()
 def presents(world: World, evse: int, card: str) -> None:
     world.hear(TokenPresented(f"reader{evse}", card, evses=(evse,)))
 
