@@ -13,6 +13,7 @@ SIGN_KEYS = (
     sampled.SIGN_READINGS, sampled.SIGN_STARTED_READINGS, sampled.SIGN_UPDATED_READINGS,
     aligned.SIGN_READINGS, aligned.SIGN_UPDATED_READINGS,
 )  # fmt: skip
+"""Only reported where a meter signs (J.2)."""
 
 
 def fit(site: Site, keys: Values) -> list[str]:
@@ -22,7 +23,7 @@ def fit(site: Site, keys: Values) -> list[str]:
     signs = any(evse.signing_meter for evse in site.evses)
     complaints += _leave_out(keys, "DataSigned", signs)
     for key in () if signs else SIGN_KEYS:
-        keys.lock(key, "no meter of this station signs")
+        keys.leave_out(key)
     for key, reason in NOT_IN_FORCE.items():
         keys.lock(key, reason)
     if not site.updates:

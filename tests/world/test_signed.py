@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.core.events import LimitReleased, LimitSet
-from tests.blocks.stories import heard, utc_s
+from tests.blocks.stories import get_variable, heard, set_variable, utc_s
 from tests.marks import req
 from tests.sim.hardware import PUBLIC_KEY, ocmf
 from tests.sim.outlet import raw
@@ -231,12 +231,13 @@ def test_a_meter_that_never_signs_ends_the_transaction_all_the_same() -> None:
     assert world.csms.transaction(1).ended
 
 
-def test_without_a_signing_meter_the_key_is_refused() -> None:
+@req("J01.FR.21", "J02.FR.21")
+def test_without_a_signing_meter_there_is_no_variable_about_signing() -> None:
     world = World([raw(16)]).runs(seconds=20)
-    datum = {"component": {"name": "SampledDataCtrlr"}, "variable": {"name": "SignReadings"}, "attributeValue": "true"}
-    answer = world.csms_asks("SetVariables", {"setVariableData": [datum]})
-    result = answer["setVariableResult"][0]
-    assert (result["attributeStatus"], result["attributeStatusInfo"]["reasonCode"]) == ("Rejected", "ReadOnly")
+    for component in ("SampledDataCtrlr", "AlignedDataCtrlr"):
+        for variable in ("SignReadings", "SignUpdatedReadings"):
+            assert set_variable(world, f"{component}.{variable}", "true") == "UnknownVariable"
+            assert get_variable(world, f"{component}.{variable}") is None
 
 
 def both(world: World) -> None:
