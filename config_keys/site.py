@@ -147,8 +147,7 @@ RESUME_TIMEOUT = key(
     access=RW,
     unit="s",
     default=300,
-    doc="Longest absence after which a transaction goes on, counted from its last event or, if that was earlier, from"
-    " the last third of this time in which the station ran; without a clock it waits for one so long, unpowered.",
+    doc="Longest absence after which a transaction goes on; without a clock it waits for one so long, unpowered.",
 )
 STAGGER_RANDOM_RANGE = key(
     "RecoveryCtrlr.StaggerRandomRange",

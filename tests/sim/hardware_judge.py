@@ -120,11 +120,13 @@ class HardwareJudge:
             seen.withdrawn_ms = self.now_ms()
 
     def closes(self, evse: int) -> None:
-        """The contactor has just closed."""
+        """The contactor has just closed: of its own, if the killed process permitted it and the next was not heard yet."""
         outlet = self.outlets[evse]
         if outlet.pilot not in ("C", "D"):
             self.fail("2 close", f"EVSE {evse} closed in pilot {outlet.pilot}")
-        if not self.evses[evse].open:
+        seen = self.evses[evse]
+        told_ms = None if seen.withdrawn_ms is None else max(seen.withdrawn_ms, seen.calm_since_ms)
+        if not seen.open and told_ms is not None and self.now_ms() - told_ms > GONE_MS:
             self.fail("11 boot", f"EVSE {evse} closed before it was seen open in this boot")
 
     # -------------------------------------------------- what is true
