@@ -120,7 +120,7 @@ class HardwareJudge:
             seen.withdrawn_ms = self.now_ms()
 
     def closes(self, evse: int) -> None:
-        """The contactor has just closed: of its own, if the killed process permitted it and the next is not heard yet."""
+        """The contactor has just closed: if the killed process permitted it and the next is not heard yet."""
         outlet = self.outlets[evse]
         if outlet.pilot not in ("C", "D"):
             self.fail("2 close", f"EVSE {evse} closed in pilot {outlet.pilot}")
