@@ -270,15 +270,15 @@ class Authorizer:
 
     def stop(self, cx: Context, evse: Evse, cause: Cause, token: Token | None = None) -> None:
         """The authorization ends; energy stops first, then the event follows (E06, E07, F03)."""
-        held = _held(evse)
+        held, running = _held(evse), evse.tx
         if held is not None:
             self._locks.ended(cx, evse, cause, held.token)
-        elif evse.released is None and cause is Cause.STOPPED_REMOTELY:
-            self._stop_unauthorised(cx, evse)
         self._transactions.stop_because(evse, cause.value.stopped)
-        if held is evse.tx is not None:
-            evse.tx.halted = evse.tx.halted or Halt(cause, token)
-            self._transactions.keep_changed(cx, evse.tx)
+        if running is not None and running.recovered_by_ms is not None:
+            running.halted = running.halted or Halt(cause, token)
+            self._transactions.keep_changed(cx, running)
+        elif held is None and evse.released is None and cause is Cause.STOPPED_REMOTELY:
+            self._stop_unauthorised(cx, evse)
         evse.release(cx, cause, token)
         self._transactions.stopping(cx, evse)
 
@@ -362,9 +362,10 @@ class Authorizer:
 
 def _held(evse: Evse) -> Authorization | Transaction | None:
     """Who may charge, with the rights that go with it; after a restart, until that is decided, who might go on."""
-    if evse.authorization is not None or evse.tx is None or evse.tx.recovered_by_ms is None:
+    before = evse.tx
+    if evse.authorization is not None or before is None or before.recovered_by_ms is None:
         return evse.authorization
-    return evse.tx
+    return before if before.stop_reason is None else None
 
 
 def _allowed(places: Iterable[int], info: Info) -> tuple[int, ...]:

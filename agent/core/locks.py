@@ -52,9 +52,12 @@ class Locks:
 
     def __init__(self, stored: Tables) -> None:
         self._told: dict[Place, Told] = {}
-        self._owner = {_place(name): Token(*token) for name, token in stored.get(TABLE, {}).items()}
+        held = {_place(name): entry for name, entry in stored.get(TABLE, {}).items()}
+        self._owner = {place: Token(*entry[:2]) for place, entry in held.items()}
         """Whose cable stays locked until that token is presented, also after a restart (E05.FR.11, E09.FR.03,
         E10.FR.01)."""
+        self._telling = {place for place, entry in held.items() if entry[2]}
+        """Cables of before the restart that told what they are: one that tells nothing any more has gone."""
         self._asked: dict[Place, list[Asked]] = {}
         self._applied: dict[int, int] = {}
         """EVSE: the newest step whose lock command the device has taken."""
@@ -74,16 +77,17 @@ class Locks:
         if evse.capabilities is None:
             return
         for plug in evse.plugs.values():
-            if not evse.capabilities.lock:
-                self._keep(cx, (evse.id, plug.id), None)
-            elif plug.cable == "socket":
-                self._follow(cx, evse, plug)
-                if self._asked:
-                    self._report(cx, evse, plug)
+            if plug.cable != "socket" or not evse.capabilities.lock:
+                self._keep(cx, evse, plug, None)
+                continue
+            self._follow(cx, evse, plug)
+            if self._asked:
+                self._report(cx, evse, plug)
 
     def _follow(self, cx: Context, evse: Evse, plug: Plug) -> None:
-        if plug.tells and not plug.is_occupied and "proximity" not in evse.faults:
-            self._keep(cx, (evse.id, plug.id), None)
+        told_before = plug.pilot is not None and (evse.id, plug.id) in self._telling
+        if (plug.tells or told_before) and not plug.is_occupied and "proximity" not in evse.faults:
+            self._keep(cx, evse, plug, None)
         wanted = self.in_use(evse, plug) or (evse.id, plug.id) in self._owner
         told = self._told.get((evse.id, plug.id))
         if told is None or told.locked != wanted:
@@ -121,7 +125,7 @@ class Locks:
         """
         assert not self.in_use(evse, plug), "a release under somebody's charging"
         place = (evse.id, plug.id)
-        self._keep(cx, place, None)
+        self._keep(cx, evse, plug, None)
         self._tell(cx, evse, plug, False, TRAVEL_S)
         self._asked.setdefault(place, []).append(Asked(cx.step, cx.ms + round(TRAVEL_S * 1000), done))
 
@@ -155,37 +159,46 @@ class Locks:
         """After a restart it may be unknown yet whether there is a lock: it is held if one comes."""
         plug = evse.plugs.get(evse.tx.connector, evse.plug) if evse.tx is not None else evse.plug
         if plug.cable == "socket" and (evse.capabilities is None or evse.capabilities.lock):
-            self._keep(cx, (evse.id, plug.id), owner)
+            self._keep(cx, evse, plug, owner)
 
-    def _keep(self, cx: Context, place: Place, owner: Token | None) -> None:
+    def _keep(self, cx: Context, evse: Evse, plug: Plug, owner: Token | None) -> None:
         """Whose the cable is from now on; written down, for a restart frees nobody's cable."""
-        if self._owner.get(place) == owner:
-            return
+        place = evse.id, plug.id
         if owner is None:
-            del self._owner[place]
-        else:
+            self._free(cx, place)
+        elif self._owner.get(place) != owner:
             self._owner[place] = owner
-        cx.put(TABLE, "{} {}".format(*place), owner)
+            tells = plug.tells or (evse.tx is not None and evse.tx.cable is not None)
+            cx.put(TABLE, _name(place), [*owner, tells])
+
+    def _free(self, cx: Context, place: Place) -> None:
+        if self._owner.pop(place, None) is not None:
+            cx.put(TABLE, _name(place), None)
 
     def keeps(self, evse: Evse) -> bool:
         """A cable waits in the socket for its owner."""
-        return any(place[0] == evse.id for place in self._owner)
+        return any((evse.id, connector) in self._owner for connector in evse.plugs)
 
     def presented(self, cx: Context, token: Token) -> bool:
         """The owner of a held cable is here: it is released. True when it was held for this token."""
         held = [place for place, owner in self._owner.items() if owner.same(token)]
         for place in held:
-            self._keep(cx, place, None)
+            self._free(cx, place)
         return bool(held)
 
     def open_all(self, cx: Context) -> None:
         """Somebody who may stop everything is here: no cable waits for its owner any longer (C16)."""
         for place in tuple(self._owner):
-            self._keep(cx, place, None)
+            self._free(cx, place)
+
+
+def _name(place: Place) -> str:
+    """Of a place's entry in the store."""
+    return f"{place[0]} {place[1]}"
 
 
 def _place(name: str) -> Place:
-    """Of an entry's name: EVSE and connector."""
+    """EVSE and connector, of an entry's name."""
     evse, connector = map(int, name.split())
     return evse, connector
 

@@ -98,7 +98,7 @@ class Resumption:
         running.interrupted = True
         running.reached -= {"PowerPathClosed", "EnergyTransfer"}
         self._transactions.takes_up(evse)
-        if running.halted is not None:
+        if running.halted is not None and running.ending is None:
             self._transactions.happened(cx, evse, running.halted.cause, token=running.halted.token)
         elif running.stop_reason is not None and self._transactions.is_over(cx, running, evse.facts()):
             self._transactions.end_now(cx, evse, self._cut)

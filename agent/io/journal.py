@@ -400,18 +400,18 @@ def _read(path: Path, reserve: Path) -> Opened:
     return connection, records, tables, StoreReported("restored", detail)
 
 
-def _connect(path: Path, reserve: Path) -> sqlite3.Connection:
+def _connect(path: Path, reserve: Path, shared: bool = True) -> sqlite3.Connection:
     """On a full disk without the reserve; if there is no room even then, without `-shm`, so that it can be read."""
-    for _ in range(2):
-        try:
-            return store_file.connect(path)
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorname", "") in _UNUSABLE:
-                raise Damaged(str(error)) from error
-            if not store_file.is_full(error):
-                raise
-            reserve.unlink(missing_ok=True)
-    return store_file.connect(path, shared=False)
+    try:
+        return store_file.connect(path, shared=shared)
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") in _UNUSABLE:
+            raise Damaged(str(error)) from error
+        if not shared or not store_file.is_full(error):
+            raise
+        reserved = reserve.exists()
+        reserve.unlink(missing_ok=True)
+        return _connect(path, reserve, shared=reserved)
 
 
 def _preallocated(reserve: Path) -> bool:

@@ -9,6 +9,7 @@ from tests.blocks.stories import (
     OFFLINE_FOR_ALL,
     OTHER,
     QUIET,
+    back_online,
     charge,
     charging,
     idle,
@@ -153,6 +154,39 @@ def test_a_restart_does_not_free_a_cable_that_waits_for_its_owner(end: str) -> N
     world.ev(1).presents(CARD)
     world.runs(seconds=20)
     assert not world.outlets[1].locked
+
+
+@req("E05.FR.11", "C15.FR.05")
+def test_a_cable_that_went_while_the_power_was_off_is_kept_for_nobody() -> None:
+    world = back_online(let_in_offline({}))
+    assert world.outlets[1].locked
+    world.loses_power().returns_after(seconds=60)
+    world.runs(seconds=10)
+    world.outlets[1].locks.clear()
+    world.ev(1).unplugs()
+    world.runs(minutes=3)
+    assert not world.outlets[1].locked
+    world.ev(1).plugs_in(cable_amps=20).presents("04FEED")
+    world.runs(minutes=1)
+    assert world.outlets[1].amps >= 6
+    world.ev(1).presents("04FEED").after(seconds=20).unplugs()
+    world.runs(minutes=1)
+    assert not world.outlets[1].locked
+
+
+@req("E07.FR.02", "C15.FR.05", "E05.FR.11")
+def test_whose_session_was_over_before_the_restart_is_not_kept_his_cable() -> None:
+    """Its transaction goes on until the car leaves, and the CSMS refuses the token while the hardware is waited for."""
+    world = idle([SOCKET], keys={**QUIET, "TxCtrlr.TxStopPoint": "EVConnected"})
+    charge(world, cable_amps=32)
+    world.ev(1).presents(CARD)
+    world.runs(seconds=30)
+    assert not world.outlets[1].locked
+    world.csms.answers("TransactionEvent", lambda _: {"idTokenInfo": {"status": "Blocked"}})
+    recovering(world)
+    world.csms_asks("TriggerMessage", {"requestedMessage": "TransactionEvent"})
+    goes_on(world)
+    assert not world.outlets[1].locked and "Deauthorized" not in [t for _, t, _ in trail(world.csms.transaction(1))]
 
 
 @req("E01.FR.18")
