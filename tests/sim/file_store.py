@@ -29,7 +29,7 @@ class _Direct(Journal):
         """Commit everything appended so far as one group."""
         group = list(self._pending)
         self._pending.clear()
-        refused = self._commit(group)
+        refused = self._commit(group) if group else {}
         assert not refused, f"the store refused {refused}"
 
     def leave(self) -> None:
