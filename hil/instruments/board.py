@@ -198,11 +198,11 @@ class RawBoard:
             return
         self._watch_heartbeat(now)
         self._sense(cars)
+        self.contactor.step(now)
         self._watch_mirrors(now)
         self._protect()
         self._switch(now)
         self._move_relay(now)
-        self.contactor.step(now)
         self._report(now)
 
     # ------------------------------------------------------------------------------------------ protection

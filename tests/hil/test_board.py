@@ -193,6 +193,17 @@ def test_weld_stuck_and_dropped_contacts_are_seen_by_the_mirrors() -> None:
     assert dropped.states[-1].faults == 1 << bit("contactor_dropped")
 
 
+def test_a_bench_that_stands_still_while_the_contacts_travel_welds_nothing() -> None:
+    world = BoardWorld()
+    world.charges(16)
+    assert world.sends(frames.Withdraw(8, "stop")) == frames.OK
+    for pause in (0.02, 0.01, 0.4):
+        world.clock.now += pause
+        world.outlet.step(world.clock.now, pause)
+    world.runs(0.4)
+    assert world.states[-1].faults == 0 and world.states[-1].contacts == 0
+
+
 def test_phases_change_only_with_open_contacts() -> None:
     world = BoardWorld()
     world.charges(16)
