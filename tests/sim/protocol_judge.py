@@ -176,7 +176,8 @@ class ProtocolJudge:
         if len(description) > 255 or not isinstance(details, dict):
             self.fail("9 protocol", f"CALLERROR with bad description or details: {description!r} {details!r}")
         call = self._pay(connection, id)
-        if call is not None and was == "Rejected" and code != "SecurityError":
+        framed = call is not None and isinstance(call.payload, dict)
+        if call is not None and framed and was == "Rejected" and code != "SecurityError":
             self.fail("9 protocol", f"{call.action} got {code} while Rejected; expected SecurityError")
 
     def _pay(self, connection: int, id: str) -> Call | None:
