@@ -7,12 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 from agent.core.instant import parse_rfc3339
+from tests.sim.disk import Keep
 from tests.sim.outlet import OutletSpec, raw
 from tests.sim.transactions import Payload, Transaction
-from tests.sim.world import World
+from tests.sim.world import Outage, World
 
 CARD = "04AABBCC"
 OTHER = "04DDEEFF"
+SOCKET = raw(32, cable="socket")
 OFFLINE_FOR_ALL = {"AuthCtrlr.OfflineTxForUnknownIdEnabled": "true"}
 QUIET = {"AlignedDataCtrlr.Interval": "0", "SampledDataCtrlr.TxUpdatedInterval": "0"}
 """No meter values by the clock: only events of the story."""
@@ -42,6 +44,20 @@ def back_online(world: World) -> World:
     world.csms.returns()
     world.until(lambda: world.csms.connection is not None, within_s=1200)
     return world.runs(minutes=2)
+
+
+def goes_off(world: World, end: str, keep: Keep = "random") -> Outage:
+    """By `end` the power fails, or the agent alone is killed; `keep`: what was on its way to the flash."""
+    return world.loses_power(keep) if end == "power" else world.kills_agent(keep)
+
+
+def let_in_offline(keys: Mapping[str, str] | None = None) -> World:
+    """Somebody whom the CSMS will not accept charges at a socket while it cannot be reached."""
+    world = idle([SOCKET], keys={**QUIET, **OFFLINE_FOR_ALL, **(keys or {})})
+    world.csms.blocked_tokens |= {CARD, OTHER}
+    world.csms.vanishes()
+    world.runs(seconds=30)
+    return charge(world, cable_amps=32)
 
 
 def charge(world: World, evse: int = 1, card: str = CARD, **car: Any) -> World:

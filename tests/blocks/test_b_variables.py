@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.blocks.stories import CARD, back_online, charging, gaps, get_variable, heard, idle, name, now_s, set_variable
+from tests.blocks.stories import (
+    CARD,
+    back_online,
+    charging,
+    gaps,
+    get_variable,
+    goes_off,
+    heard,
+    idle,
+    name,
+    now_s,
+    set_variable,
+)
 from tests.marks import req
 from tests.sim.outlet import raw, smart
 from tests.sim.world import World
@@ -129,7 +141,7 @@ def test_fifty_items_are_taken_and_one_more_is_an_occurrence_violation(world: Wo
 def test_what_was_accepted_survives_a_reboot(world: World, end: str) -> None:
     assert set_variable(world, "OCPPCommCtrlr.OfflineThreshold", "91") == "Accepted"
     assert set_variable(world, "TxCtrlr.TxStopPoint", "EVConnected") == "Accepted"
-    (world.loses_power("none") if end == "power" else world.kills_agent("none")).returns_after(seconds=5)
+    goes_off(world, end, "none").returns_after(seconds=5)
     world.runs(seconds=60)
     assert get_variable(world, "OCPPCommCtrlr.OfflineThreshold") == "91"
     assert get_variable(world, "TxCtrlr.TxStopPoint") == "EVConnected"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hal.ports import TokenPresented
-from tests.blocks.stories import CARD, OTHER, QUIET, first, heard, idle, last, trail
+from tests.blocks.stories import CARD, OTHER, QUIET, first, goes_off, heard, idle, last, trail
 from tests.marks import req
 from tests.sim.outlet import OutletSpec
 from tests.sim.transactions import consecutive
@@ -149,7 +149,7 @@ def test_each_socket_has_its_own_lock_and_its_own_owner() -> None:
 @pytest.mark.parametrize("end", ["power", "kill"])
 def test_the_second_connector_survives_a_restart(end: str) -> None:
     world = uses(twin(), 2, cable_amps=32)
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=20)
+    goes_off(world, end).returns_after(seconds=20)
     world.runs(minutes=2)
     assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 1
     world.ev(1).presents(CARD)

@@ -6,14 +6,16 @@ import pytest
 
 from tests.blocks.stories import (
     CARD,
-    OFFLINE_FOR_ALL,
     OTHER,
     QUIET,
+    SOCKET,
     back_online,
     charge,
     charging,
+    goes_off,
     idle,
     last,
+    let_in_offline,
     list_entry,
     meter_values,
     send_list,
@@ -24,8 +26,6 @@ from tests.marks import req
 from tests.sim.outlet import raw
 from tests.sim.transactions import consecutive
 from tests.sim.world import World
-
-SOCKET = raw(32, cable="socket")
 
 
 def recovering(world: World) -> World:
@@ -44,22 +44,17 @@ def goes_on(world: World) -> World:
     return world.runs(minutes=3)
 
 
-def let_in_offline(keys: dict[str, str]) -> World:
-    """Somebody charges whom the CSMS will refuse; the link is back, and the agent is killed before it has said so."""
-    world = idle([SOCKET], keys={**QUIET, **OFFLINE_FOR_ALL, **keys})
-    world.csms.blocked_tokens.add(CARD)
-    world.csms.vanishes()
-    world.runs(seconds=30)
-    charge(world, cable_amps=32)
-    world.runs(seconds=30)
+def refused_while_recovering(keys: dict[str, str]) -> World:
+    """Killed before the CSMS, which is there again, has refused who was let in offline."""
+    world = let_in_offline(keys).runs(seconds=30)
     world.csms.returns()
-    return world
+    return goes_on(recovering(world))
 
 
 @req("C15.FR.03", "C15.FR.04", "E05.FR.02", "E05.FR.09", "E05.FR.10")
 @pytest.mark.parametrize("stop", ["Authorized", "EVConnected"])
 def test_who_is_refused_while_the_hardware_is_waited_for_does_not_charge_on(stop: str) -> None:
-    world = goes_on(recovering(let_in_offline({"TxCtrlr.TxStopPoint": stop})))
+    world = refused_while_recovering({"TxCtrlr.TxStopPoint": stop})
     session = world.csms.transaction(1)
     assert not world.outlets[1].permitted and ("Deauthorized" in [trigger for _, trigger, _ in trail(session)])
     if stop == "Authorized":
@@ -73,8 +68,7 @@ def test_who_is_refused_while_the_hardware_is_waited_for_does_not_charge_on(stop
 
 @req("C15.FR.06", "E05.FR.03")
 def test_who_is_refused_but_may_stay_charges_no_more_than_that_energy() -> None:
-    keys = {"TxCtrlr.StopTxOnInvalidId": "false"}
-    world = goes_on(recovering(let_in_offline(keys)))
+    world = refused_while_recovering({"TxCtrlr.StopTxOnInvalidId": "false"})
     assert not world.csms.transaction(1).ended and world.outlets[1].amps == 0
     world.settles()
 
@@ -148,7 +142,7 @@ def test_a_restart_does_not_free_a_cable_that_waits_for_its_owner(end: str) -> N
     world.outlets[1].pilot_breaks("A")
     world.runs(seconds=20)
     for _ in range(2):
-        (world.loses_power("all") if end == "power" else world.kills_agent("all")).returns_after(seconds=5)
+        goes_off(world, end, "all").returns_after(seconds=5)
         world.runs(minutes=1)
         assert world.outlets[1].locked
     world.ev(1).presents(CARD)
@@ -158,7 +152,7 @@ def test_a_restart_does_not_free_a_cable_that_waits_for_its_owner(end: str) -> N
 
 @req("E05.FR.11", "C15.FR.05")
 def test_a_cable_that_went_while_the_power_was_off_is_kept_for_nobody() -> None:
-    world = back_online(let_in_offline({}))
+    world = back_online(let_in_offline())
     assert world.outlets[1].locked
     world.loses_power().returns_after(seconds=60)
     world.runs(seconds=10)
@@ -209,7 +203,7 @@ def test_how_long_it_was_away_is_not_counted_from_an_event_long_ago(online: bool
     if not online:
         world.csms.vanishes()
     world.runs(minutes=14)
-    (world.loses_power("all") if end == "power" else world.kills_agent("all")).returns_after(seconds=120)
+    goes_off(world, end, "all").returns_after(seconds=120)
     world.runs(minutes=5)
     assert world.outlets[1].amps >= 6
     if not online:

@@ -12,6 +12,7 @@ from tests.blocks.stories import (
     back_online,
     charge,
     charging,
+    goes_off,
     idle,
     last,
     trail,
@@ -27,7 +28,7 @@ from tests.sim.world import World
 @pytest.mark.parametrize("end", ["power", "kill"])
 def test_after_a_short_absence_the_transaction_goes_on_with_the_next_number(end: str) -> None:
     world = charging()
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=30)
+    goes_off(world, end).returns_after(seconds=30)
     world.runs(minutes=3)
     session = world.csms.transaction(1)
     assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 1
@@ -59,7 +60,7 @@ def test_what_was_answered_is_repeated_at_most_and_no_number_is_used_twice(
 @pytest.mark.parametrize("outlet", [raw(32), smart(16)], ids=["raw", "smart"])
 def test_a_resumed_transaction_is_not_charging_before_energy_flows_again(outlet: OutletSpec, end: str) -> None:
     world = charging([outlet], keys=QUIET)
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=30)
+    goes_off(world, end).returns_after(seconds=30)
     world.runs(seconds=20)
     world.until(lambda: world.station is not None, within_s=30)
     assert world.asks_station("status")["evses"][0]["transaction"]["state"] == "Recovering"
@@ -76,7 +77,7 @@ def test_a_resumed_transaction_is_not_charging_before_energy_flows_again(outlet:
 @pytest.mark.parametrize("end", ["power", "kill"])
 def test_that_the_power_was_gone_is_no_stop_point_where_transactions_go_on(end: str, stop: str) -> None:
     world = charging(keys={**QUIET, "TxCtrlr.TxStopPoint": stop})
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=30)
+    goes_off(world, end).returns_after(seconds=30)
     world.runs(minutes=3)
     session = world.csms.transaction(1)
     assert world.outlets[1].amps > 6 and len(world.csms.transactions) == 1 and not session.ended
@@ -90,7 +91,7 @@ def test_that_the_power_was_gone_is_no_stop_point_where_transactions_go_on(end: 
 @req("E06.FR.08", "E06.FR.15")
 def test_gone_while_the_station_was_away(end: str, reason: str) -> None:
     world = charging()
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=60)
+    goes_off(world, end).returns_after(seconds=60)
     world.ev(1).after(seconds=5).unplugs()
     world.runs(minutes=3)
     session = world.csms.transaction(1)

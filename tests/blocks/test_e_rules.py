@@ -10,25 +10,25 @@ import pytest
 from hal.ports import BayChanged, ContactorReported
 from tests.blocks.stories import (
     CARD,
-    OFFLINE_FOR_ALL,
     OTHER,
     QUIET,
+    SOCKET,
     back_online,
     charge,
     charging,
     heard,
     idle,
     last,
+    let_in_offline,
     set_variable,
     trail,
     utc_s,
 )
 from tests.marks import req
-from tests.sim.outlet import OutletSpec, raw
+from tests.sim.outlet import OutletSpec
 from tests.sim.transactions import Payload, consecutive
 from tests.sim.world import World
 
-SOCKET = raw(32, cable="socket")
 BAY = OutletSpec("raw", 32, bay_detector=True)
 
 
@@ -137,19 +137,9 @@ def test_a_loose_cable_is_locked_while_energy_may_flow_and_freed_by_its_owner(of
     world.settles()
 
 
-def refused_afterwards() -> World:
-    """A card that was let in offline, and that the CSMS does not accept; its cable stays in the socket."""
-    world = idle([SOCKET], keys={**QUIET, **OFFLINE_FOR_ALL})
-    world.csms.blocked_tokens |= {CARD, OTHER}
-    world.csms.vanishes()
-    world.runs(seconds=30)
-    charge(world, cable_amps=32)
-    return back_online(world)
-
-
 @req("E05.FR.11", "E05.FR.04", "E05.FR.10", "C15.FR.05")
 def test_after_deauthorization_the_cable_waits_for_its_owner() -> None:
-    world = refused_afterwards()
+    world = back_online(let_in_offline())
     assert world.csms.transaction(1).stopped_reason == "DeAuthorized" and world.outlets[1].locked
     assert world.csms.transaction(1).seq_numbers == consecutive()
     world.ev(1).presents(OTHER)
@@ -163,7 +153,7 @@ def test_after_deauthorization_the_cable_waits_for_its_owner() -> None:
 @req("E05.FR.11")
 def test_a_cable_that_is_gone_is_kept_for_nobody() -> None:
     """Torn out, or the lock did not hold: an update, for one, waits for no owner then."""
-    world = refused_afterwards()
+    world = back_online(let_in_offline())
     assert world.outlets[1].locked
     world.ev(1).unplugs()
     world.runs(seconds=20)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tests.blocks.monitors import events
-from tests.blocks.stories import CARD, QUIET, charge, heard, idle, now_s, statuses
+from tests.blocks.stories import CARD, QUIET, SOCKET, charge, heard, idle, now_s, statuses
 from tests.marks import req
-from tests.sim.outlet import raw, smart
+from tests.sim.outlet import smart
 from tests.sim.world import World
-
-SOCKET = raw(32, cable="socket")
 
 
 def unlock(world: World, evse: int = 1, connector: int = 1) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tests.blocks.stories import (
     back_online,
     charge,
     charging,
+    goes_off,
     idle,
     install,
     now_s,
@@ -195,7 +196,7 @@ def test_a_reboot_while_charging_never_raises_the_current(end: str) -> None:
     world = charging(keys=QUIET)
     install(world, 1, profile(1, (0, 14.0)))
     world.csms.boots("Pending", 30)
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=20)
+    goes_off(world, end).returns_after(seconds=20)
     assert highest(world, 60) <= 14
     world.runs(minutes=1)
     assert world.outlets[1].offered == 6

@@ -23,6 +23,7 @@ from tests.blocks.stories import (
     QUIET,
     back_online,
     charge,
+    goes_off,
     heard,
     idle,
     now_s,
@@ -151,7 +152,7 @@ def test_of_two_for_any_evse_the_younger_goes(world: World, how: str) -> None:
 def test_reservations_survive_a_restart_without_a_flash_of_available(world: World, end: str) -> None:
     reserve(world, 1, CARD, evseId=1)
     reserve(world, 2, OTHER, minutes=5)
-    (world.loses_power("none") if end == "power" else world.kills_agent("none")).returns_after(seconds=5)
+    goes_off(world, end, "none").returns_after(seconds=5)
     restarted = now_s(world)
     world.runs(seconds=60)
     assert status_of(world) == ["Reserved", "Reserved"]

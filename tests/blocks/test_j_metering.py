@@ -15,6 +15,7 @@ from tests.blocks.stories import (
     charge,
     charging,
     first,
+    goes_off,
     heard,
     idle,
     last,
@@ -395,7 +396,7 @@ def test_a_meter_that_comes_late_makes_the_begin_register_late_never_zero() -> N
 def test_registers_go_on_over_a_reboot(end: str) -> None:
     world = charging(keys={**NONE, "SampledDataCtrlr.TxUpdatedInterval": "10"})
     world.runs(minutes=2)
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=20)
+    goes_off(world, end).returns_after(seconds=20)
     world.runs(minutes=3)
     world.ev(1).presents(CARD)
     back_online(world)

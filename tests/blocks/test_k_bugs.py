@@ -14,6 +14,7 @@ from tests.blocks.stories import (
     back_online,
     charge,
     charging,
+    goes_off,
     idle,
     install,
     profile,
@@ -215,7 +216,7 @@ def test_a_restart_does_not_forget_the_priority_of_a_transaction(end: str) -> No
     world.runs(seconds=90)
     assert [world.outlets[n].offered for n in (1, 2)] == [0, 10]
     world.csms.answers("TransactionEvent", lambda event: {})
-    gone = world.loses_power() if end == "power" else world.kills_agent()
+    gone = goes_off(world, end)
     gone.returns_after(seconds=5)
     world.runs(minutes=3)
     assert [world.outlets[n].offered for n in (1, 2)] == [0, 10]

@@ -15,6 +15,7 @@ from tests.blocks.stories import (
     back_online,
     charge,
     charging,
+    goes_off,
     heard,
     idle,
     install,
@@ -238,7 +239,7 @@ def test_a_restart_never_lifts_an_external_limit(end: str) -> None:
         sets(world, limit, valid_s=300, fallback=7.0)
     assert world.outlets[1].offered in (12, 12.5)
     assert json.loads(world.disk.tables["external"]["EMS@0"])["limit"] == 9
-    (world.loses_power("all") if end == "power" else world.kills_agent("all")).returns_after(seconds=10)
+    goes_off(world, end, "all").returns_after(seconds=10)
     seen = {world.runs(seconds=1).outlets[1].offered for _ in range(120)}
     assert max(seen) <= 13 and world.outlets[1].offered == 9
     world.runs(minutes=4)

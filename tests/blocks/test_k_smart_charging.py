@@ -14,6 +14,7 @@ from tests.blocks.stories import (
     back_online,
     charge,
     charging,
+    goes_off,
     idle,
     install,
     now_s,
@@ -293,7 +294,7 @@ def test_a_reboot_does_not_start_a_relative_profile_over(end: str) -> None:
     install(world, 1, profile(1, (0, 20.0), (60, 10.0), (100_000, 9.0), **relative))
     charge(world, 1)
     world.runs(minutes=2)
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=10)
+    goes_off(world, end).returns_after(seconds=10)
     seen = {world.runs(seconds=1).outlets[1].offered for _ in range(180)}
     assert max(seen) == 10 and world.outlets[1].offered == 10
     world.settles()
@@ -441,7 +442,7 @@ def test_profiles_survive_a_reboot_and_bind_before_the_csms_answers(end: str) ->
     install(world, 1, profile(1, (0, 9.0)))
     install(world, 1, tx_profile(world, 2, (0, 7.0)))
     world.csms.vanishes()
-    (world.loses_power("none") if end == "power" else world.kills_agent("none")).returns_after(seconds=10)
+    goes_off(world, end, "none").returns_after(seconds=10)
     world.runs(minutes=3)
     assert world.outlets[1].offered == 7
     world.ev(1).presents(CARD)

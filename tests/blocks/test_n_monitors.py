@@ -21,7 +21,7 @@ from tests.blocks.monitors import (
     watch,
     wish,
 )
-from tests.blocks.stories import QUIET, get_variable, idle, set_variable
+from tests.blocks.stories import QUIET, get_variable, goes_off, idle, set_variable
 from tests.marks import req
 from tests.sim.outlet import raw, smart
 from tests.sim.transactions import Payload
@@ -342,7 +342,7 @@ def test_monitors_survive_a_reboot_as_they_are(world: World, end: str) -> None:
     factory, _ = preconfigured(world)
     set_monitors(world, wish(VOLTAGE, "UpperThreshold", 245, 3, id=factory))
     before = report(world)
-    (world.loses_power("none") if end == "power" else world.kills_agent("none")).returns_after(seconds=5)
+    goes_off(world, end, "none").returns_after(seconds=5)
     world.runs(seconds=60)
     assert report(world) == before and {one, two, factory} <= set(ids(before))
     assert watch(world, AVAILABILITY) not in (one, two, factory)

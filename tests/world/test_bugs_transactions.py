@@ -20,6 +20,7 @@ from tests.blocks.stories import (
     charge,
     charging,
     first,
+    goes_off,
     heard,
     idle,
     remote_start,
@@ -142,7 +143,7 @@ def test_bug_12_offline_full_session_then_reset_offline(end: str) -> None:
     world.csms.vanishes()
     world.ev(1).after(seconds=5).plugs_in().presents(CARD).after(seconds=300).presents(CARD).unplugs()
     world.runs(minutes=10)
-    (world.loses_power() if end == "power" else world.kills_agent()).returns_after(seconds=30)
+    goes_off(world, end).returns_after(seconds=30)
     world.runs(minutes=10)
     world.ev(1).plugs_in().presents(OTHER).after(seconds=300).unplugs()
     world.runs(minutes=10)
